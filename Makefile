@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+#   make demo     see it work: real programs, figures beside the kernel's
+#   make check    every test; ends with "N passed, M failed, K skipped"
+#   make          build; make install (prefix=, DESTDIR=), bench, lint, clean
+#
+# Meson and ninja do the work; this names what people type.
+
+BUILD ?= build
+prefix ?= /usr/local
+# Two by default in CI, all cores elsewhere.
+JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
+export MORTISE_BUILD := $(abspath $(BUILD))
+
+.PHONY: all demo check bench lint install clean conform-long configure
+
+all: configure
+	@ninja -C $(BUILD) -j$(JOBS)
+
+configure:
+	@scripts/deps --name build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(prefix)
+
+demo:
+	@scripts/deps demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo
+
+# scripts/check builds what it tests, sanitizer builds included. SUITES=
+# names some of them: make check SUITES="unit cli".
+check:
+	@scripts/deps check
+	@scripts/check --build $(BUILD) --jobs $(JOBS) $(SUITES)
+
+bench:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all
+	@bench/run
+
+lint:
+	@scripts/deps lint
+	@scripts/check --build $(BUILD) --jobs $(JOBS) include-rule lint
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(prefix)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+# The differential test at full length.
+conform-long: all
+	@tests/conform/conform --mortise $(BUILD)/src/cli/mortise \
+		--exec $(BUILD)/tests/conform/conform-exec --count 20000
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan

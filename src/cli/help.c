@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/opt.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+
+const struct verb verbs[] = {
+	{ "run", verb_run, "run a program with Mortise's sockets",
+	  "Examples:\n"
+	  "  mortise run -- redis-server --port 7000 --bind 127.0.0.1\n"
+	  "  mortise run -- redis-cli -p 7000 ping\n"
+	  "  mortise run --domain lab --policy none -- sh\n"
+	  "\n"
+	  "Usage: mortise run [--domain NAME] [--policy share|none] [--] PROGRAM ARG...\n"
+	  "\n"
+	  "The program is not changed. Its connections to programs that were started in\n"
+	  "the same way go through shared memory; what cannot, is the kernel's.\n"
+	  "\n"
+	  "  --domain NAME    which virtual host it is on (MORTISE_DOMAIN; default)\n"
+	  "  --policy share   other addresses, other programs: the kernel's sockets\n"
+	  "  --policy none    other addresses are unreachable (MORTISE_POLICY)\n"
+	  "\n"
+	  "Environment: MORTISE_LOG, MORTISE_SPIN_US, MORTISE_EXCLUDE, MORTISE_DIR; see\n"
+	  "mortise(1).\n"
+	  "Exit status: the program's; 125 where Mortise failed, 126 where the program\n"
+	  "cannot be executed, 127 where it was not found.\n" },
+	{ "ss", verb_ss, "list the sockets of a domain, as ss does",
+	  "Examples:\n"
+	  "  mortise ss              connections\n"
+	  "  mortise ss -ltn         TCP listeners, ports as numbers\n"
+	  "  mortise ss -ap          all, with the processes that hold them\n"
+	  "  mortise ss -a --json | jq '.sockets[] | select(.transport==\"kernel\")'\n"
+	  "\n"
+	  "Usage: mortise ss [-t] [-l] [-a] [-n] [-p] [-H] [--json] [--domain NAME]\n"
+	  "\n"
+	  "Both ends of a connection through memory are shown, as ss does on loopback.\n"
+	  "\n"
+	  "  -t, --tcp         only byte streams\n"
+	  "  -l, --listening   only listening sockets\n"
+	  "  -a, --all         all sockets\n"
+	  "  -n, --numeric     ports as numbers\n"
+	  "  -p, --processes   who holds it\n"
+	  "  -H, --no-header   no first line\n"
+	  "      --json        one object: {\"domain\":..., \"sockets\":[...]}\n"
+	  "      --domain NAME which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0; 1 on failure; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "status", verb_status, "show the domain's daemon and its counters",
+	  "Examples:\n"
+	  "  mortise status\n"
+	  "  mortise status --json | jq .fallbacks\n"
+	  "\n"
+	  "Usage: mortise status [--json] [--domain NAME]\n"
+	  "\n"
+	  "      --json        one object\n"
+	  "      --domain NAME which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0; 1 on failure; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "down", verb_down, "end the domain's daemon",
+	  "Examples:\n"
+	  "  mortise down\n"
+	  "  mortise down --force    also where connections are open\n"
+	  "\n"
+	  "Usage: mortise down [--force] [--domain NAME]\n"
+	  "\n"
+	  "Where connections are open it lists them, and does nothing (exit status 1).\n"
+	  "\n"
+	  "  -f, --force       end them: each program sees ECONNRESET\n"
+	  "      --domain NAME which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0 when it is gone, or was not there; 1 otherwise; 2 for bad usage.\n" },
+	{ "help", verb_help_main, "explain a verb",
+	  "Examples:\n"
+	  "  mortise help run\n"
+	  "\n"
+	  "Usage: mortise help [VERB]\n" },
+	{ 0 },
+};
+
+static void all(void)
+{
+	printf("Examples:\n"
+	       "  mortise run -- redis-server --port 7000 --bind 127.0.0.1\n"
+	       "  mortise run -- redis-cli -p 7000 ping\n"
+	       "  mortise ss -ap\n"
+	       "  mortise status\n"
+	       "  mortise down\n"
+	       "\n"
+	       "Usage: mortise VERB [OPTION...]\n"
+	       "\n"
+	       "Sockets in shared memory for programs that are not changed.\n"
+	       "\n");
+	for (const struct verb *v = verbs; v->name; v++)
+		printf("  %-8s %s\n", v->name, v->summary);
+	printf("\n"
+	       "mortise VERB --help explains a verb; --version prints the version.\n");
+}
+
+int verb_help(const char *name)
+{
+	if (!name) {
+		all();
+		return EXIT_SUCCESS;
+	}
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (!strcmp(v->name, name))
+			fputs(v->help, stdout);
+	}
+	return EXIT_SUCCESS;
+}
+
+int verb_help_main(int argc, char **argv)
+{
+	const char *names[16], *near;
+	size_t n = 0;
+
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return verb_help(argc < 2 ? NULL : "help");
+	for (const struct verb *v = verbs; v->name && n + 1 < ARRAY_LEN(names); v++) {
+		if (!strcmp(v->name, argv[1]))
+			return verb_help(argv[1]);
+		names[n++] = v->name;
+	}
+	names[n] = NULL;
+	near = word_near(argv[1], names);
+	complain("help: no verb \"%s\"%s%s%s", argv[1], near ? "; did you mean " : "; see: mortise --help",
+		 near ? near : "", near ? "?" : "");
+	return EXIT_USAGE;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/kernel.h"
+#include "cli/words.h"
+
+/** hex_address() - "0100007F" or 32 digits: the kernel prints host-order words. */
+static bool hex_address(const char *hex, char ret[46])
+{
+	uint32_t words[4];
+	size_t len = strlen(hex);
+
+	if (len != 8 && len != 32)
+		return false;
+	for (size_t i = 0; i < len / 8; i++) {
+		char part[9];
+		char *end;
+
+		memcpy(part, hex + 8 * i, 8);
+		part[8] = 0;
+		words[i] = (uint32_t)strtoul(part, &end, 16);
+		if (*end)
+			return false;
+	}
+	return inet_ntop(len == 8 ? AF_INET : AF_INET6, words, ret, 46) != NULL;
+}
+
+bool kernel_line(const char *line, const char *netid, struct ss_row *ret)
+{
+	struct ss_row r = *ret;
+	char local[33], peer[33];
+	unsigned local_port, peer_port, state, uid;
+	uint64_t tx, rx, inode;
+
+	if (sscanf(line,
+		   "%*s %32[0-9A-Fa-f]:%4x %32[0-9A-Fa-f]:%4x %2x %8" SCNx64 ":%8" SCNx64
+		   " %*s %*s %u %*s %" SCNu64,
+		   local, &local_port, peer, &peer_port, &state, &tx, &rx, &uid, &inode) != 9)
+		return false;
+	if (!hex_address(local, r.local) || !hex_address(peer, r.peer))
+		return false;
+	r.netid = netid;
+	r.state = word_state_kernel(state);
+	r.local_port = (uint16_t)local_port;
+	r.peer_port = (uint16_t)peer_port;
+	r.send_q = tx;
+	r.recv_q = rx;
+	r.uid = uid;
+	r.inode = inode;
+	*ret = r;
+	return true;
+}
+
+static void fill_file(const char *path, const char *netid, struct ss_row *rows, size_t n)
+{
+	FILE *f = fopen(path, "re");
+	char line[512];
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		struct ss_row k = { 0 };
+
+		if (!kernel_line(line, netid, &k) || !k.inode)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			struct ss_row *r = &rows[i];
+
+			if (r->inode != k.inode)
+				continue;
+			r->netid = k.netid;
+			r->state = k.state;
+			memcpy(r->local, k.local, sizeof(r->local));
+			memcpy(r->peer, k.peer, sizeof(r->peer));
+			r->local_port = k.local_port;
+			r->peer_port = k.peer_port;
+			r->send_q = k.send_q;
+			r->recv_q = k.recv_q;
+			r->uid = k.uid;
+		}
+	}
+	fclose(f);
+}
+
+void kernel_fill(const char *proc, struct ss_row *rows, size_t n)
+{
+	static const char *const files[] = { "tcp", "tcp6", "udp", "udp6" };
+	bool any = false;
+	char path[256];
+
+	for (size_t i = 0; i < n; i++)
+		any |= rows[i].inode != 0;
+	for (size_t i = 0; any && i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof(path), "%s/net/%s", proc, files[i]);
+		fill_file(path, i < 2 ? "tcp" : "udp", rows, n);
+	}
+}

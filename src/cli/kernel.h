@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kernel.h - What only the kernel knows of the sockets that are its own:
+ * state, queues and addresses, from /proc/net.
+ */
+#ifndef MORTISE_CLI_KERNEL_H
+#define MORTISE_CLI_KERNEL_H
+
+#include "cli/ss_format.h"
+
+/**
+ * kernel_fill() - Complete the rows whose transport is the kernel's, by inode.
+ * @proc: "/proc"; tests have another.
+ * Rows that the kernel does not show are left as they are.
+ */
+void kernel_fill(const char *proc, struct ss_row *rows, size_t n);
+
+/**
+ * kernel_line() - Read one line of /proc/net/tcp, tcp6, udp or udp6.
+ * @ret: Set on success: inode, state, queues, addresses, ports.
+ */
+bool kernel_line(const char *line, const char *netid, struct ss_row *ret);
+
+#endif

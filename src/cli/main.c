@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/opt.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+
+static const struct verb *find(const char *name)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (!strcmp(v->name, name))
+			return v;
+	}
+	return NULL;
+}
+
+static void unknown(const char *typed)
+{
+	const char *names[16], *near;
+	size_t n = 0;
+
+	for (const struct verb *v = verbs; v->name && n + 1 < ARRAY_LEN(names); v++)
+		names[n++] = v->name;
+	names[n] = NULL;
+	near = word_near(typed, names);
+	if (near)
+		complain("no verb \"%s\"; did you mean `mortise %s`?", typed, near);
+	else if (*typed == '-')
+		complain("no option %s; see: mortise --help", typed);
+	else
+		complain("no verb \"%s\"; to run a program: mortise run -- %s; see: "
+			 "mortise --help", typed, typed);
+}
+
+/** finish() - What could not be written is a failure. */
+static int finish(int status)
+{
+	if ((fflush(stdout) || ferror(stdout)) && !status) {
+		complain("cannot write: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc < 2) {
+		complain("what is to be done? For instance: mortise run -- redis-server; see: "
+			 "mortise --help");
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return finish(verb_help(NULL));
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("mortise %s\n", MORTISE_VERSION);
+		return finish(EXIT_SUCCESS);
+	}
+	v = find(argv[1]);
+	if (!v) {
+		unknown(argv[1]);
+		return EXIT_USAGE;
+	}
+	return finish(v->run(argc - 1, argv + 1));
+}

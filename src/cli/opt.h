@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * opt.h - Options on the command line, with messages that name the remedy.
+ */
+#ifndef MORTISE_CLI_OPT_H
+#define MORTISE_CLI_OPT_H
+
+#include "base/defs.h"
+
+enum { EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
+
+/**
+ * struct opt - One option.
+ * @letter: 0: it has none. @name: without "--"; NULL: it has none.
+ * @value:  What its value is called in messages; NULL: it takes none.
+ * The table ends with a zeroed entry. -h and --help belong to each verb.
+ */
+struct opt {
+	char letter;
+	const char *name;
+	const char *value;
+};
+
+/**
+ * struct opt_walk - Where we are. Zeroed but for verb, table, argc, argv.
+ * @value: Of the option just returned, or NULL.
+ * @next:  After the end: index of the first argument that is no option.
+ */
+struct opt_walk {
+	const char *verb;
+	const struct opt *table;
+	int argc;
+	char **argv;
+	int next;
+	const char *value;
+	const char *letters; /* rest of "-tan" */
+};
+
+#define OPT_END (-1)
+#define OPT_BAD (-2)  /* a message has been given */
+#define OPT_HELP (-3)
+
+/** opt_next() - Return: index in the table, or OPT_*. */
+int opt_next(struct opt_walk *w);
+
+/** opt_none_left() - False, with a message, where an argument is left over. */
+bool opt_none_left(const struct opt_walk *w);
+
+/** opt_domain() - @given, else $MORTISE_DOMAIN, else the default one; NULL,
+ * with a message, where its name is not allowed. */
+const char *opt_domain(const char *given);
+
+/**
+ * opt_policy() - @given, else $MORTISE_POLICY.
+ * @ret: enum policy, or -1 where neither says one.
+ * Return: False, with a message, where there is no such policy.
+ */
+bool opt_policy(const char *given, int *ret);
+
+/** complain() - "mortise: ..." on standard error. */
+__attribute__((format(printf, 1, 2))) void complain(const char *format, ...);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * proto.h - What a party and the daemon say to each other.
+ *
+ * A SOCK_SEQPACKET AF_UNIX connection, one for each process. One request is
+ * one record, struct ctl_msg with only the first ctl_msg.len bytes sent;
+ * replies carry the request's @seq and its type | CTL_REPLY. Descriptors
+ * travel as SCM_RIGHTS with the record. The daemon copies a record out, then
+ * validates it; a malformed, oversized or out-of-order one ends that client
+ * and no other. Requests are idempotent: a client that saw CTL_RESTARTED (a
+ * new daemon took over), or no reply in time, sends the same again.
+ */
+#ifndef MORTISE_CTL_PROTO_H
+#define MORTISE_CTL_PROTO_H
+
+#include "base/defs.h"
+
+#define CTL_VERSION 1u /* Of this protocol and of the ABI together. */
+#define CTL_REPLY 0x8000u
+#define CTL_FD_MAX 64      /* descriptors in one record */
+#define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
+#define CTL_TEXT_MAX 3072
+
+enum ctl_type {
+	CTL_HELLO = 1,   /* fds: arena (rw), mailbox (rw), bell 0 -> registry (ro) */
+	CTL_BELL,        /* fds: eventfd of bell @bell.number -> */
+	CTL_HANDLES,     /* @handles.count -> @handles, fds: that many handles */
+	CTL_PEER,        /* @peer -> @peer, fds: arena (ro), mailbox (rw), bell 0 */
+	CTL_PEER_BELL,   /* @peer -> fds: eventfd */
+	CTL_LET_GO,      /* @peer; no reply */
+	CTL_LISTEN,      /* @listen -> error 0 or EADDRINUSE */
+	CTL_UNLISTEN,    /* @listen -> */
+	CTL_DEMOTE,      /* @listen, of any party of this client's descent: no longer shared memory -> */
+	CTL_BIND,        /* policy none: @listen.addr, .port (0: choose) -> @listen.port */
+	CTL_UNBIND,      /* policy none; no reply */
+	CTL_LEASE,       /* -> @lease */
+	CTL_GOODBYE,     /* the process is about to exec or leave; no reply */
+	/* The command's. They need no hello. */
+	CTL_LIST = 64,   /* -> records CTL_LIST|CTL_REPLY, one a socket, then one with @row.last */
+	CTL_STATUS,      /* -> @status */
+	CTL_DOWN,        /* @down.force -> error 0, or EBUSY with @status.connections */
+	CTL_RESTARTED = 127, /* daemon to client, seq 0: I am new; ask again */
+};
+
+/**
+ * struct ctl_msg - One record, both ways.
+ * @version: CTL_VERSION, in each record.
+ * @len:     Bytes of this record, header included.
+ * @error:   In replies: 0 or a positive errno.
+ */
+struct ctl_msg {
+	uint16_t version;
+	uint16_t type;
+	uint32_t len;
+	uint32_t seq;
+	int32_t error;
+	union {
+		struct {
+			uint32_t pid;     /* checked against SO_PEERCRED */
+			uint32_t party;   /* reply */
+			uint32_t gen;     /* reply */
+			uint32_t policy;  /* reply */
+			uint32_t excluded; /* unused, 0 */
+			char comm[16];
+		} hello;
+		struct {
+			uint32_t number;
+		} bell;
+		struct {
+			uint32_t count;
+			uint32_t ids[CTL_HANDLE_BATCH]; /* reply: handle numbers of this party */
+		} handles;
+		struct {
+			uint32_t id;
+			uint32_t gen;
+			uint32_t pid;  /* reply */
+			uint32_t bell; /* PEER_BELL */
+		} peer;
+		struct {
+			uint32_t addr; /* IPv4, host order */
+			uint16_t port;
+			uint16_t slot;
+			uint32_t gen;   /* of the half */
+			uint32_t party; /* DEMOTE: of the listener */
+			uint32_t reuse; /* BIND: SO_REUSEADDR */
+		} listen;
+		struct {
+			uint16_t first; /* ports [first, first + count) are yours */
+			uint16_t count;
+		} lease;
+		struct {
+			uint32_t last;      /* 1: no row here, the list is complete */
+			uint32_t transport; /* 0 shm, 1 kernel */
+			uint32_t reason;    /* enum reason, for kernel */
+			uint32_t state;     /* enum half_state, shm */
+			uint32_t half_closed; /* 1 local FIN, 2 remote FIN */
+			uint32_t pid;
+			int32_t fd;         /* -1 unknown */
+			uint32_t uid;
+			uint64_t local, remote; /* addr_word */
+			uint64_t recv_q, send_q; /* bytes; LISTEN: waiting, backlog */
+			uint64_t tx_bytes, rx_bytes; /* through shared memory */
+			uint64_t wakes, sleeps, spins;
+			uint64_t inode; /* kernel: the socket's; shm: party << 32 | handle + 1, 0: none */
+			uint64_t cookie;
+			char comm[16];
+		} row;
+		struct {
+			uint32_t version;
+			uint32_t policy;
+			uint32_t daemon_pid, keeper_pid;
+			uint32_t clients, connections, listeners, handles;
+			uint64_t opened;        /* connections ever made through memory */
+			uint64_t bytes;         /* ever sent through memory */
+			uint64_t fallbacks[32]; /* by enum reason */
+			uint64_t messages;      /* control messages served */
+			uint64_t started_ns;    /* CLOCK_MONOTONIC */
+			char domain[64];
+		} status;
+		struct {
+			uint32_t force;
+		} down;
+	};
+};
+
+#define CTL_HEADER_BYTES ((uint32_t)offsetof(struct ctl_msg, hello))
+/** Bytes of a record that carries member @m. */
+#define CTL_BYTES(m) ((uint32_t)(CTL_HEADER_BYTES + sizeof(((struct ctl_msg *)0)->m)))
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * estate.c - Executing what hung up, and what the dead leave behind.
+ *
+ * A handle that hung up names its half in the owner's arena; that half is
+ * executed, whether the owner lives or not. A dead party whose last handle
+ * hung up (handles live on in forked children) has the rest of its halves
+ * executed: seats, connectors in the middle, sockets without a handle. Its
+ * memory then stays until no peer needs it: what was sent before the end is
+ * still to be read.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+#include "shm/execute.h"
+
+#define HANGUP_BATCH 256
+#define STRIKES_MAX 3
+
+static void estate_execute(struct daemon *d, unsigned id, unsigned slot, uint32_t gen)
+{
+	struct client *c = &d->clients[id];
+	struct half *h;
+
+	if (slot >= SLOT_MAX)
+		return;
+	h = arena_half(c->peer.base, slot);
+	if (half_gen(h) != gen)
+		return;
+	ports_half_ends(d, id, h);
+	execute_half(d->exec, &c->peer, slot, gen);
+}
+
+void estate_execute_all(struct daemon *d, unsigned id, bool rst)
+{
+	struct client *c = &d->clients[id];
+	unsigned used;
+
+	if (!c->peer.base)
+		return;
+	used = load_acquire(&arena_hdr(c->peer.base)->slots_used);
+	for (unsigned slot = 0; slot < used && slot < SLOT_MAX; slot++) {
+		struct half *h = arena_half(c->peer.base, slot);
+		enum half_state s = half_state(h);
+
+		if (s == HALF_FREE || s == HALF_RELEASED)
+			continue;
+		if (rst && s == HALF_OPEN)
+			atomic_fetch_or(&h->end, END_RST);
+		estate_execute(d, id, slot, half_gen(h));
+	}
+}
+
+/* One entry of the hung ring. */
+static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
+{
+	struct client *c = &d->clients[id];
+	_Atomic uint64_t *word;
+	uint64_t w;
+
+	if (load_acquire(&d->t->handles[id][handle]) != HANDLE_HUNG)
+		return; /* The last daemon did it and died before it said so. */
+	if (c->peer.base && d->t->strikes < STRIKES_MAX) {
+		word = arena_handles(c->peer.base) + handle;
+		w = load_acquire(word);
+		if (w) {
+			estate_execute(d, id, slot_word_slot(w), slot_word_gen(w));
+			atomic_compare_exchange_strong(word, &w, 0);
+		}
+	}
+	store_release(&d->t->handles[id][handle], HANDLE_DONE);
+	if (c->live)
+		c->live--;
+	if (c->live == 0 && daemon_state(d, id) == REC_DEAD)
+		estate_died(d, id);
+}
+
+bool estate_hangups(struct daemon *d)
+{
+	struct table *t = d->t;
+	uint32_t head = load_relaxed(&t->hung_head);
+	unsigned n = 0;
+
+	while (head != load_acquire(&t->hung_tail) && n++ < HANGUP_BATCH) {
+		uint32_t entry = t->hung[head % HUNG_RING];
+
+		/* An entry that kills daemon after daemon is passed over. */
+		t->strikes = t->at_work == entry + 1 ? t->strikes + 1 : 0;
+		t->at_work = entry + 1;
+		if (t->strikes == STRIKES_MAX)
+			log_line("party %u, handle %u: cannot be executed, left alone",
+				 entry >> 16, entry & 0xffff);
+		estate_hangup(d, entry >> 16, entry & 0xffff);
+		t->at_work = 0;
+		store_release(&t->hung_head, ++head);
+	}
+	return head != load_acquire(&t->hung_tail);
+}
+
+/* Does any live client still have it mapped? */
+static bool estate_known(const struct daemon *d, unsigned id)
+{
+	for (unsigned c = 1; c < d->t->rec_high; c++)
+		if (daemon_state(d, c) == REC_ALIVE &&
+		    (d->t->knows[c][id / 64] & 1ull << (id % 64)))
+			return true;
+	return false;
+}
+
+/* Are there processes left that could read anything? */
+static bool estate_readers(const struct daemon *d)
+{
+	for (unsigned c = 1; c < d->t->rec_high; c++) {
+		enum rec_state s = daemon_state(d, c);
+
+		if (s == REC_ALIVE || (s == REC_DEAD && !d->t->recs[c].executed))
+			return true;
+	}
+	return false;
+}
+
+static void estate_drop(struct daemon *d, unsigned id)
+{
+	struct client *c = &d->clients[id];
+	struct rec *r = daemon_rec(d, id);
+
+	if (c->peer.base) {
+		struct arena_hdr *hdr = arena_hdr(c->peer.base);
+
+		d->t->opened += load_relaxed(&hdr->opened);
+		d->t->bytes += load_relaxed(&hdr->tx_bytes_done);
+		for (unsigned i = 0; i < ARRAY_LEN(d->t->fallbacks); i++)
+			d->t->fallbacks[i] += load_relaxed(&hdr->fallbacks[i]);
+		/* Halves that nobody recycles any more. */
+		for (unsigned s = 0; s < load_relaxed(&hdr->slots_used) && s < SLOT_MAX; s++)
+			d->t->bytes += load_relaxed(&arena_half(c->peer.base, s)->tail);
+		arena_unmap(c->peer.base, ARENA_BYTES);
+	}
+	if (c->peer.mbox)
+		arena_unmap(c->peer.mbox, MAILBOX_BYTES);
+	d->exec->peers[id] = NULL;
+	registry_party_set(d->reg, id, r->gen, PARTY_FREE, 0, 0);
+	store_release(&r->state, REC_FREE);
+	clients_drop(d, id, (1u << KEPT_COUNT) - 1);
+	memset(c, 0, sizeof(*c));
+	d->estates_dirty = true;
+}
+
+void estate_try_drop(struct daemon *d, unsigned id)
+{
+	struct client *c = &d->clients[id];
+	struct rec *r = daemon_rec(d, id);
+
+	if (daemon_state(d, id) != REC_DEAD || !r->executed || estate_known(d, id))
+		return;
+	if (c->peer.base && estate_readers(d) && !execute_idle(c->peer.base, clients_lookup, d))
+		return;
+	estate_drop(d, id);
+}
+
+/* Too many estates, or too much in them: the oldest goes. Who maps it keeps
+ * what it maps; who did not accept yet gets a reset. */
+static void estate_bound(struct daemon *d)
+{
+	unsigned count = 0, oldest = 0;
+	uint64_t bytes = 0;
+
+	for (unsigned id = 1; id < d->t->rec_high; id++) {
+		if (daemon_state(d, id) != REC_DEAD || !d->t->recs[id].executed)
+			continue;
+		count++;
+		bytes += d->clients[id].estate_bytes;
+		if (!oldest || d->t->recs[id].died_ns < d->t->recs[oldest].died_ns)
+			oldest = id;
+	}
+	if (count <= ESTATE_MAX && bytes <= ESTATE_BYTES)
+		return;
+	log_line("limit of estates reached (%u, %llu bytes): party %u's is dropped", count,
+		 (unsigned long long)bytes, oldest);
+	estate_drop(d, oldest);
+}
+
+void estate_died(struct daemon *d, unsigned id)
+{
+	struct client *c = &d->clients[id];
+	struct rec *r = daemon_rec(d, id);
+	struct stat st;
+
+	if (c->live > 0)
+		return;
+	if (!r->executed) {
+		estate_execute_all(d, id, false);
+		ports_party_ended(d, id);
+		r->executed = 1;
+	}
+	if (fstat(keeper_fd(d->k, id, KEPT_ARENA), &st) == 0)
+		c->estate_bytes = (uint64_t)st.st_blocks * 512;
+	d->estates_dirty = true;
+	estate_bound(d);
+}
+
+void estate_sweep(struct daemon *d)
+{
+	d->estates_dirty = false;
+	for (unsigned id = 1; id < d->t->rec_high; id++)
+		estate_try_drop(d, id);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * list.c - Who is connected, for `mortise ss` and `mortise status`.
+ *
+ * The memory that is read here changes meanwhile, and may be nonsense: what
+ * is impossible is shown as nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+
+#define LIST_ROWS_MAX 65536u
+#define QUEUE_MAX (1ull << 40) /* no ring holds more: a lie */
+#define SEATS_MAX 4097u
+
+struct rows {
+	struct ctl_msg *m;
+	size_t count, room;
+	uint32_t seq;
+	bool failed;
+};
+
+static struct ctl_msg *row_add(struct rows *rows)
+{
+	struct ctl_msg *m;
+
+	if (rows->count >= LIST_ROWS_MAX)
+		return NULL;
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? rows->room * 2 : 64;
+		void *bigger = realloc(rows->m, room * sizeof(*rows->m));
+
+		if (!bigger) {
+			rows->failed = true;
+			return NULL;
+		}
+		rows->m = bigger;
+		rows->room = room;
+	}
+	m = &rows->m[rows->count++];
+	*m = (struct ctl_msg){ .version = CTL_VERSION,
+			       .type = CTL_LIST | CTL_REPLY,
+			       .len = CTL_BYTES(row),
+			       .seq = rows->seq };
+	return m;
+}
+
+/* The half at the other end, where it is there and names us. */
+static const struct half *list_peer(struct daemon *d, half_ref self, const struct half *h)
+{
+	half_ref ref = load_acquire(&h->peer);
+	void *base = ref ? clients_lookup(d, half_ref_party(ref), load_relaxed(&h->peer_party_gen))
+			 : NULL;
+	struct half *peer = base ? half_find(base, ref) : NULL;
+	half_ref back;
+
+	if (!peer || half_gen(peer) != half_ref_gen(ref))
+		return NULL;
+	back = load_acquire(&peer->peer);
+	return back == self || back == 0 ? peer : NULL;
+}
+
+static uint64_t list_queue(uint64_t tail, uint64_t head)
+{
+	return tail - head < QUEUE_MAX ? tail - head : 0;
+}
+
+static uint64_t list_waiting(const struct client *c, const struct half *l)
+{
+	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
+	uint64_t waiting = 0;
+
+	if (n > SEATS_MAX || base >= SEAT_MAX - 1 - n)
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t seat = load_relaxed(arena_seats(c->peer.base) + base + 1 + i);
+
+		if (!seat || slot_word_slot(seat) >= SLOT_MAX ||
+		    load_relaxed(&c->peer.mbox->claims[base + 1 + i]) == 0)
+			continue;
+		if (half_state(arena_half(c->peer.base, slot_word_slot(seat))) == HALF_SEAT)
+			waiting++;
+	}
+	return waiting;
+}
+
+static void list_owner(const struct rec *r, struct ctl_msg *m)
+{
+	m->row.pid = r->pid;
+	m->row.uid = r->uid;
+	m->row.fd = -1;
+	memcpy(m->row.comm, r->comm, sizeof(m->row.comm));
+}
+
+static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows *rows)
+{
+	struct client *c = &d->clients[id];
+	const struct half *h = arena_half(c->peer.base, slot), *peer;
+	half_ref self = half_ref_make(id, slot, half_gen(h));
+	enum half_state s = half_state(h);
+	uint64_t tail = load_relaxed(&h->tail), head = load_relaxed(&h->head);
+	struct ctl_msg *m;
+
+	if (s == HALF_FREE || s == HALF_SEAT || (s == HALF_BOUND && !load_relaxed(&h->local)))
+		return;
+	peer = list_peer(d, self, h);
+	if (s == HALF_CLOSED || s == HALF_RELEASED) {
+		enum half_state ps = peer ? half_state(peer) : HALF_FREE;
+
+		if ((ps != HALF_OPEN && ps != HALF_SEAT) ||
+		    list_queue(tail, load_relaxed(&peer->head)) == 0)
+			return;
+		s = HALF_CLOSED;
+	}
+	m = row_add(rows);
+	if (!m)
+		return;
+	list_owner(daemon_rec(d, id), m);
+	m->row.state = s;
+	m->row.local = load_relaxed(&h->local);
+	m->row.remote = load_relaxed(&h->remote);
+	m->row.tx_bytes = tail;
+	m->row.rx_bytes = head;
+	m->row.wakes = load_relaxed(&h->wakes);
+	m->row.sleeps = load_relaxed(&h->sleeps);
+	m->row.spins = load_relaxed(&h->spins);
+	m->row.cookie = load_relaxed(&h->cookie);
+	if (s == HALF_LISTEN) {
+		uint32_t seats = load_relaxed(&h->seat_count);
+
+		m->row.recv_q = list_waiting(c, h);
+		m->row.send_q = seats ? seats - 1 : 0;
+		m->row.tx_bytes = m->row.rx_bytes = 0;
+		return;
+	}
+	if (load_relaxed(&h->end) & END_FIN)
+		m->row.half_closed |= 1;
+	if (!peer) {
+		m->row.send_q = s == HALF_OPEN ? list_queue(tail, 0) : 0;
+		return;
+	}
+	m->row.recv_q = list_queue(load_relaxed(&peer->tail), head);
+	m->row.send_q = list_queue(tail, load_relaxed(&peer->head));
+	if (load_relaxed(&peer->end) & END_FIN)
+		m->row.half_closed |= 2;
+}
+
+static void list_ksocks(struct daemon *d, unsigned id, struct rows *rows)
+{
+	struct ksock *ks = arena_ksocks(d->clients[id].peer.base);
+
+	for (unsigned i = 0; i < KSOCK_MAX; i++) {
+		uint64_t key = load_acquire(&ks[i].key);
+		struct ctl_msg *m;
+
+		if (key == 0 || (key & 0xff) >= REASON_COUNT)
+			continue;
+		m = row_add(rows);
+		if (!m)
+			return;
+		list_owner(daemon_rec(d, id), m);
+		m->row.transport = 1;
+		m->row.reason = (uint32_t)(key & 0xff);
+		m->row.fd = (int32_t)(key >> 8) - 1;
+		m->row.local = load_relaxed(&ks[i].local);
+		m->row.remote = load_relaxed(&ks[i].remote);
+		m->row.inode = load_relaxed(&ks[i].inode);
+	}
+}
+
+static unsigned list_slots(const struct client *c)
+{
+	unsigned used = c->peer.base ? load_acquire(&arena_hdr(c->peer.base)->slots_used) : 0;
+
+	return used < SLOT_MAX ? used : SLOT_MAX;
+}
+
+int list_rows(struct daemon *d, uint32_t seq, struct ctl_msg **ret)
+{
+	struct rows rows = { .seq = seq };
+	struct ctl_msg *last;
+
+	for (unsigned id = 1; id < d->t->rec_high; id++) {
+		struct client *c = &d->clients[id];
+
+		if (!c->peer.base || daemon_state(d, id) < REC_ALIVE)
+			continue;
+		for (unsigned slot = 0; slot < list_slots(c); slot++)
+			list_half(d, id, slot, &rows);
+		if (daemon_state(d, id) == REC_ALIVE)
+			list_ksocks(d, id, &rows);
+	}
+	if (rows.count == LIST_ROWS_MAX)
+		rows.count--;
+	last = row_add(&rows);
+	if (!last || rows.failed) {
+		free(rows.m);
+		return -ENOMEM;
+	}
+	last->row.last = 1;
+	*ret = rows.m;
+	return (int)rows.count;
+}
+
+/* Add a party's figures. A connection is counted at that of its halves which
+ * is OPEN, or at the one with the smaller name where both are. */
+static void status_party(struct daemon *d, unsigned id, struct ctl_msg *m)
+{
+	struct client *c = &d->clients[id];
+	struct arena_hdr *hdr = arena_hdr(c->peer.base);
+
+	m->status.opened += load_relaxed(&hdr->opened);
+	m->status.bytes += load_relaxed(&hdr->tx_bytes_done);
+	for (unsigned i = 0; i < ARRAY_LEN(m->status.fallbacks); i++)
+		m->status.fallbacks[i] += load_relaxed(&hdr->fallbacks[i]);
+	for (unsigned slot = 0; slot < list_slots(c); slot++) {
+		const struct half *h = arena_half(c->peer.base, slot), *peer;
+		half_ref self = half_ref_make(id, slot, half_gen(h));
+		enum half_state s = half_state(h);
+
+		if (s == HALF_FREE)
+			continue;
+		m->status.bytes += load_relaxed(&h->tail);
+		m->status.listeners += s == HALF_LISTEN;
+		if (s != HALF_OPEN && s != HALF_CONNECTING)
+			continue;
+		peer = list_peer(d, self, h);
+		if (!peer || half_state(peer) != HALF_OPEN || self < load_relaxed(&h->peer))
+			m->status.connections++;
+	}
+}
+
+void list_status(struct daemon *d, struct ctl_msg *m)
+{
+	const struct table *t = d->t;
+
+	memset(&m->status, 0, sizeof(m->status));
+	m->status.version = CTL_VERSION;
+	m->status.policy = t->policy;
+	m->status.daemon_pid = (uint32_t)getpid();
+	m->status.keeper_pid = t->keeper_pid;
+	m->status.handles = load_relaxed(&t->handle_count);
+	m->status.messages = t->messages;
+	m->status.started_ns = t->started_ns;
+	m->status.opened = t->opened;
+	m->status.bytes = t->bytes;
+	memcpy(m->status.fallbacks, t->fallbacks, sizeof(m->status.fallbacks));
+	memcpy(m->status.domain, t->domain, sizeof(m->status.domain));
+	for (unsigned id = 1; id < t->rec_high; id++) {
+		if (daemon_state(d, id) == REC_ALIVE && !t->recs[id].service)
+			m->status.clients++;
+		if (d->clients[id].peer.base && daemon_state(d, id) >= REC_ALIVE)
+			status_party(d, id, m);
+	}
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ctl/client.h"
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+
+#define LOG_BYTES_MAX (1 << 20)
+#define START_PATIENCE_NS (5 * NS_PER_SEC)
+#define BACKLOG 1024
+#define FDS_SPARE 64u
+#define LINGER_DEFAULT 10u
+#define LINGER_MAX 1000000000ul
+
+static const char usage[] =
+	"mortised --domain default --policy share\n"
+	"mortised --domain test --policy none --foreground\n"
+	"\n"
+	"The daemon of a Mortise domain. `mortise run` starts it where it is not there.\n"
+	"\n"
+	"  --domain NAME      1 to 32 of [a-z0-9-], beginning with a letter (default: default)\n"
+	"  --policy POLICY    share: other addresses are the kernel's; none: unreachable\n"
+	"                     (default: share)\n"
+	"  --foreground       do not fork into the background; log to stderr\n"
+	"  --linger SECONDS   leave when unused for so long (default: 10)\n"
+	"  --test-services    serve echo and discard on 127.0.0.1, ports 7 and 9\n"
+	"  --help             this text\n";
+
+struct options {
+	const char *domain;
+	uint32_t policy;
+	bool foreground;
+	bool test_services;
+	unsigned long linger;
+};
+
+static _Noreturn void bad_usage(const char *what, const char *given, const char *remedy)
+{
+	fprintf(stderr, "mortised: %s \"%s\": %s\n", what, given, remedy);
+	exit(2);
+}
+
+static void parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "domain", required_argument, NULL, 'd' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "test-services", no_argument, NULL, 't' },
+		{ "linger", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			if (!ctl_domain_valid(optarg))
+				bad_usage("bad domain name", optarg,
+					  "use 1 to 32 of [a-z0-9-], beginning with a letter");
+			o->domain = optarg;
+			break;
+		case 'p':
+			if (strcmp(optarg, "share") != 0 && strcmp(optarg, "none") != 0)
+				bad_usage("bad policy", optarg, "use share or none");
+			o->policy = *optarg == 's' ? POLICY_SHARE : POLICY_NONE;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 't':
+			o->test_services = true;
+			break;
+		case 'l':
+			errno = 0;
+			o->linger = strtoul(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end || errno ||
+			    o->linger > LINGER_MAX)
+				bad_usage("bad number of seconds", optarg, "use 0 or more");
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs("mortised: see mortised --help\n", stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc)
+		bad_usage("unknown argument", argv[optind], "see mortised --help");
+}
+
+/* Each handle costs a descriptor: take what we may have. */
+static uint32_t raise_limit(void)
+{
+	struct rlimit rl = { 0 };
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+		return 1024;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	getrlimit(RLIMIT_NOFILE, &rl);
+	/* More would not fit the hung ring. */
+	return rl.rlim_cur > HUNG_RING / 2 ? HUNG_RING / 2 : (uint32_t)rl.rlim_cur;
+}
+
+static int lock_open(const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Does somebody accept? The channel is closed at once: no client is made of it. */
+static bool serves(const char *domain)
+{
+	int fd = ctl_connect(domain);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/*
+ * Become the one keeper of the domain.
+ * Return: the lock's descriptor; -EEXIST: another one serves; or -errno.
+ */
+static int keeper_elect(const char *domain, const char *dir)
+{
+	uint64_t deadline = clock_now_ns() + START_PATIENCE_NS;
+	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	int fd = lock_open(dir);
+
+	while (fd >= 0) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		if (serves(domain)) {
+			close(fd);
+			return -EEXIST;
+		}
+		/* It is starting, or leaving. */
+		if (clock_now_ns() >= deadline) {
+			close(fd);
+			return -EBUSY;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+static int door_open(const char *dir)
+{
+	struct sockaddr_un un;
+	int dirfd = -1, r = ctl_address(dir, "ctl", &un, &dirfd), fd;
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0) {
+		unlink(un.sun_path); /* We hold the lock: its owner is gone. */
+		if (bind(fd, (struct sockaddr *)&un, sizeof(un)) != 0 ||
+		    chmod(un.sun_path, 0600) != 0 || listen(fd, BACKLOG) != 0) {
+			r = -errno;
+			close(fd);
+			fd = -1;
+		}
+	} else {
+		r = -errno;
+	}
+	if (dirfd >= 0)
+		close(dirfd);
+	return fd < 0 ? r : fd;
+}
+
+static void door_remove(const char *dir)
+{
+	static const char *const names[] = { "ctl", "ctl.leaving" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", dir, names[i]) < (int)sizeof(path))
+			unlink(path);
+}
+
+static int log_open(const char *dir)
+{
+	char path[PATH_MAX], old[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/log", dir) >= (int)sizeof(path) ||
+	    snprintf(old, sizeof(old), "%s/log.old", dir) >= (int)sizeof(old))
+		return -1;
+	if (stat(path, &st) == 0 && st.st_size > LOG_BYTES_MAX)
+		rename(path, old);
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* All that a keeper is made of. Return: 0, or -errno. */
+static int keeper_make(struct keeper *k, const struct options *o, const char *dir)
+{
+	uint32_t fds = raise_limit();
+	struct table *t = table_create();
+
+	if (!t)
+		return -errno;
+	snprintf(t->domain, sizeof(t->domain), "%s", o->domain);
+	t->policy = o->policy;
+	t->test_services = o->test_services;
+	t->linger_ns = o->linger * NS_PER_SEC;
+	t->started_ns = clock_now_ns();
+	t->netns = ctl_netns();
+	t->keeper_pid = (uint32_t)getpid();
+	t->rec_high = 1;
+	t->handles_max = fds / 4 * 3;
+	t->kept_max = fds - t->handles_max - FDS_SPARE;
+	k->table = t;
+	k->dir = dir;
+	k->registry_fd = arena_fd_create("mortise-registry", REGISTRY_BYTES);
+	if (k->registry_fd < 0)
+		return k->registry_fd;
+	k->registry_ro = arena_fd_readonly(k->registry_fd);
+	if (k->registry_ro < 0)
+		return k->registry_ro;
+	k->registry = arena_map(k->registry_fd, REGISTRY_BYTES, true);
+	if (!k->registry)
+		return -errno;
+	registry_init(k->registry, o->policy);
+	k->listen_fd = door_open(dir);
+	return k->listen_fd < 0 ? k->listen_fd : 0;
+}
+
+/* In the background: the parent waits for a byte from the keeper. */
+static int background(int *ret_ready)
+{
+	int fds[2], status = 0;
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		ssize_t n;
+
+		close(fds[1]);
+		waitpid(pid, &status, 0);
+		n = read(fds[0], &byte, 1);
+		exit(n == 1 ? byte : 1);
+	}
+	close(fds[0]);
+	setsid();
+	pid = fork();
+	if (pid != 0)
+		_exit(pid < 0);
+	*ret_ready = fds[1];
+	return 0;
+}
+
+static void stdio_away(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; fd >= 0 && i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+/* Tell the starter how it went: 0, or an exit status. */
+static void ready_tell(int ready, char status)
+{
+	if (ready < 0)
+		return;
+	if (write(ready, &status, 1) < 0)
+		log_line("the starter is gone");
+	close(ready);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .domain = CTL_DOMAIN_DEFAULT, .linger = LINGER_DEFAULT };
+	static struct keeper k;
+	static char dir[PATH_MAX];
+	int r, ready = -1, status;
+
+	/* Nobody is to be served by a daemon that is served itself. */
+	unsetenv("LD_PRELOAD");
+	parse(argc, argv, &o);
+	umask(077);
+	/* The starter's pipes and files are none of ours to hold open. */
+	if (!o.foreground)
+		close_range(3, ~0u, 0);
+	r = ctl_dir(o.domain, dir, sizeof(dir));
+	if (r == 0 && !o.foreground)
+		r = background(&ready);
+	if (r < 0) {
+		fprintf(stderr, "mortised: %s: %s; MORTISE_DIR names another directory\n",
+			*dir ? dir : "directory", strerror(-r));
+		return 1;
+	}
+	if (*dir == '/' && chdir("/") != 0)
+		log_line("cannot leave the working directory");
+	r = keeper_elect(o.domain, dir);
+	if (r == -EEXIST) {
+		ready_tell(ready, 0);
+		return 0;
+	}
+	if (r >= 0) {
+		k.lock_fd = r;
+		r = keeper_make(&k, &o, dir);
+	}
+	if (r < 0) {
+		fprintf(stderr, "mortised: domain %s: %s (%s)\n", o.domain, strerror(-r), dir);
+		ready_tell(ready, 1);
+		return 1;
+	}
+	if (!o.foreground) {
+		int fd = log_open(dir);
+
+		if (fd >= 0)
+			log_to(fd);
+		stdio_away();
+	}
+	ready_tell(ready, 0);
+	status = keeper_run(&k, daemon_main);
+	/* The lock goes last: the next keeper removes a socket of that name. */
+	door_remove(dir);
+	return status;
+}

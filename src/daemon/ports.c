@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ports.c - Who listens where, who may use which port.
+ *
+ * Policy share: the kernel's shadow sockets arbitrate, the registry only says
+ * whose port is to be found in memory. Two listeners of one address and port
+ * (SO_REUSEPORT) are the kernel's alone: neither is in the registry while the
+ * other lives. Policy none: bound[] arbitrates, as Linux does for listeners.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/daemon.h"
+#include "daemon/log.h"
+
+#define EPHEMERAL_FIRST 32768u
+#define EPHEMERAL_COUNT 28232u /* ..60999, Linux's default */
+
+/* ------------------------------------------------------------- listening */
+
+static const struct registry_listener *port_record(const struct daemon *d, uint16_t port)
+{
+	uint32_t n = (uint32_t)load_relaxed(&d->reg->ports[port]);
+
+	return n == 0 || n > LISTENER_MAX ? NULL : &d->reg->records[n - 1];
+}
+
+/* The half that is registered there, or 0. @overlap: a wildcard matches too. */
+static half_ref port_half(const struct daemon *d, uint32_t addr, uint16_t port, bool overlap,
+			  half_ref but, uint32_t *ret_gen)
+{
+	const struct registry_listener *l = port_record(d, port);
+	uint32_t n = l ? load_relaxed(&l->count) : 0;
+
+	for (uint32_t i = 0; i < n && i < LISTEN_PER_PORT; i++) {
+		uint32_t a = load_relaxed(&l->addr[i]);
+		half_ref h = load_relaxed(&l->half[i]);
+
+		if (h == but || (a != addr && !(overlap && (a == 0 || addr == 0))))
+			continue;
+		*ret_gen = load_relaxed(&l->party_gen[i]);
+		return h;
+	}
+	return 0;
+}
+
+/* Is a registered half still the listener that it was? */
+static bool half_listens(struct daemon *d, half_ref ref, uint32_t party_gen)
+{
+	void *base = clients_lookup(d, half_ref_party(ref), party_gen);
+	struct half *h = base ? half_find(base, ref) : NULL;
+
+	return h && half_gen(h) == half_ref_gen(ref) && half_state(h) == HALF_LISTEN;
+}
+
+static void block_add(struct daemon *d, addr_word at, half_ref half, uint32_t party_gen)
+{
+	struct blocked *room = NULL;
+
+	for (unsigned i = 0; i < BLOCKED_MAX; i++) {
+		struct blocked *b = &d->t->blocked[i];
+
+		if (load_relaxed(&b->half) == half && b->at == at)
+			return;
+		if (load_relaxed(&b->half) == 0 && !room)
+			room = b;
+	}
+	if (!room) {
+		log_line("limit of %u listeners that are the kernel's alone", BLOCKED_MAX);
+		return;
+	}
+	room->at = at;
+	room->party_gen = party_gen;
+	store_release(&room->half, half);
+}
+
+/* Does another listener make this address the kernel's? */
+static bool block_find(const struct daemon *d, addr_word at, half_ref but)
+{
+	for (unsigned i = 0; i < BLOCKED_MAX; i++) {
+		const struct blocked *b = &d->t->blocked[i];
+		half_ref h = load_relaxed(&b->half);
+
+		if (h && h != but && b->at == at &&
+		    registry_party_alive(d->reg, half_ref_party(h), b->party_gen))
+			return true;
+	}
+	return false;
+}
+
+static void block_remove(struct daemon *d, half_ref half)
+{
+	for (unsigned i = 0; i < BLOCKED_MAX; i++)
+		if (load_relaxed(&d->t->blocked[i].half) == half)
+			store_release(&d->t->blocked[i].half, 0);
+}
+
+static void listener_count(struct daemon *d, half_ref ref, int by)
+{
+	struct client *c = &d->clients[half_ref_party(ref) % PARTY_MAX];
+
+	if (by > 0 || c->listeners > 0)
+		c->listeners += (unsigned)by;
+}
+
+static int listener_withdraw(struct daemon *d, uint32_t addr, uint16_t port, half_ref ref)
+{
+	int r = registry_unlisten(d->reg, addr, port, ref);
+
+	if (r == 0)
+		listener_count(d, ref, -1);
+	return r;
+}
+
+/* Something else is registered there. Return: 0: it is gone now; or errno. */
+static int listen_conflict(struct daemon *d, unsigned id, const struct ctl_msg *m, half_ref ref)
+{
+	bool none = d->t->policy == POLICY_NONE;
+	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
+
+	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
+		uint32_t gen = 0;
+		half_ref other = port_half(d, m->listen.addr, m->listen.port, none, ref, &gen);
+
+		if (!other)
+			return 0;
+		if (half_listens(d, other, gen)) {
+			if (none)
+				return EADDRINUSE;
+			listener_withdraw(d, m->listen.addr, m->listen.port, other);
+			block_add(d, at, other, gen);
+			block_add(d, at, ref, daemon_rec(d, id)->gen);
+			return EADDRINUSE;
+		}
+		/* It closed, and its hang-up is under way. */
+		if (listener_withdraw(d, m->listen.addr, m->listen.port, other) < 0 &&
+		    listener_withdraw(d, 0, m->listen.port, other) < 0)
+			return EADDRINUSE;
+	}
+	return EADDRINUSE;
+}
+
+int ports_listen(struct daemon *d, unsigned id, const struct ctl_msg *m)
+{
+	struct rec *r = daemon_rec(d, id);
+	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
+	struct listener_ref lr = { .half = ref, .party_gen = r->gen };
+	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
+	uint32_t gen = 0;
+	int err;
+
+	if (m->listen.port == 0 || m->listen.slot >= SLOT_MAX)
+		return EINVAL;
+	if (port_half(d, m->listen.addr, m->listen.port, false, 0, &gen) == ref)
+		return 0;
+	if (d->clients[id].listeners >= CLIENT_LISTENERS) {
+		log_line("party %u: limit of %u listeners", id, CLIENT_LISTENERS);
+		return EMFILE;
+	}
+	/* What hung up already must not stand in its successor's way. */
+	while (estate_hangups(d))
+		;
+	err = listen_conflict(d, id, m, ref);
+	if (err == 0 && block_find(d, at, ref)) {
+		block_add(d, at, ref, r->gen);
+		err = EADDRINUSE;
+	}
+	if (err)
+		return err;
+	err = registry_listen(d->reg, m->listen.addr, m->listen.port, &lr);
+	if (err == 0)
+		listener_count(d, ref, 1);
+	return -err;
+}
+
+int ports_unlisten(struct daemon *d, unsigned id, const struct ctl_msg *m)
+{
+	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
+
+	listener_withdraw(d, m->listen.addr, m->listen.port, ref);
+	block_remove(d, ref);
+	return 0;
+}
+
+int ports_demote(struct daemon *d, const struct ctl_msg *m)
+{
+	unsigned id = m->listen.party;
+	half_ref ref;
+
+	if (id == 0 || id >= PARTY_MAX || m->listen.slot >= SLOT_MAX)
+		return EINVAL;
+	/* Asked again, there is nothing to withdraw: that is no error. */
+	ref = half_ref_make(id, m->listen.slot, m->listen.gen);
+	listener_withdraw(d, m->listen.addr, m->listen.port, ref);
+	return 0;
+}
+
+/* ------------------------------------------------- ports of policy none */
+
+static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsigned id,
+			    const struct ctl_msg *m)
+{
+	uint32_t a = addr_word_addr(b->at), gen = 0;
+	unsigned party = load_relaxed(&b->party);
+	half_ref ref = half_ref_make(party, b->slot, b->half_gen);
+
+	if (addr_word_port(b->at) != m->listen.port)
+		return false;
+	if (a != m->listen.addr && a != 0 && m->listen.addr != 0)
+		return false;
+	if (party == id && b->slot == m->listen.slot && b->half_gen == m->listen.gen)
+		return false; /* Asked again. */
+	if (!b->reuse || !m->listen.reuse)
+		return true;
+	/* Both have SO_REUSEADDR: a listener is in the way all the same. */
+	return port_half(d, a, m->listen.port, false, 0, &gen) == ref && half_ref_party(ref) != 0;
+}
+
+static bool bind_free(const struct daemon *d, unsigned id, const struct ctl_msg *m)
+{
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		const struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) && bound_conflicts(d, b, id, m))
+			return false;
+	}
+	return true;
+}
+
+static struct bound *bind_room(struct daemon *d, unsigned id, const struct ctl_msg *m)
+{
+	struct bound *room = NULL;
+
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) == id && b->slot == m->listen.slot &&
+		    b->half_gen == m->listen.gen && b->gen == daemon_rec(d, id)->gen)
+			return b;
+		if (!load_relaxed(&b->party) && !room)
+			room = b;
+	}
+	return room;
+}
+
+int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
+{
+	struct bound *b;
+	unsigned start;
+
+	if (d->t->policy != POLICY_NONE)
+		return EOPNOTSUPP;
+	b = bind_room(d, id, m);
+	if (!b) {
+		log_line("limit of %u bound ports", BOUND_MAX);
+		return ENOBUFS;
+	}
+	if (load_relaxed(&b->party)) {
+		/* A reply was lost: the same answer again. */
+		if (m->listen.port == 0 || m->listen.port == addr_word_port(b->at)) {
+			m->listen.port = addr_word_port(b->at);
+			return 0;
+		}
+		return EINVAL; /* Linux: a socket is bound once. */
+	}
+	while (estate_hangups(d))
+		;
+	if (m->listen.port != 0) {
+		if (!bind_free(d, id, m))
+			return EADDRINUSE;
+	} else {
+		start = (unsigned)rand();
+		for (unsigned i = 0; i < EPHEMERAL_COUNT; i++) {
+			m->listen.port = (uint16_t)(EPHEMERAL_FIRST +
+						    (start + i) % EPHEMERAL_COUNT);
+			if (bind_free(d, id, m))
+				break;
+			if (i == EPHEMERAL_COUNT - 1) {
+				m->listen.port = 0;
+				return EADDRINUSE;
+			}
+		}
+	}
+	b->at = addr_word_make(m->listen.addr, m->listen.port);
+	b->gen = daemon_rec(d, id)->gen;
+	b->slot = m->listen.slot;
+	b->half_gen = m->listen.gen;
+	b->reuse = m->listen.reuse;
+	store_release(&b->party, id);
+	return 0;
+}
+
+void ports_unbind(struct daemon *d, unsigned id, const struct ctl_msg *m)
+{
+	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
+
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) != id || b->at != at)
+			continue;
+		/* Generations begin at 1: without one, the address must do. */
+		if (m->listen.gen == 0 ||
+		    (b->slot == m->listen.slot && b->half_gen == m->listen.gen)) {
+			store_release(&b->party, 0);
+			return;
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- leases */
+
+static uint16_t lease_first(unsigned block)
+{
+	return (uint16_t)(block < LEASE_HIGH_BLOCKS
+				  ? LEASE_HIGH_FIRST + block * LEASE_PORTS
+				  : LEASE_LOW_FIRST + (block - LEASE_HIGH_BLOCKS) * LEASE_PORTS);
+}
+
+/* Does somebody listen, or is bound, within the block? */
+static bool lease_taken(const struct daemon *d, uint16_t first)
+{
+	for (unsigned i = 0; i < LEASE_PORTS; i++)
+		if (port_record(d, (uint16_t)(first + i)))
+			return true;
+	if (d->t->policy != POLICY_NONE)
+		return false;
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		const struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) &&
+		    (unsigned)addr_word_port(b->at) - first < LEASE_PORTS)
+			return true;
+	}
+	return false;
+}
+
+int ports_lease(struct daemon *d, unsigned id, struct ctl_msg *m)
+{
+	unsigned held = 0;
+
+	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
+		held += d->t->leases[i] == id;
+	if (held >= CLIENT_LEASES) {
+		log_line("party %u: limit of %u port blocks", id, CLIENT_LEASES);
+		return EADDRNOTAVAIL;
+	}
+	for (unsigned i = 0; i < LEASE_BLOCKS; i++) {
+		if (d->t->leases[i] || lease_taken(d, lease_first(i)))
+			continue;
+		d->t->leases[i] = (uint16_t)id;
+		m->lease.first = lease_first(i);
+		m->lease.count = LEASE_PORTS;
+		return 0;
+	}
+	log_line("party %u: no port block is left", id);
+	return EADDRNOTAVAIL;
+}
+
+/* ------------------------------------------------------------------ ends */
+
+void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
+{
+	half_ref ref = half_ref_make(id, arena_slot(d->clients[id].peer.base, h), half_gen(h));
+	uint16_t port = addr_word_port(load_relaxed(&h->local));
+
+	/* Its own word for where it listens is a hint; its name is the key. */
+	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
+		const struct registry_listener *l = port_record(d, port);
+		uint32_t n = l ? load_relaxed(&l->count) : 0, at = n;
+
+		for (uint32_t j = 0; j < n && j < LISTEN_PER_PORT; j++)
+			if (load_relaxed(&l->half[j]) == ref)
+				at = j;
+		if (at == n || listener_withdraw(d, load_relaxed(&l->addr[at]), port, ref) < 0)
+			break;
+	}
+	/* blocked[] stays: after EADDRINUSE the library drops the half, while
+	 * the socket goes on listening in the kernel. */
+	if (d->t->policy != POLICY_NONE)
+		return;
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) == id && b->slot == half_ref_slot(ref) &&
+		    b->half_gen == half_ref_gen(ref))
+			store_release(&b->party, 0);
+	}
+}
+
+void ports_party_died(struct daemon *d, unsigned id)
+{
+	registry_unlisten_party(d->reg, id);
+	d->clients[id].listeners = 0;
+	for (unsigned i = 0; i < BLOCKED_MAX; i++)
+		if (half_ref_party(load_relaxed(&d->t->blocked[i].half)) == id)
+			store_release(&d->t->blocked[i].half, 0);
+	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
+		if (d->t->leases[i] == id)
+			d->t->leases[i] = 0;
+}
+
+void ports_party_ended(struct daemon *d, unsigned id)
+{
+	if (d->t->policy != POLICY_NONE)
+		return;
+	for (unsigned i = 0; i < BOUND_MAX; i++)
+		if (load_relaxed(&d->t->bound[i].party) == id)
+			store_release(&d->t->bound[i].party, 0);
+}
+
+void ports_repair(struct daemon *d)
+{
+	static bool named[LISTENER_MAX];
+
+	for (unsigned port = 0; port < 65536; port++) {
+		const struct registry_listener *l = port_record(d, (uint16_t)port);
+
+		if (!l)
+			continue;
+		named[l - d->reg->records] = true;
+		for (uint32_t i = 0; i < load_relaxed(&l->count) && i < LISTEN_PER_PORT; i++)
+			listener_count(d, load_relaxed(&l->half[i]), 1);
+	}
+	/* Filled in, and the word never swapped. */
+	for (unsigned i = 0; i < LISTENER_MAX; i++)
+		if (!named[i])
+			store_relaxed(&d->reg->records[i].count, 0);
+}

@@ -1,0 +1,843 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * epoll.c - epoll_create, epoll_ctl, epoll_wait.
+ *
+ * What is the kernel's goes straight into the kernel's set, with the
+ * program's own events and data. What is ours is a watch here, keyed by
+ * {number, file} as in Linux. A set's ready list holds candidates: what is
+ * found not to be ready when looked at leaves it, armed (watch.c). A
+ * level-triggered entry that was reported goes to its end, as in Linux, so
+ * that a short event array is fair; edge-triggered and one-shot ones leave.
+ *
+ * In the kernel's set there is also, under data with our magic: the eventfds
+ * of the bells; each listener's shadow, so that ordinary clients wake a
+ * sleeper; and each inner epoll set, so that the kernel checks for loops and
+ * hears the inner set's own kernel descriptors and bells.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/calls.h"
+#include "posix/epoll.h"
+#include "posix/pool.h"
+#include "posix/process.h"
+#include "posix/section.h"
+
+#define CARE_BITS 0xffffu
+#define FLAG_BITS ((uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE))
+#define EXCLUSIVE_BITS \
+	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
+		    EPOLLEXCLUSIVE))
+#define EVENTS_MOST (INT_MAX / (int)sizeof(struct epoll_event))
+#define KERNEL_TURN 16u /* looks between two at the kernel's set while ours is busy */
+
+/*
+ * Data of our own entries in the kernel's set: a random number for each
+ * process tree << 32, then what it is: a bell << 24 | generation << 8 | bell,
+ * or the kernel_id of a watch.
+ */
+#define MAGIC_BELL 0x80000000u
+#define MAGIC_ID_MASK 0x7fffffffu
+
+static void mirror_forget(struct watch *w);
+
+static uint64_t magic_word;
+static struct pool epset_pool = { .size = sizeof(struct epset) };
+static struct epset *epsets;
+
+static uint64_t magic(void)
+{
+	while (unlikely(magic_word == 0)) {
+		uint32_t n = 0;
+
+		if (sys3(SYS_getrandom, &n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
+			n = (uint32_t)clock_now_ns() * 2654435761u;
+		magic_word = (uint64_t)(n | 1u) << 32;
+	}
+	return magic_word;
+}
+
+static bool is_magic(uint64_t data)
+{
+	return (data ^ magic_word) >> 32 == 0 && magic_word;
+}
+
+static long kernel_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = data };
+
+	return sys4(SYS_epoll_ctl, epfd, op, fd, &ev);
+}
+
+/* ------------------------------------------------------------ the set itself */
+
+/* A number that refers to the set now, or -1. */
+static int epset_fd(struct epset *e)
+{
+	if (fdtab_peek(e->fd) == &e->obj)
+		return e->fd;
+	for (unsigned fd = 0; fd < fdtab_size; fd++)
+		if (fdtab_peek((int)fd) == &e->obj)
+			return e->fd = (int)fd;
+	return -1;
+}
+
+/* The last reference is gone. */
+static void epset_last(struct fobj *o)
+{
+	struct epset *e = (struct epset *)(void *)o;
+
+	section_enter();
+	watch_lock();
+	while (e->watches) {
+		/* The kernel's set has dropped its part already. */
+		if (e->watches->kernel_id)
+			mirror_forget(e->watches);
+		watch_del(e->watches);
+	}
+	/* The kernel's set is gone, and everything in it. */
+	for (struct watch *w = e->w.all; w; w = w->all_next)
+		w->kernel_id = 0;
+	waiter_fini(&e->w);
+	if (e->next)
+		e->next->prev = e->prev;
+	if (e->prev)
+		e->prev->next = e->next;
+	else
+		epsets = e->next;
+	pool_put(&epset_pool, e);
+	watch_unlock();
+	section_leave();
+}
+
+static struct epset *epset_new(int fd, uint32_t kernel)
+{
+	struct epset *e;
+
+	watch_lock();
+	e = pool_get(&epset_pool);
+	if (e) {
+		e->obj = (struct fobj){ .kind = FOBJ_EPOLL, .refs = 1, .last = epset_last };
+		waiter_init(&e->w, WAITER_EPOLL);
+		e->fd = fd;
+		e->kernel = kernel;
+		e->next = epsets;
+		if (epsets)
+			epsets->prev = e;
+		epsets = e;
+		magic();
+		fdtab_install(fd, &e->obj);
+	}
+	watch_unlock();
+	return e;
+}
+
+long call_epoll_create1(int flags)
+{
+	long fd = fd_made(sys1(SYS_epoll_create1, flags));
+
+	if (fd < 0 || !process.enabled || (unsigned)fd >= fdtab_size)
+		return fd;
+	section_enter();
+	if (!epset_new((int)fd, 0)) {
+		sys1(SYS_close, fd);
+		fd = -ENOMEM;
+	}
+	section_leave();
+	return fd;
+}
+
+/* ------------------------------------------------- our part in the kernel's set */
+
+int epset_sync(struct epset *e)
+{
+	uint32_t missing = e->w.bells & ~e->bells_in;
+	int epfd;
+
+	if (!missing)
+		return 0;
+	epfd = epset_fd(e);
+	if (epfd < 0)
+		return 0; /* Nobody can wait on it any more. */
+	for (; missing; missing &= missing - 1) {
+		unsigned b = (unsigned)__builtin_ctz(missing);
+		long r;
+
+		if (watch_bell_fd(b) < 0)
+			continue;
+		r = kernel_ctl(epfd, EPOLL_CTL_ADD, watch_bell_fd(b), EPOLLIN,
+			       magic() | MAGIC_BELL | (uint32_t)watch_generation << 8 | b);
+		if (r < 0 && r != -EEXIST)
+			return (int)r;
+		e->bells_in |= 1u << b;
+	}
+	return 0;
+}
+
+static uint32_t mirror_events(const struct watch *w)
+{
+	if (w->disabled)
+		return 0;
+	return (w->care & EPOLLIN) | (w->flags & (uint32_t)(EPOLLET | EPOLLONESHOT));
+}
+
+/* Put a part of @w into the kernel's set: @fd stands there for it. */
+static long mirror_add(struct watch *w, int epfd, int fd)
+{
+	struct epset *e = epset_of(w->waiter);
+	uint32_t id = ++e->ids & MAGIC_ID_MASK;
+	long r;
+
+	if (id == 0)
+		id = ++e->ids;
+	r = kernel_ctl(epfd, EPOLL_CTL_ADD, fd, mirror_events(w), magic() | id);
+	if (r < 0)
+		return r;
+	w->kernel_id = id;
+	w->kernel_fd = fd;
+	w->mirror_next = e->w.mirrored;
+	e->w.mirrored = w;
+	e->kernel++;
+	return 0;
+}
+
+static void mirror_mod(struct watch *w, int epfd)
+{
+	if (w->kernel_id)
+		kernel_ctl(epfd, EPOLL_CTL_MOD, w->kernel_fd, mirror_events(w),
+			   magic() | w->kernel_id);
+}
+
+static void mirror_shadow(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	struct sock *s = watch_sock(w);
+	int shadow = s ? sock_shadow(s) : -1;
+
+	if (s && shadow >= 0 && !w->kernel_id)
+		mirror_add(w, epset_fd(e), shadow);
+}
+
+static void mirror_forget(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	struct watch **p = &e->w.mirrored;
+
+	while (*p && *p != w)
+		p = &(*p)->mirror_next;
+	if (*p)
+		*p = w->mirror_next;
+	w->kernel_id = 0;
+	if (e->kernel)
+		e->kernel--;
+}
+
+void epset_unmirror(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	int epfd = epset_fd(e);
+
+	if (epfd >= 0)
+		kernel_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	mirror_forget(w);
+	/* Another entry of the same listener may have relied on it. */
+	for (struct watch *o = watch_sock(w) ? watch_sock(w)->watches : NULL; o; o = o->target_next)
+		if (o != w && o->waiter == w->waiter)
+			mirror_shadow(o);
+}
+
+void epset_changed(struct watch *w)
+{
+	struct sock *s = watch_sock(w);
+
+	if (w->kernel_id && sock_shadow(s) < 0) {
+		w->hot = false;
+		epset_unmirror(w);
+	}
+	mirror_shadow(w);
+	w->busy = 0;
+	w->sig = ~0ull;
+}
+
+void epset_moved(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	int epfd = epset_fd(e);
+
+	if (w->kernel_id) {
+		if (epfd >= 0)
+			kernel_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+		mirror_forget(w);
+	}
+	if (epfd < 0)
+		return;
+	if (kernel_ctl(epfd, EPOLL_CTL_ADD, w->fd, w->disabled ? 0 : w->care | w->flags,
+		       w->data) == 0)
+		e->kernel++;
+}
+
+/* A bell of an ancestor or a child of ours, in a set that was inherited. */
+static void alien_bell(struct epset *e, int epfd, uint64_t data)
+{
+	uint8_t generation = (uint8_t)(data >> 8);
+	unsigned b = (unsigned)data % BELL_MAX;
+	uint32_t pid = watch_generation_pid(generation);
+	int fd = watch_generation_bell(generation, b);
+
+	if (pid && sys2(SYS_kill, pid, 0) == -ESRCH && fd >= 0 &&
+	    kernel_ctl(epfd, EPOLL_CTL_DEL, fd, 0, 0) == 0)
+		return;
+	e->alien = true;
+}
+
+/* What the kernel reported: ours is taken out. Return: what is left. */
+static int kernel_events(struct epset *e, int epfd, struct epoll_event *evs, int n)
+{
+	uint32_t rang = 0;
+	int left = 0;
+
+	e->alien = false;
+	for (int i = 0; i < n; i++) {
+		uint64_t data = evs[i].data.u64;
+		struct watch *w = e->w.mirrored;
+
+		if (!is_magic(data)) {
+			evs[left++] = evs[i];
+			continue;
+		}
+		if (data & MAGIC_BELL) {
+			if ((uint8_t)(data >> 8) == watch_generation)
+				rang |= 1u << (data % BELL_MAX);
+			else
+				alien_bell(e, epfd, data);
+			continue;
+		}
+		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK))
+			w = w->mirror_next;
+		if (!w || w->disabled)
+			continue;
+		w->hot = watch_sock(w) != NULL;
+		/* Perhaps it was only a bell that rang in there. */
+		if (!w->hot)
+			rang |= ((struct epset *)(void *)w->target)->w.bells;
+		/* Not by watch_enqueue(): we are the one who looks next. */
+		if (!w->on_ready)
+			watch_requeue(w);
+	}
+	if (rang)
+		watch_drain(rang);
+	e->kernel_hot = left > 0;
+	return left;
+}
+
+/* ---------------------------------------------------------------- epoll_ctl */
+
+/* A set that was not made through us (by exec, or passed): is it one? */
+static long epset_adopt(int epfd, int op, int fd, struct fobj **ret)
+{
+	long r = kernel_ctl(epfd, EPOLL_CTL_DEL, fd, 0, 0);
+
+	if (r != -ENOENT && r != 0)
+		return r;
+	if (op != EPOLL_CTL_ADD)
+		return -ENOENT;
+	if ((unsigned)epfd >= fdtab_size || !epset_new(epfd, 1))
+		return -ENOMEM;
+	*ret = fdtab_get(epfd);
+	return *ret ? 0 : -EBADF;
+}
+
+static long ctl_check(const struct fobj *set, const struct fobj *target, int op,
+		      const struct epoll_event *ev)
+{
+	bool exclusive = op != EPOLL_CTL_DEL && ev->events & EPOLLEXCLUSIVE;
+
+	if (set->kind != FOBJ_EPOLL || set == target)
+		return -EINVAL;
+	if (exclusive && (op == EPOLL_CTL_MOD || target->kind == FOBJ_EPOLL ||
+			  ev->events & ~EXCLUSIVE_BITS))
+		return -EINVAL;
+	return 0;
+}
+
+static void watch_set(struct watch *w, const struct epoll_event *ev)
+{
+	w->care = (ev->events & CARE_BITS) | EPOLLERR | EPOLLHUP;
+	w->flags = ev->events & FLAG_BITS;
+	w->data = ev->data.u64;
+	w->disabled = false;
+	w->busy = 0;
+	w->sig = ~0ull;
+}
+
+static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
+		    const struct epoll_event *ev)
+{
+	struct watch *w;
+	uint32_t grown;
+	long r = 0;
+
+	/* It was closed meanwhile by another thread. */
+	if (fdtab_peek(fd) != target)
+		return -EBADF;
+	if (watch_find(&e->w, target, fd))
+		return -EEXIST;
+	w = watch_add(&e->w, target, fd, 0);
+	if (!w)
+		return -ENOMEM;
+	watch_set(w, ev);
+	if (target->kind == FOBJ_EPOLL)
+		r = mirror_add(w, epfd, fd);
+	else
+		mirror_shadow(w);
+	grown = watch_bell(w);
+	if (r == 0 && grown) {
+		waiter_add_bells(&e->w, grown);
+		r = epset_sync(e);
+	}
+	if (r < 0) {
+		watch_del(w);
+		return r;
+	}
+	watch_enqueue(w);
+	return 0;
+}
+
+static long ctl_mod(struct epset *e, int epfd, int fd, struct fobj *target,
+		    const struct epoll_event *ev)
+{
+	struct watch *w = watch_find(&e->w, target, fd);
+
+	if (!w)
+		return -ENOENT;
+	if (w->flags & EPOLLEXCLUSIVE)
+		return -EINVAL;
+	watch_set(w, ev);
+	mirror_mod(w, epfd);
+	watch_enqueue(w);
+	return 0;
+}
+
+static long ctl_del(struct epset *e, int fd, struct fobj *target)
+{
+	struct watch *w = watch_find(&e->w, target, fd);
+
+	if (!w)
+		return -ENOENT;
+	watch_disarm(w);
+	watch_del(w);
+	return 0;
+}
+
+static long ctl_ours(int epfd, int op, int fd, struct fobj *target, const struct epoll_event *ev)
+{
+	struct fobj *set = fdtab_get(epfd);
+	struct epset *e;
+	long r = 0;
+
+	if (!set)
+		r = epset_adopt(epfd, op, fd, &set);
+	if (r == 0)
+		r = ctl_check(set, target, op, ev);
+	if (r == 0) {
+		e = (struct epset *)(void *)set;
+		if (op == EPOLL_CTL_ADD)
+			waiter_bell_get(&e->w);
+		watch_lock();
+		e->fd = epfd;
+		if (op == EPOLL_CTL_ADD)
+			r = ctl_add(e, epfd, fd, target, ev);
+		else if (op == EPOLL_CTL_MOD)
+			r = ctl_mod(e, epfd, fd, target, ev);
+		else
+			r = op == EPOLL_CTL_DEL ? ctl_del(e, fd, target) : -EINVAL;
+		watch_unlock();
+	}
+	if (set)
+		fdtab_put(set);
+	return r;
+}
+
+/* The kernel's descriptor: counted where the set is one that we know. */
+static long ctl_kernel(int epfd, int op, int fd, struct epoll_event *ev)
+{
+	long r = sys4(SYS_epoll_ctl, epfd, op, fd, ev);
+	struct fobj *set;
+
+	if (r < 0 || op == EPOLL_CTL_MOD)
+		return r;
+	set = fdtab_get(epfd);
+	if (!set)
+		return r;
+	if (set->kind == FOBJ_EPOLL) {
+		struct epset *e = (struct epset *)(void *)set;
+
+		watch_lock();
+		if (op == EPOLL_CTL_ADD)
+			e->kernel++;
+		else if (e->kernel)
+			e->kernel--;
+		watch_unlock();
+	}
+	fdtab_put(set);
+	return r;
+}
+
+long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
+{
+	struct epoll_event copy = { 0 };
+	struct fobj *target;
+	long r;
+
+	if (!fdtab_peek(epfd) && !fdtab_peek(fd))
+		return fd_is_library(fd) || fd_is_library(epfd) ? -EBADF : NOT_OURS;
+	if (fd_is_library(fd) || fd_is_library(epfd))
+		return -EBADF;
+	section_enter();
+	target = fdtab_get(fd);
+	if (!target) {
+		r = fd_is_ours(epfd) ? -EINVAL : ctl_kernel(epfd, op, fd, ev);
+	} else if (op != EPOLL_CTL_DEL && !ev) {
+		r = -EFAULT;
+	} else {
+		if (op != EPOLL_CTL_DEL)
+			copy = *ev;
+		r = ctl_ours(epfd, op, fd, target, &copy);
+	}
+	if (target)
+		fdtab_put(target);
+	section_leave();
+	return r;
+}
+
+/* --------------------------------------------------------------- epoll_wait */
+
+/* Take from the ready list. Each candidate is looked at once. */
+static int take_ready(struct epset *e, int epfd, struct epoll_event *evs, int max)
+{
+	uint32_t left = load_relaxed(&e->w.ready_count);
+	int n = 0;
+
+	while (left-- && n < max && e->w.ready_first) {
+		struct watch *w = e->w.ready_first;
+		uint32_t bits = watch_look(w);
+
+		if (!bits) {
+			w->busy = 0;
+			watch_dequeue(w);
+			continue;
+		}
+		watch_stamp(w);
+		evs[n].events = bits;
+		evs[n].data.u64 = w->data;
+		n++;
+		if (w->flags & EPOLLONESHOT) {
+			w->disabled = true;
+			watch_dequeue(w);
+			watch_disarm(w);
+			mirror_mod(w, epfd);
+		} else if (w->flags & EPOLLET) {
+			w->hot = false;
+			watch_dequeue(w);
+		} else {
+			watch_requeue(w);
+			/* Twice without a break: its sender need not pay for
+			 * hints while we look by ourselves. */
+			if (++w->busy == 2)
+				watch_disarm(w);
+		}
+	}
+	return n;
+}
+
+static int take_kernel(struct epset *e, int epfd, struct epoll_event *evs, int max)
+{
+	long n = sys6(SYS_epoll_pwait, epfd, evs, max, 0, 0, 8);
+	int left;
+
+	if (n <= 0) {
+		e->kernel_hot = e->alien = false;
+		return (int)n;
+	}
+	left = kernel_events(e, epfd, evs, (int)n);
+	watch_take_hints(&e->w);
+	return left;
+}
+
+/* Leave what is left to other threads that sleep in the same set. */
+static void pass_on(struct epset *e)
+{
+	if (load_relaxed(&e->w.ready_count) && e->w.sleeping)
+		waiter_kick(&e->w);
+}
+
+/**
+ * struct wait - One call of epoll_wait().
+ * @forever:     No timeout.
+ * @zero:        Only look.
+ * @rel_ns:      The timeout, else.
+ * @deadline_ns: The same as a moment, 0: not yet set.
+ */
+struct wait {
+	struct epset *e;
+	int epfd;
+	struct epoll_event *evs;
+	int max;
+	const sigset_t *mask;
+	bool forever, zero;
+	uint64_t rel_ns, deadline_ns, slice_ns;
+	uint32_t seen;
+};
+
+/* Without waiting. */
+static int collect(const struct wait *c)
+{
+	struct epset *e = c->e;
+	bool first, last;
+	int n = 0, got;
+
+	watch_lock();
+	watch_take_hints(&e->w);
+	e->turn++;
+	/* The kernel's descriptors get their turn also where ours are always
+	 * busy, and where the array has room for one. */
+	first = e->kernel && load_relaxed(&e->w.ready_count) &&
+		(e->turn % KERNEL_TURN == 0 || (e->kernel_hot && e->turn & 1));
+	if (first) {
+		n = take_kernel(e, c->epfd, c->evs, c->max / 2 + 1);
+		if (n < 0)
+			n = 0;
+	}
+	n += take_ready(e, c->epfd, c->evs + n, c->max - n);
+	last = !first && n < c->max && (n ? e->kernel && e->kernel_hot
+					  : (c->zero && e->kernel) || e->kernel_hot);
+	if (last) {
+		got = take_kernel(e, c->epfd, c->evs + n, c->max - n);
+		if (got > 0)
+			n += got;
+		else if (got < 0 && n == 0)
+			n = got;
+		if (n >= 0 && n < c->max && load_relaxed(&e->w.ready_count) && n == got)
+			n += take_ready(e, c->epfd, c->evs + n, c->max - n);
+	}
+	pass_on(e);
+	watch_unlock();
+	return n;
+}
+
+static bool look_kernel(void *arg)
+{
+	const struct wait *c = arg;
+	struct pollfd p = { .fd = c->epfd, .events = POLLIN };
+	struct timespec zero = { 0 };
+
+	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) != 1)
+		return false;
+	c->e->kernel_hot = true;
+	return true;
+}
+
+static long kernel_wait(const struct wait *c, uint64_t until_ns)
+{
+	static _Atomic bool no_pwait2;
+	uint64_t now = until_ns ? clock_now_ns() : 0, rel = until_ns > now ? until_ns - now : 0;
+	struct timespec t = clock_timespec(rel);
+	long args[6] = { c->epfd, (long)c->evs, c->max, until_ns ? (long)&t : 0, (long)c->mask, 8 };
+	long r;
+
+	if (!load_relaxed(&no_pwait2)) {
+		r = section_sleep(SYS_epoll_pwait2, args, &section_state.handled, c->seen);
+		if (r != -ENOSYS)
+			return r;
+		store_relaxed(&no_pwait2, true);
+	}
+	rel = (rel + NS_PER_MS - 1) / NS_PER_MS;
+	args[3] = !until_ns ? -1 : rel > INT_MAX ? INT_MAX : (long)rel;
+	return section_sleep(SYS_epoll_pwait, args, &section_state.handled, c->seen);
+}
+
+/* An eventfd that is not ours to reset keeps the set readable. */
+static long kernel_wait_apart(const struct wait *c, uint64_t until_ns)
+{
+	uint64_t now = clock_now_ns();
+	struct timespec t = clock_timespec(until_ns > now ? until_ns - now : 0);
+	long args[6] = { 0, 0, (long)&t, (long)c->mask, 8, 0 };
+	long r = section_sleep(SYS_ppoll, args, &section_state.handled, c->seen);
+
+	return r < 0 ? r : sys6(SYS_epoll_pwait, c->epfd, c->evs, c->max, 0, 0, 8);
+}
+
+/* Return: events, 0 at the deadline, -EAGAIN: look again, or -errno. */
+static long wait_asleep(struct wait *c)
+{
+	struct epset *e = c->e;
+	uint32_t rung = waiter_sleep_begin(&e->w), generation = watch_generation;
+	uint64_t until = c->deadline_ns;
+	bool apart, slices;
+	long r, n = 0;
+
+	watch_lock();
+	watch_take_hints(&e->w);
+	/* The bells may have become more since they were counted. */
+	if (load_relaxed(&e->w.ready_count) || e->w.bells & ~rung) {
+		watch_unlock();
+		waiter_sleep_end(rung, generation);
+		return -EAGAIN;
+	}
+	e->w.sleeping++;
+	apart = e->alien;
+	slices = apart || waiter_in_slices(&e->w);
+	watch_unlock();
+	if (slices) {
+		uint64_t end = clock_now_ns() + c->slice_ns;
+
+		until = c->forever || end < until ? end : until;
+		if (c->slice_ns * 2 <= SLICE_MAX_NS)
+			c->slice_ns *= 2;
+	}
+	section_leave();
+	r = apart ? kernel_wait_apart(c, until) : kernel_wait(c, until);
+	section_enter();
+	waiter_sleep_end(rung, generation);
+	watch_lock();
+	if (generation == watch_generation)
+		waiter_awake(&e->w);
+	if (r > 0)
+		n = kernel_events(e, c->epfd, c->evs, (int)r);
+	else if (r == 0)
+		e->alien = false;
+	if (slices)
+		for (struct watch *w = e->w.all; w; w = w->all_next)
+			if (w->foreign && !w->on_ready && !w->disabled)
+				watch_requeue(w);
+	watch_take_hints(&e->w);
+	n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
+	pass_on(e);
+	watch_unlock();
+	if (n > 0 || r < 0)
+		return n > 0 ? n : r;
+	return r == 0 && !c->forever && clock_now_ns() >= c->deadline_ns ? 0 : -EAGAIN;
+}
+
+static long wait_all(struct wait *c)
+{
+	for (;;) {
+		long n = collect(c);
+
+		if (n != 0 || c->zero)
+			return n;
+		if (!c->forever && !c->deadline_ns)
+			c->deadline_ns = clock_now_ns() + c->rel_ns;
+		if (waiter_spin(&c->e->w, c->deadline_ns, c->e->kernel ? look_kernel : NULL, c))
+			continue;
+		n = wait_asleep(c);
+		if (n != -EAGAIN)
+			return n;
+	}
+}
+
+long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
+		       const struct timespec *timeout, const sigset_t *mask)
+{
+	struct wait c = { .epfd = epfd, .evs = evs, .max = max, .mask = mask,
+			  .forever = !timeout, .slice_ns = SLICE_MIN_NS,
+			  .seen = section_state.handled };
+	struct fobj *set;
+	long r;
+
+	if (!fdtab_peek(epfd))
+		return fd_is_library(epfd) ? -EBADF : NOT_OURS;
+	if (timeout) {
+		if (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= NS_PER_SEC)
+			return -EINVAL;
+		/* Three hundred years are for ever. */
+		if (timeout->tv_sec > INT64_MAX / (int64_t)NS_PER_SEC / 2)
+			c.forever = true;
+		c.rel_ns = (uint64_t)timeout->tv_sec * NS_PER_SEC + (uint64_t)timeout->tv_nsec;
+		c.zero = !c.forever && c.rel_ns == 0;
+	}
+	if (max <= 0 || max > EVENTS_MOST)
+		return -EINVAL;
+	section_enter();
+	set = fdtab_get(epfd);
+	if (!set) {
+		section_leave();
+		return NOT_OURS;
+	}
+	if (set->kind == FOBJ_EPOLL) {
+		c.e = (struct epset *)(void *)set;
+		r = wait_all(&c);
+	} else {
+		r = -EINVAL;
+	}
+	fdtab_put(set);
+	section_leave();
+	return r;
+}
+
+/* ---------------------------------------------------------- others' interest */
+
+static uint32_t epset_poll_ours(struct epset *e)
+{
+	uint32_t left = load_relaxed(&e->w.ready_count);
+
+	while (left-- && e->w.ready_first) {
+		struct watch *w = e->w.ready_first;
+		uint64_t sig = w->sig;
+		uint32_t bits = watch_look(w);
+
+		w->sig = sig; /* Only epoll_wait() takes an edge. */
+		if (bits)
+			return POLLIN | POLLRDNORM;
+		watch_dequeue(w);
+	}
+	return 0;
+}
+
+uint32_t epset_poll(struct epset *e)
+{
+	struct timespec zero = { 0 };
+	struct pollfd p = { .events = POLLIN };
+	uint32_t now;
+
+	if (e->w.slow)
+		for (struct watch *w = e->w.all; w; w = w->all_next)
+			if (w->foreign && !w->on_ready && !w->disabled)
+				watch_requeue(w);
+	now = epset_poll_ours(e);
+	if (now || !e->kernel)
+		return now;
+	p.fd = epset_fd(e);
+	if (p.fd < 0 || sys5(SYS_ppoll, &p, 1, &zero, 0, 8) != 1)
+		return 0;
+	if (!e->w.bells)
+		return POLLIN | POLLRDNORM;
+	/* Perhaps it is only a bell that rang. */
+	watch_drain(e->w.bells);
+	watch_take_hints(&e->w);
+	now = epset_poll_ours(e);
+	if (now || sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1)
+		return POLLIN | POLLRDNORM;
+	return 0;
+}
+
+void epset_fork_child(void)
+{
+	for (struct epset *e = epsets; e; e = e->next) {
+		struct waiter *r = &e->w;
+
+		r->bell = r->kick_bell = BELL_NONE;
+		r->bells = r->sleeping = e->bells_in = 0;
+		r->slow = 0;
+		for (struct watch *w = r->all; w; w = w->all_next) {
+			w->belled = false;
+			w->armed = 0;
+			w->foreign = watch_sock(w) != NULL;
+			w->mute = false;
+			r->slow += w->foreign;
+		}
+	}
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * epoll.h - Epoll sets that hold sockets of ours.
+ *
+ * The program's descriptor is a real epoll descriptor. The kernel's set holds
+ * the program's kernel descriptors, and besides, under data that no program
+ * uses: the eventfds of the bells, listeners' shadows, and inner epoll sets.
+ */
+#ifndef MORTISE_POSIX_EPOLL_H
+#define MORTISE_POSIX_EPOLL_H
+
+#include "posix/watch.h"
+
+/**
+ * struct epset - One epoll set. Never unmapped. Guarded by watch_lock().
+ * @obj:        For the descriptor table.
+ * @w:          Its watches are the entries for what is ours.
+ * @fd:         A number that referred to it when last used.
+ * @kernel:     Entries in the kernel's set besides the bells; errs high only.
+ * @kernel_hot: The kernel had something when last asked.
+ * @bells_in:   Bells whose eventfd is in the kernel's set.
+ * @turn:       Counts looks.
+ * @ids:        Last kernel_id given out.
+ * @alien:      When last asked, the kernel reported a bell of another process.
+ * @watches:    Who watches this set: outer sets, polls.
+ */
+struct epset {
+	struct fobj obj;
+	struct waiter w;
+	int fd;
+	uint32_t kernel;
+	bool kernel_hot;
+	uint32_t bells_in;
+	uint32_t turn;
+	uint32_t ids;
+	bool alien;
+	struct watch *watches;
+	struct epset *next, *prev;
+};
+
+static inline struct epset *epset_of(struct waiter *r)
+{
+	return container_of(r, struct epset, w);
+}
+
+/** epset_poll() - POLLIN | POLLRDNORM where an epoll_wait() would report
+ * something now, else 0. Nothing is taken. */
+uint32_t epset_poll(struct epset *e);
+
+/** epset_sync() - Bring the kernel's set up to date: bells, shadows.
+ * Return: 0 or -errno. */
+int epset_sync(struct epset *e);
+
+/** epset_changed() - @w's socket has come to another stage: its shadow may have to be
+ * in the kernel's set from now on. */
+void epset_changed(struct watch *w);
+
+/** epset_moved() - @w's descriptor is the kernel's now: so is the entry. */
+void epset_moved(struct watch *w);
+
+/** epset_unmirror() - Take @w's part out of the kernel's set. */
+void epset_unmirror(struct watch *w);
+
+/** epset_fork_child() - All sets start without bells. */
+void epset_fork_child(void);
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * exec.c - Theory of operation.
+ *
+ * A new program cannot use a socket of ours that it inherits. It must not
+ * hang on one either, and its copy of the handle must not keep the daemon from
+ * hearing the last close. So each of ours that is not close-on-exec is
+ * replaced, under its number, by a socket whose peer is gone: reads give the
+ * end, writes EPIPE. If the exec fails, the handles come back from
+ * close-on-exec duplicates.
+ *
+ * An exec that libc makes inside itself (posix_spawn, popen) cannot be caught
+ * before; there the library in the new program does the same at its start: a
+ * handle is an AF_UNIX socket whose peer is bound to "\0mortise/...".
+ *
+ * Everything here is raw system calls and memory of its own: the caller may
+ * be the forked child of a program with threads.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "posix/exec.h"
+#include "posix/fdtab.h"
+#include "posix/process.h"
+#include "posix/rlimit.h"
+#include "posix/section.h"
+
+#define LIBRARY_NAME "libmortise.so"
+#define HANDLE_NAME "mortise/" /* behind a zero byte */
+#define KEPT_VARS 16
+#define KEPT_BYTES 4096
+#define PATH_BYTES 4096
+
+/* "NAME=value" of each variable of ours at start, and our own path as it
+ * stood in LD_PRELOAD. Written by the constructor only. */
+static char kept_text[KEPT_BYTES];
+static char *kept[KEPT_VARS];
+static unsigned kept_count;
+static const char *preload_path;
+
+/* ------------------------------------------------------------ environment */
+
+static char *keep(const char *text, size_t len)
+{
+	static size_t used;
+	char *at = kept_text + used;
+
+	if (len >= KEPT_BYTES - used)
+		return NULL;
+	memcpy(at, text, len);
+	at[len] = '\0';
+	used += len + 1;
+	return at;
+}
+
+/* The word of LD_PRELOAD that is this library: separated by colons or spaces. */
+static const char *preload_word(const char *list, size_t *ret_len)
+{
+	while (*list) {
+		size_t len = strcspn(list, ": "), name = strlen(LIBRARY_NAME);
+
+		if (len >= name && strncmp(list + len - name, LIBRARY_NAME, name) == 0 &&
+		    (len == name || list[len - name - 1] == '/')) {
+			*ret_len = len;
+			return list;
+		}
+		list += len;
+		list += *list != '\0';
+	}
+	return NULL;
+}
+
+static void environment_keep(void)
+{
+	for (char **e = environ; e && *e; e++) {
+		const char *word;
+		char *copy;
+		size_t len;
+
+		if (strncmp(*e, "LD_PRELOAD=", 11) == 0) {
+			word = preload_word(*e + 11, &len);
+			if (word && !preload_path)
+				preload_path = keep(word, len);
+		} else if ((strncmp(*e, "MORTISE_", 8) == 0 || strncmp(*e, "MORTISED=", 9) == 0) &&
+			   strchr(*e, '=') && kept_count < KEPT_VARS) {
+			copy = keep(*e, strlen(*e));
+			if (copy)
+				kept[kept_count++] = copy;
+		}
+	}
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return strncmp(a, b, n) == 0 && b[n] == '=';
+}
+
+static const char *kept_value(const char *name)
+{
+	for (unsigned i = 0; i < kept_count; i++)
+		if (same_name(name, kept[i]))
+			return strchr(kept[i], '=') + 1;
+	return NULL;
+}
+
+bool exec_excluded(const char *program)
+{
+	const char *list = kept_value("MORTISE_EXCLUDE="), *slash = strrchr(program, '/');
+	size_t n;
+
+	if (!list)
+		return false;
+	if (slash)
+		program = slash + 1;
+	for (; *list; list += *list == ',') {
+		n = strcspn(list, ",");
+		if (n > 0 && n == strlen(program) && strncmp(list, program, n) == 0)
+			return true;
+		list += n;
+	}
+	return false;
+}
+
+/* The copies that exec_environ() makes: one mapping each. */
+struct env_copy {
+	size_t bytes;
+	char *vars[];
+};
+
+char *const *exec_environ(const char *program, char *const *envp)
+{
+	static char *const none[] = { NULL };
+	char *const *from = envp ? envp : none;
+	const char *preload = NULL;
+	bool lacks_preload = preload_path != NULL;
+	struct env_copy *copy;
+	size_t n = 0, bytes, len, missing = 0, out = 0;
+	long at;
+
+	if ((!preload_path && !kept_count) || exec_excluded(program))
+		return envp;
+	for (; from[n]; n++)
+		if (strncmp(from[n], "LD_PRELOAD=", 11) == 0) {
+			preload = from[n] + 11;
+			if (preload_word(preload, &len))
+				lacks_preload = false;
+		}
+	for (unsigned i = 0; i < kept_count; i++) {
+		size_t k = 0;
+
+		while (k < n && !same_name(kept[i], from[k]))
+			k++;
+		missing += k == n;
+	}
+	if (!missing && !lacks_preload)
+		return envp;
+	bytes = sizeof(*copy) + (n + missing + 2) * sizeof(char *);
+	if (lacks_preload)
+		bytes += 13 + strlen(preload_path) + (preload ? strlen(preload) : 0);
+	at = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return envp;
+	copy = (struct env_copy *)at;
+	copy->bytes = bytes;
+	for (size_t k = 0; k < n; k++)
+		if (!lacks_preload || strncmp(from[k], "LD_PRELOAD=", 11) != 0)
+			copy->vars[out++] = from[k];
+	for (unsigned i = 0; i < kept_count; i++) {
+		size_t k = 0;
+
+		while (k < n && !same_name(kept[i], from[k]))
+			k++;
+		if (k == n)
+			copy->vars[out++] = kept[i];
+	}
+	if (lacks_preload) {
+		char *text = (char *)&copy->vars[n + missing + 2];
+
+		copy->vars[out++] = text;
+		text = stpcpy(text, "LD_PRELOAD=");
+		if (preload && *preload) {
+			text = stpcpy(text, preload);
+			*text++ = ':';
+		}
+		strcpy(text, preload_path);
+	}
+	copy->vars[out] = NULL;
+	return copy->vars;
+}
+
+void exec_environ_free(char *const *vars, char *const *envp)
+{
+	const struct env_copy *copy;
+
+	if (vars == envp)
+		return;
+	copy = (const struct env_copy *)(const void *)
+		((const char *)vars - offsetof(struct env_copy, vars));
+	sys2(SYS_munmap, copy, copy->bytes);
+}
+
+/* ------------------------------------------------------------ descriptors */
+
+/* A socket that reads 0 and writes EPIPE. */
+static long dead_socket(void)
+{
+	int pair[2];
+	long r = sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+
+	if (r < 0)
+		return r;
+	sys1(SYS_close, pair[1]);
+	return pair[0];
+}
+
+/**
+ * struct replaced - Our descriptors while dead sockets stand in for them.
+ * @fds: {number, its duplicate} pairs, in a mapping of @bytes.
+ */
+struct replaced {
+	int (*fds)[2];
+	size_t count, bytes;
+};
+
+static void replace_all(struct replaced *r, const char *program)
+{
+	size_t n = 0;
+	long dead, at;
+
+	*r = (struct replaced){ 0 };
+	for (unsigned fd = 0; fd < fdtab_size; fd++)
+		n += fdtab_peek((int)fd) != NULL;
+	if (n == 0)
+		return;
+	r->bytes = n * sizeof(r->fds[0]);
+	at = sys6(SYS_mmap, 0, r->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		  0);
+	if (at < 0 && at > -4096)
+		return;
+	r->fds = (int (*)[2])at;
+	dead = dead_socket();
+	for (unsigned fd = 0; fd < fdtab_size && r->count < n && dead >= 0; fd++) {
+		struct fobj *o = fdtab_peek((int)fd);
+		long keep_fd;
+
+		if (!o || o->kind != FOBJ_SOCK || sys2(SYS_fcntl, fd, F_GETFD) != 0)
+			continue;
+		/* Over it in any case: with no room for a duplicate, an exec
+		 * that fails leaves an ended socket rather than a live one
+		 * that nobody hears. */
+		keep_fd = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
+		if (sys3(SYS_dup3, dead, fd, 0) < 0) {
+			if (keep_fd >= 0)
+				sys1(SYS_close, keep_fd);
+			continue;
+		}
+		process_log(1, "descriptor %u cannot go along with exec of %s: its peer is to see an end", fd,
+			    program);
+		if (keep_fd < 0)
+			continue;
+		r->fds[r->count][0] = (int)fd;
+		r->fds[r->count][1] = (int)keep_fd;
+		r->count++;
+	}
+	if (dead >= 0)
+		sys1(SYS_close, dead);
+}
+
+static void replace_undo(struct replaced *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		sys3(SYS_dup3, r->fds[i][1], r->fds[i][0], 0);
+		sys1(SYS_close, r->fds[i][1]);
+	}
+	if (r->fds)
+		sys2(SYS_munmap, r->fds, r->bytes);
+}
+
+bool exec_adopt(int fd)
+{
+	struct sockaddr_un peer = { 0 };
+	socklen_t len = sizeof(peer);
+	long flags, dead;
+
+	if (sys3(SYS_getpeername, fd, &peer, &len) < 0 || peer.sun_family != AF_UNIX ||
+	    len < offsetof(struct sockaddr_un, sun_path) + sizeof(HANDLE_NAME) ||
+	    peer.sun_path[0] != '\0' ||
+	    memcmp(peer.sun_path + 1, HANDLE_NAME, sizeof(HANDLE_NAME) - 1) != 0)
+		return false;
+	flags = sys2(SYS_fcntl, fd, F_GETFD);
+	dead = dead_socket();
+	if (dead < 0) {
+		/* No descriptor to spare: shut it down, which the daemon
+		 * cannot take for a close, but this program sees an end. */
+		sys2(SYS_shutdown, fd, SHUT_RDWR);
+		return true;
+	}
+	sys3(SYS_dup3, dead, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+	sys1(SYS_close, dead);
+	process_log(1, "descriptor %d came from another process: its peer sees an end", fd);
+	return true;
+}
+
+static void inherited_replace(void)
+{
+	char buf[2048] __attribute__((aligned(8)));
+	long dir, n;
+
+	dir = sys4(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir < 0) {
+		for (int fd = 0; fd < 1024; fd++)
+			exec_adopt(fd);
+		return;
+	}
+	while ((n = sys3(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct dirent64 *d = (const void *)(buf + at);
+			long fd = d->d_name[0] >= '0' && d->d_name[0] <= '9' ?
+					  strtol(d->d_name, NULL, 10) : -1;
+
+			if (fd >= 0 && fd != dir)
+				exec_adopt((int)fd);
+			at += d->d_reclen;
+		}
+	sys1(SYS_close, dir);
+}
+
+/* ------------------------------------------------------------------- exec */
+
+struct attempt {
+	struct replaced replaced;
+	char *const *envp, *const *program_envp;
+};
+
+static void attempt_begin(struct attempt *a, const char *program, char *const *envp)
+{
+	process_epoch_move();
+	replace_all(&a->replaced, program);
+	a->program_envp = envp;
+	a->envp = exec_environ(program, envp);
+	rlimit_exec_before();
+}
+
+static long attempt_end(struct attempt *a, long r)
+{
+	rlimit_exec_after();
+	exec_environ_free(a->envp, a->program_envp);
+	replace_undo(&a->replaced);
+	return r;
+}
+
+long exec_at(int dirfd, const char *path, char *const *argv, char *const *envp, int flags)
+{
+	struct attempt a;
+	char link[64], name[256];
+	const char *program = path;
+	long n;
+
+	if (path && !*path && flags & AT_EMPTY_PATH) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+		n = sys4(SYS_readlinkat, AT_FDCWD, link, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		program = name;
+	}
+	attempt_begin(&a, program ? program : "", envp);
+	return attempt_end(&a, dirfd == AT_FDCWD && flags == 0 ?
+				       sys3(SYS_execve, path, argv, a.envp) :
+				       sys5(SYS_execveat, dirfd, path, argv, a.envp, flags));
+}
+
+static long exec_or_shell(const char *path, char *const *argv, char *const *envp)
+{
+	long r = sys3(SYS_execve, path, argv, envp), at;
+	size_t n = 0, bytes;
+	const char **args;
+
+	if (r != -ENOEXEC)
+		return r;
+	while (argv[n])
+		n++;
+	bytes = (n + 3) * sizeof(*args);
+	at = sys6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return -ENOMEM;
+	args = (const char **)at;
+	args[0] = "/bin/sh";
+	args[1] = path;
+	for (size_t i = 1; i < n; i++)
+		args[i + 1] = argv[i];
+	r = sys3(SYS_execve, args[0], args, envp);
+	sys2(SYS_munmap, args, bytes);
+	return r;
+}
+
+/* As glibc: what merely is not there or not allowed lets the search go on. */
+static long path_search(const char *file, char *const *argv, char *const *envp)
+{
+	const char *path = getenv("PATH"), *end;
+	size_t len = strlen(file);
+	bool denied = false;
+	char name[PATH_BYTES];
+	long r = -ENOENT;
+
+	if (!path)
+		path = "/bin:/usr/bin";
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
+	for (;; path = end + 1) {
+		size_t n;
+
+		end = strchrnul(path, ':');
+		n = (size_t)(end - path);
+		if (n + len + 2 <= sizeof(name)) {
+			memcpy(name, path, n);
+			if (n > 0)
+				name[n++] = '/';
+			memcpy(name + n, file, len + 1);
+			r = exec_or_shell(name, argv, envp);
+			if (r == -EACCES)
+				denied = true;
+			else if (r != -ENOENT && r != -ESTALE && r != -ENOTDIR && r != -ENODEV &&
+				 r != -ETIMEDOUT)
+				return r;
+		}
+		if (!*end)
+			return denied ? -EACCES : r;
+	}
+}
+
+long exec_path(const char *file, char *const *argv, char *const *envp, bool search)
+{
+	struct attempt a;
+	long r;
+
+	if (!search)
+		return exec_at(AT_FDCWD, file, argv, envp, 0);
+	if (!*file)
+		return -ENOENT;
+	attempt_begin(&a, file, envp);
+	r = strchr(file, '/') ? exec_or_shell(file, argv, a.envp) :
+				path_search(file, argv, a.envp);
+	return attempt_end(&a, r);
+}
+
+void exec_start(void)
+{
+	char exe[PATH_BYTES];
+	long n;
+
+	environment_keep();
+	n = sys4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	if (exec_excluded(exe) || exec_excluded(program_invocation_name))
+		process.enabled = false;
+	inherited_replace();
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+
+#include "base/sys.h"
+#include "posix/fallback.h"
+#include "posix/handle.h"
+#include "posix/options.h"
+#include "posix/process.h"
+#include "posix/watch.h"
+#include "shm/seat.h"
+
+/* A listener of ours stops listening in shared memory. */
+static void unlisten(struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_UNLISTEN };
+
+	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
+	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	m.listen.slot = (uint16_t)s->slot;
+	m.listen.gen = half_gen(s->half);
+	process_call(&m, NULL, 0, NULL, NULL);
+	seat_close(s->party, s->half);
+}
+
+long fallback_socket(struct sock *s, enum reason why)
+{
+	bool listening = load_relaxed(&s->stage) == SOCK_LISTEN;
+	uint32_t left = load_relaxed(&s->obj.nfds);
+	int kernel = s->shadow_fd;
+	long r;
+
+	if (kernel < 0) {
+		r = sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (r < 0)
+			return r;
+		kernel = process_fd_high((int)r);
+		if (kernel < 0)
+			return kernel;
+		options_replay(s, kernel);
+	}
+	r = sys3(SYS_fcntl, kernel, F_SETFL, sock_nonblocking(s) ? O_NONBLOCK : 0);
+	if (listening && !s->foreign)
+		unlisten(s);
+	for (int fd = 0; left > 0 && (unsigned)fd < fdtab_size; fd++) {
+		long flags;
+
+		if (fdtab_peek(fd) != &s->obj)
+			continue;
+		left--;
+		flags = sys2(SYS_fcntl, fd, F_GETFD);
+		if (left == 0 && s->parked_fd < 0) {
+			long high = handle_park(fd);
+
+			if (high >= 0)
+				s->parked_fd = (int)high;
+		}
+		fdtab_remove(fd);
+		r = sys3(SYS_dup3, kernel, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+		if (r < 0)
+			process_log(0, "descriptor %d could not become a kernel socket: %ld", fd, r);
+		watch_to_kernel(s, fd);
+		fdtab_kernel(fd, why);
+		/* The caller's own reference keeps @s. */
+		fdtab_put(&s->obj);
+	}
+	process_fd_high_close(kernel);
+	s->shadow_fd = -1;
+	process_log(2, "a socket became the kernel's, reason %u", (unsigned)why);
+	/* What is left of it goes with the caller's reference: a half that
+	 * nobody knows, or a listener's that was closed above. */
+	store_release(&s->stage, SOCK_NEW);
+	if (listening && !s->foreign)
+		s->retired = true;
+	atomic_fetch_add(&s->half->event, 1);
+	return 0;
+}
+
+long fallback_listener(struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_DEMOTE };
+
+	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
+	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	m.listen.slot = (uint16_t)s->slot;
+	m.listen.gen = half_gen(s->half);
+	m.listen.party = s->party->id;
+	/* Without a party of our own there is no channel to say it on. */
+	if (process_party())
+		process_call(&m, NULL, 0, NULL, NULL);
+	return fallback_socket(s, REASON_SHARED);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fallback.h - From ours to the kernel's, under the same numbers.
+ */
+#ifndef MORTISE_POSIX_FALLBACK_H
+#define MORTISE_POSIX_FALLBACK_H
+
+#include "posix/sock.h"
+
+/* "The kernel must do it", among results: -200000 - reason. */
+#define FALLBACK(why) (-200000L - (long)(why))
+#define FALLBACK_REASON(r) ((enum reason)(-(r) - 200000L))
+
+/**
+ * fallback_socket() - Every descriptor of @s in this process refers to a
+ * kernel socket from now on: its shadow, or a new one with the same options.
+ * Caller holds s->lock. The last moment is before connect() completes, or at
+ * a listener.
+ * Return: 0, or -errno with nothing changed.
+ */
+long fallback_socket(struct sock *s, enum reason why);
+
+/**
+ * fallback_listener() - A forked child waits on a listener of its parent's:
+ * the daemon takes it out of the registry, and here it is the kernel's.
+ */
+long fallback_listener(struct sock *s);
+
+#endif

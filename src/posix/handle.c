@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/sys.h"
+#include "posix/handle.h"
+#include "posix/process.h"
+
+#define POOL_MOST 128u
+
+struct pooled {
+	int fd;
+	uint32_t number;
+	uint32_t epoch;
+};
+
+static struct pooled pool[POOL_MOST];
+static unsigned pool_count;
+static struct lock pool_lock;
+
+static long pool_refill(void)
+{
+	struct ctl_msg m = { .type = CTL_HANDLES, .len = CTL_BYTES(handles) };
+	int fds[CTL_HANDLE_BATCH];
+	unsigned n = CTL_HANDLE_BATCH;
+	uint32_t epoch = load_acquire(&process.epoch);
+	int r;
+
+	m.handles.count = CTL_HANDLE_BATCH;
+	r = process_call(&m, NULL, 0, fds, &n);
+	if (r < 0)
+		return r;
+	if (n == 0)
+		return -EMFILE;
+	for (unsigned i = 0; i < n; i++) {
+		int fd = process_fd_high(fds[i]);
+
+		if (fd < 0)
+			continue;
+		lock_take(&pool_lock);
+		if (pool_count < POOL_MOST) {
+			pool[pool_count++] = (struct pooled){ fd, m.handles.ids[i], epoch };
+			fd = -1;
+		}
+		lock_drop(&pool_lock);
+		if (fd >= 0)
+			process_fd_high_close(fd);
+	}
+	return 0;
+}
+
+long handle_take(uint32_t *ret_number)
+{
+	for (;;) {
+		struct pooled h = { -1, 0, 0 };
+		long r;
+
+		lock_take(&pool_lock);
+		if (pool_count > 0)
+			h = pool[--pool_count];
+		lock_drop(&pool_lock);
+		if (h.fd >= 0 && h.epoch == load_acquire(&process.epoch)) {
+			*ret_number = h.number;
+			return h.fd;
+		}
+		if (h.fd >= 0) {
+			/* A child may have a copy, which would silence the
+			 * next user's hang-up. */
+			process_fd_high_close(h.fd);
+			continue;
+		}
+		r = pool_refill();
+		if (r < 0)
+			return r;
+	}
+}
+
+void handle_give(int fd, uint32_t number, uint32_t epoch)
+{
+	bool kept = false;
+
+	lock_take(&pool_lock);
+	if (pool_count < POOL_MOST && epoch == load_acquire(&process.epoch)) {
+		pool[pool_count++] = (struct pooled){ fd, number, epoch };
+		kept = true;
+	}
+	lock_drop(&pool_lock);
+	if (!kept)
+		process_fd_high_close(fd);
+}
+
+long handle_park(int fd)
+{
+	long high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
+
+	if (high >= 0)
+		process_fd_mark((int)high, true);
+	return high;
+}
+
+void handle_fork_child(void)
+{
+	pool_lock = (struct lock){ 0 };
+	for (unsigned i = 0; i < pool_count; i++)
+		process_fd_high_close(pool[i].fd);
+	pool_count = 0;
+}

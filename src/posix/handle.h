@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * handle.h - Handles: the kernel descriptors that programs hold for our
+ * sockets. Fetched in batches, used again while they were never shared.
+ */
+#ifndef MORTISE_POSIX_HANDLE_H
+#define MORTISE_POSIX_HANDLE_H
+
+#include "base/defs.h"
+
+/**
+ * handle_take() - A handle that nobody else has.
+ * @ret_number: Its handle number.
+ * Return: A descriptor in the library's own range, or -errno.
+ */
+long handle_take(uint32_t *ret_number);
+
+/** handle_give() - Back to the pool; closed where it may have been shared.
+ * @epoch: process.epoch when its socket was made. */
+void handle_give(int fd, uint32_t number, uint32_t epoch);
+
+/** handle_park() - A duplicate of @fd in the library's own range, or -errno. */
+long handle_park(int fd);
+
+/** handle_fork_child() - Close the copies of the parent's pool. */
+void handle_fork_child(void);
+
+#endif

@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * options.c - setsockopt(), getsockopt(), ioctl(), fcntl().
+ *
+ * Options that mean something on a connection in memory act here. The rest is
+ * asked of a kernel TCP socket that the process keeps for this purpose (the
+ * template): it knows which options there are, which values it takes and what
+ * it makes of them. What it accepted is remembered, to be read back and to be
+ * set again where the socket becomes the kernel's. An option that changes
+ * what travels and that only the kernel can do makes the socket the kernel's
+ * when it listens or connects; on a connection that is open it is refused.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/calls.h"
+#include "posix/options.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/watch.h"
+#include "shm/futex.h"
+
+#define OPTS_MOST 24u
+#define OPT_BYTES 32u
+
+struct opt {
+	int level, name;
+	uint32_t len;
+	unsigned char val[OPT_BYTES];
+};
+
+/**
+ * struct sockopts - What was set on one socket, in the order of setting.
+ */
+struct sockopts {
+	uint32_t count;
+	bool kernel_only;
+	struct sockopts *next_free;
+	struct opt opt[OPTS_MOST];
+};
+
+static struct sockopts *opts_free;
+static struct lock opts_lock;
+static int template_fd = -1;
+static struct lock template_lock;
+
+/* Options with which a connection in memory is as good as the kernel's:
+ * they act here, or have nothing to act on where no packet travels. */
+static const struct {
+	int level, name;
+} in_memory[] = {
+	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_REUSEPORT }, { SOL_SOCKET, SO_KEEPALIVE },
+	{ SOL_SOCKET, SO_SNDBUF },    { SOL_SOCKET, SO_RCVBUF },    { SOL_SOCKET, SO_SNDBUFFORCE },
+	{ SOL_SOCKET, SO_RCVBUFFORCE }, { SOL_SOCKET, SO_PRIORITY }, { SOL_SOCKET, SO_MARK },
+	{ SOL_SOCKET, SO_DONTROUTE }, { SOL_SOCKET, SO_OOBINLINE }, { SOL_SOCKET, SO_BROADCAST },
+	{ SOL_SOCKET, SO_BUSY_POLL }, { SOL_SOCKET, SO_INCOMING_CPU }, { SOL_SOCKET, SO_DEBUG },
+	{ SOL_SOCKET, SO_MAX_PACING_RATE }, { SOL_SOCKET, SO_TIMESTAMP },
+	{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_CORK },    { IPPROTO_TCP, TCP_MAXSEG },
+	{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPCNT },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT }, { IPPROTO_TCP, TCP_QUICKACK },
+	{ IPPROTO_TCP, TCP_SYNCNT }, { IPPROTO_TCP, TCP_LINGER2 },
+	{ IPPROTO_TCP, TCP_CONGESTION }, { IPPROTO_TCP, TCP_NOTSENT_LOWAT },
+	{ IPPROTO_TCP, TCP_WINDOW_CLAMP }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS },
+	{ IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_TTL }, { IPPROTO_IP, IP_MTU_DISCOVER },
+	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT }, { IPPROTO_IP, IP_FREEBIND },
+};
+
+static bool is_in_memory(int level, int name)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(in_memory); i++)
+		if (in_memory[i].level == level && in_memory[i].name == name)
+			return true;
+	return false;
+}
+
+/* Takes template_lock where it succeeds. */
+static int template_get(void)
+{
+	lock_take(&template_lock);
+	if (template_fd < 0)
+		template_fd = process_fd_high((int)sys3(SYS_socket, AF_INET,
+							SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (template_fd < 0)
+		lock_drop(&template_lock);
+	return template_fd;
+}
+
+/* The template is every socket's: what was set on it is not kept. Caller
+ * holds template_lock. */
+static void template_reset(void)
+{
+	process_fd_high_close(template_fd);
+	template_fd = -1;
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static struct sockopts *opts_get(struct sock *s)
+{
+	struct sockopts *o = s->opts;
+
+	if (o)
+		return o;
+	lock_take(&opts_lock);
+	if (!opts_free) {
+		long r = sys6(SYS_mmap, NULL, 16 * sizeof(*o), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		for (unsigned i = 0; i < 16 && (r > 0 || r < -4095); i++) {
+			((struct sockopts *)r)[i].next_free = opts_free;
+			opts_free = &((struct sockopts *)r)[i];
+		}
+	}
+	o = opts_free;
+	if (o)
+		opts_free = o->next_free;
+	lock_drop(&opts_lock);
+	if (o) {
+		o->count = 0;
+		o->kernel_only = false;
+	}
+	s->opts = o;
+	return o;
+}
+
+void options_free(struct sock *s)
+{
+	if (!s->opts)
+		return;
+	lock_take(&opts_lock);
+	s->opts->next_free = opts_free;
+	opts_free = s->opts;
+	lock_drop(&opts_lock);
+	s->opts = NULL;
+}
+
+static struct opt *opt_find(const struct sock *s, int level, int name)
+{
+	struct sockopts *o = s->opts;
+
+	for (uint32_t i = 0; o && i < o->count; i++)
+		if (o->opt[i].level == level && o->opt[i].name == name)
+			return &o->opt[i];
+	return NULL;
+}
+
+static long opt_remember(struct sock *s, int level, int name, const void *val, uint32_t len)
+{
+	struct sockopts *o = opts_get(s);
+	struct opt *e = opt_find(s, level, name);
+
+	if (!o || len > OPT_BYTES)
+		return -ENOBUFS;
+	if (!e) {
+		if (o->count == OPTS_MOST)
+			return -ENOBUFS;
+		e = &o->opt[o->count++];
+	}
+	e->level = level;
+	e->name = name;
+	e->len = len;
+	memcpy(e->val, val, len);
+	return 0;
+}
+
+static int opt_int(const struct sock *s, int level, int name, int otherwise)
+{
+	const struct opt *e = opt_find(s, level, name);
+	int v;
+
+	if (!e || e->len < sizeof(v))
+		return otherwise;
+	memcpy(&v, e->val, sizeof(v));
+	return v;
+}
+
+void options_replay(struct sock *s, int fd)
+{
+	struct timeval tv;
+
+	for (uint32_t i = 0; s->opts && i < s->opts->count; i++) {
+		const struct opt *e = &s->opts->opt[i];
+
+		sys5(SYS_setsockopt, fd, e->level, e->name, e->val, e->len);
+	}
+	if (s->linger >= 0) {
+		struct linger l = { 1, s->linger };
+
+		sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	}
+	if (s->rcvtimeo_ns) {
+		tv = (struct timeval){ (time_t)(s->rcvtimeo_ns / NS_PER_SEC),
+				       (suseconds_t)(s->rcvtimeo_ns % NS_PER_SEC / 1000) };
+		sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	}
+	if (s->sndtimeo_ns) {
+		tv = (struct timeval){ (time_t)(s->sndtimeo_ns / NS_PER_SEC),
+				       (suseconds_t)(s->sndtimeo_ns % NS_PER_SEC / 1000) };
+		sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	}
+	if (load_relaxed(&s->half->rcvlowat) > 1) {
+		int v = (int)load_relaxed(&s->half->rcvlowat);
+
+		sys5(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v));
+	}
+}
+
+void options_inherit(struct sock *to, const struct sock *from)
+{
+	to->linger = from->linger;
+	to->rcvtimeo_ns = from->rcvtimeo_ns;
+	to->sndtimeo_ns = from->sndtimeo_ns;
+	store_relaxed(&to->half->rcvlowat, load_relaxed(&from->half->rcvlowat));
+	store_relaxed(&to->half->sndbuf, load_relaxed(&from->half->sndbuf));
+	store_relaxed(&to->half->rcvbuf, load_relaxed(&from->half->rcvbuf));
+	if (from->opts && opts_get(to)) {
+		to->opts->count = from->opts->count;
+		memcpy(to->opts->opt, from->opts->opt,
+		       from->opts->count * sizeof(from->opts->opt[0]));
+	}
+}
+
+bool options_kernel_only(const struct sock *s)
+{
+	return s->opts && s->opts->kernel_only;
+}
+
+bool options_reuseaddr(const struct sock *s)
+{
+	return opt_int(s, SOL_SOCKET, SO_REUSEADDR, 0);
+}
+
+/* ------------------------------------------------------------------- set */
+
+static long timeo_set(uint64_t *ret_ns, const void *val, socklen_t len)
+{
+	struct timeval tv;
+
+	if (len < sizeof(tv))
+		return -EINVAL;
+	memcpy(&tv, val, sizeof(tv));
+	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+		return -EDOM;
+	if (tv.tv_sec < 0)
+		*ret_ns = 1; /* Linux: at once */
+	else if (tv.tv_sec > 1000000000)
+		*ret_ns = 0;
+	else
+		*ret_ns = (uint64_t)tv.tv_sec * NS_PER_SEC + (uint64_t)tv.tv_usec * NS_PER_US;
+	return 0;
+}
+
+static long template_set(struct sock *s, int level, int name, const void *val, socklen_t len)
+{
+	unsigned char back[OPT_BYTES];
+	socklen_t back_len = sizeof(back);
+	int fd = template_get();
+	bool buffer = level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF ||
+					      name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = sys5(SYS_setsockopt, fd, level, name, val, len);
+	if (r == 0 && sys5(SYS_getsockopt, fd, level, name == SO_SNDBUFFORCE && buffer ? SO_SNDBUF
+						       : name == SO_RCVBUFFORCE && buffer
+							       ? SO_RCVBUF
+							       : name,
+			   back, &back_len) != 0)
+		back_len = 0;
+	template_reset();
+	lock_drop(&template_lock);
+	if (r < 0)
+		return r;
+	if (!is_in_memory(level, name)) {
+		if (load_relaxed(&s->stage) == SOCK_OPEN)
+			return -ENOPROTOOPT;
+		if (opts_get(s))
+			s->opts->kernel_only = true;
+	}
+	if (buffer && back_len >= sizeof(uint32_t)) {
+		uint32_t v;
+
+		memcpy(&v, back, sizeof(v));
+		if (name == SO_SNDBUF || name == SO_SNDBUFFORCE)
+			store_relaxed(&s->half->sndbuf, v);
+		else
+			store_relaxed(&s->half->rcvbuf, v);
+	}
+	/* What was given, since that is what a kernel socket is to be set to;
+	 * what is read back is asked of the template again. */
+	if (len > OPT_BYTES)
+		len = OPT_BYTES;
+	r = opt_remember(s, level, name, val, len);
+	if (r == 0 && s->shadow_fd >= 0)
+		sys5(SYS_setsockopt, s->shadow_fd, level, name, val, len);
+	return r;
+}
+
+static long sock_setsockopt(struct sock *s, int level, int name, const void *val, socklen_t len)
+{
+	struct linger l;
+	int v = 0;
+
+	if (!val && len)
+		return -EFAULT;
+	if (len >= sizeof(v))
+		memcpy(&v, val, sizeof(v));
+	if (level == SOL_SOCKET) {
+		switch (name) {
+		case SO_RCVTIMEO:
+			return timeo_set(&s->rcvtimeo_ns, val, len);
+		case SO_SNDTIMEO:
+			return timeo_set(&s->sndtimeo_ns, val, len);
+		case SO_LINGER:
+			if (len < sizeof(l))
+				return -EINVAL;
+			memcpy(&l, val, sizeof(l));
+			s->linger = l.l_onoff ? (l.l_linger < 0 ? 0x7fffffff : l.l_linger) : -1;
+			return 0;
+		case SO_RCVLOWAT:
+			if (len < sizeof(v))
+				return -EINVAL;
+			store_relaxed(&s->half->rcvlowat,
+				      v < 0 ? 0x7fffffffu : v == 0 ? 1u : (uint32_t)v);
+			watch_changed(s);
+			return 0;
+		case SO_KEEPALIVE:
+		case SO_REUSEADDR:
+			if (len < sizeof(v))
+				return -EINVAL;
+			v = v != 0;
+			if (s->shadow_fd >= 0)
+				sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
+			return opt_remember(s, level, name, &v, sizeof(v));
+		default:
+			break;
+		}
+	}
+	if (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_QUICKACK)) {
+		if (len < sizeof(v))
+			return -EINVAL;
+		v = v != 0;
+		return opt_remember(s, level, name, &v, sizeof(v));
+	}
+	return template_set(s, level, name, val, len);
+}
+
+long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	r = sock_setsockopt(s, level, name, val, len);
+	lock_drop(&s->lock);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ------------------------------------------------------------------- get */
+
+static long give(void *val, socklen_t *len, const void *from, size_t n)
+{
+	if (!len)
+		return -EFAULT;
+	if ((int)*len < 0)
+		return -EINVAL;
+	if (*len > n)
+		*len = (socklen_t)n;
+	memcpy(val, from, *len);
+	return 0;
+}
+
+static long give_int(void *val, socklen_t *len, int v)
+{
+	return give(val, len, &v, sizeof(v));
+}
+
+static long give_timeo(void *val, socklen_t *len, uint64_t ns)
+{
+	struct timeval tv = { (time_t)(ns / NS_PER_SEC), (suseconds_t)(ns % NS_PER_SEC / 1000) };
+
+	return give(val, len, &tv, sizeof(tv));
+}
+
+int sock_tcp_state(struct sock *s)
+{
+	uint32_t side, end;
+
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		return TCP_LISTEN;
+	if (load_relaxed(&s->stage) == SOCK_NEW)
+		return TCP_CLOSE;
+	conn_poll(&s->conn);
+	side = load_relaxed(&s->half->side);
+	end = load_acquire(&s->conn.peer->end);
+	if (side & SIDE_RST_SEEN)
+		return TCP_CLOSE;
+	if (end & END_FIN)
+		return side & SIDE_WR_SHUT ? TCP_CLOSE : TCP_CLOSE_WAIT;
+	return side & SIDE_WR_SHUT ? TCP_FIN_WAIT2 : TCP_ESTABLISHED;
+}
+
+static long give_tcp_info(struct sock *s, void *val, socklen_t *len)
+{
+	struct tcp_info t = { 0 };
+
+	t.tcpi_state = (uint8_t)sock_tcp_state(s);
+	t.tcpi_snd_mss = t.tcpi_rcv_mss = t.tcpi_advmss = 65483;
+	t.tcpi_pmtu = 65535;
+	t.tcpi_rtt = t.tcpi_rcv_rtt = 1;
+	t.tcpi_snd_cwnd = 64;
+	t.tcpi_snd_ssthresh = 0x7fffffff;
+	t.tcpi_rcv_space = 65535;
+	if (load_relaxed(&s->stage) == SOCK_OPEN)
+		t.tcpi_unacked = (uint32_t)(conn_unsent(&s->conn) / 65483);
+	return give(val, len, &t, sizeof(t));
+}
+
+static long template_give(struct sock *s, int level, int name, void *val, socklen_t *len)
+{
+	const struct opt *e = opt_find(s, level, name);
+	int fd = template_get();
+	long r;
+
+	if (fd < 0)
+		return fd;
+	if (e)
+		sys5(SYS_setsockopt, fd, level, name, e->val, e->len);
+	r = sys5(SYS_getsockopt, fd, level, name, val, len);
+	if (e)
+		template_reset();
+	lock_drop(&template_lock);
+	return r;
+}
+
+static long sock_getsockopt(struct sock *s, int level, int name, void *val, socklen_t *len)
+{
+	struct linger l = { s->linger >= 0, s->linger >= 0 ? s->linger : 0 };
+	bool open = load_relaxed(&s->stage) == SOCK_OPEN;
+	uint64_t cookie;
+
+	if (level == IPPROTO_TCP) {
+		switch (name) {
+		case TCP_INFO:
+			return give_tcp_info(s, val, len);
+		case TCP_NODELAY:
+			return give_int(val, len, opt_int(s, level, name, 0));
+		case TCP_QUICKACK:
+			return give_int(val, len, opt_int(s, level, name, 1));
+		case TCP_MAXSEG:
+			if (open && !opt_find(s, level, name))
+				return give_int(val, len, 65483);
+			break;
+		default:
+			break;
+		}
+	}
+	if (level != SOL_SOCKET)
+		return template_give(s, level, name, val, len);
+	switch (name) {
+	case SO_ERROR:
+		return give_int(val, len, open ? conn_take_error(&s->conn) : 0);
+	case SO_TYPE:
+		return give_int(val, len, SOCK_STREAM);
+	case SO_DOMAIN:
+		return give_int(val, len, AF_INET);
+	case SO_PROTOCOL:
+		return give_int(val, len, IPPROTO_TCP);
+	case SO_ACCEPTCONN:
+		return give_int(val, len, load_relaxed(&s->stage) == SOCK_LISTEN);
+	case SO_KEEPALIVE:
+	case SO_REUSEADDR:
+		return give_int(val, len, opt_int(s, level, name, 0));
+	case SO_LINGER:
+		return give(val, len, &l, sizeof(l));
+	case SO_RCVTIMEO:
+		return give_timeo(val, len, s->rcvtimeo_ns);
+	case SO_SNDTIMEO:
+		return give_timeo(val, len, s->sndtimeo_ns);
+	case SO_RCVLOWAT:
+		return give_int(val, len, (int)load_relaxed(&s->half->rcvlowat));
+	case SO_SNDBUF:
+		if (load_relaxed(&s->half->sndbuf))
+			return give_int(val, len, (int)load_relaxed(&s->half->sndbuf));
+		break;
+	case SO_RCVBUF:
+		if (load_relaxed(&s->half->rcvbuf))
+			return give_int(val, len, (int)load_relaxed(&s->half->rcvbuf));
+		break;
+	case SO_COOKIE:
+		cookie = load_relaxed(&s->half->cookie);
+		if (len && *len < sizeof(cookie))
+			return -EINVAL;
+		return give(val, len, &cookie, sizeof(cookie));
+	default:
+		break;
+	}
+	return template_give(s, level, name, val, len);
+}
+
+long call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	r = sock_getsockopt(s, level, name, val, len);
+	lock_drop(&s->lock);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ----------------------------------------------------------- ioctl, fcntl */
+
+static void flags_set(struct sock *s, uint32_t flags)
+{
+	store_relaxed(&s->half->file_flags, flags);
+	/* A thread of ours that sleeps in a blocking call sleeps on, as on
+	 * Linux: the flag counts when a call begins. */
+}
+
+static long sock_ioctl(struct sock *s, unsigned long request, void *arg)
+{
+	bool open = load_relaxed(&s->stage) == SOCK_OPEN;
+	uint64_t n = 0;
+	int fd, v;
+	long r;
+
+	switch (request) {
+	case FIONREAD:
+		if (load_relaxed(&s->stage) == SOCK_LISTEN)
+			return -EINVAL;
+		if (!arg)
+			return -EFAULT;
+		if (open)
+			n = conn_readable(&s->conn);
+		*(int *)arg = (int)n;
+		return 0;
+	case TIOCOUTQ: /* SIOCOUTQ */
+		if (load_relaxed(&s->stage) == SOCK_LISTEN)
+			return -EINVAL;
+		if (!arg)
+			return -EFAULT;
+		/* What the peer's side has is acknowledged, as on loopback,
+		 * where only bytes beyond its receive buffer are not. */
+		*(int *)arg = open ? (int)conn_unsent(&s->conn) : 0;
+		return 0;
+	case FIONBIO:
+		if (!arg)
+			return -EFAULT;
+		memcpy(&v, arg, sizeof(v));
+		if (v)
+			atomic_fetch_or(&s->half->file_flags, O_NONBLOCK);
+		else
+			atomic_fetch_and(&s->half->file_flags, ~(uint32_t)O_NONBLOCK);
+		return 0;
+	case SIOCATMARK:
+		if (!arg)
+			return -EFAULT;
+		*(int *)arg = 0;
+		return 0;
+	case FIOCLEX:
+	case FIONCLEX:
+		return NOT_OURS; /* of the descriptor: the handle's will do */
+	default:
+		/* Interfaces and the like: the same for every TCP socket. */
+		fd = template_get();
+		if (fd < 0)
+			return fd;
+		r = sys3(SYS_ioctl, fd, request, arg);
+		lock_drop(&template_lock);
+		return r;
+	}
+}
+
+long call_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	r = sock_ioctl(s, request, arg);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+#define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME)
+
+long call_fcntl(int fd, int cmd, unsigned long arg)
+{
+	struct sock *s;
+	long r = NOT_OURS;
+
+	if (!fdtab_peek(fd))
+		return fd_is_library(fd) ? -EBADF : NOT_OURS;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		return fd_dup_from(fd, cmd, arg);
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	if (cmd == F_GETFL)
+		r = (long)(O_RDWR | load_relaxed(&s->half->file_flags));
+	else if (cmd == F_SETFL && arg & O_DIRECT)
+		r = -EINVAL;
+	else if (cmd == F_SETFL) {
+		flags_set(s, (uint32_t)arg & SETTABLE);
+		r = 0;
+	}
+	sock_put(s);
+	section_leave();
+	return r;
+}

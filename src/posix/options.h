@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * options.h - What a socket remembers of setsockopt(), for the rest of posix.
+ */
+#ifndef MORTISE_POSIX_OPTIONS_H
+#define MORTISE_POSIX_OPTIONS_H
+
+#include "posix/sock.h"
+
+/** options_replay() - Set on kernel socket @fd what was set on @s. */
+void options_replay(struct sock *s, int fd);
+
+/** options_inherit() - An accepted socket takes over its listener's. */
+void options_inherit(struct sock *to, const struct sock *from);
+
+/** options_kernel_only() - Was an option set that only the kernel has? */
+bool options_kernel_only(const struct sock *s);
+
+bool options_reuseaddr(const struct sock *s);
+void options_free(struct sock *s);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rlimit.h - RLIMIT_NOFILE as the program sees it.
+ *
+ * The real soft limit is the hard one, so that the library's descriptors have
+ * room above the program's. The program sees and sets process.nofile_soft,
+ * and what it executes gets that.
+ */
+#ifndef MORTISE_POSIX_RLIMIT_H
+#define MORTISE_POSIX_RLIMIT_H
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "base/defs.h"
+
+/** rlimit_start() - Raise the real soft limit. */
+void rlimit_start(void);
+
+/**
+ * rlimit_prlimit() - prlimit(), as the program sees it.
+ * Return: 0 or -errno.
+ */
+long rlimit_prlimit(pid_t pid, int resource, const struct rlimit64 *set, struct rlimit64 *old);
+
+/** rlimit_open_max() - For sysconf(_SC_OPEN_MAX). */
+long rlimit_open_max(void);
+
+/**
+ * rlimit_exec_before() - The program's own soft limit is the real one until
+ * rlimit_exec_after(). Nests; meanwhile the library may find no room for a
+ * descriptor of its own.
+ */
+void rlimit_exec_before(void);
+void rlimit_exec_after(void);
+
+/** rlimit_fork_child() - Only this thread is left. */
+void rlimit_fork_child(void);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * signals.h - The program's signal handlers, called from a wrapper of ours.
+ */
+#ifndef MORTISE_POSIX_SIGNALS_H
+#define MORTISE_POSIX_SIGNALS_H
+
+#include <signal.h>
+
+#include "base/defs.h"
+
+/** signals_off - The program is excluded: its handlers are its own. Set at
+ * start only. */
+extern bool signals_off;
+
+/** struct sigaction's setter in libc; given, since libc's symbol is replaced. */
+typedef int (*sigaction_fn)(int sig, const struct sigaction *act, struct sigaction *old);
+
+/**
+ * signals_action() - sigaction() as the program means it.
+ * @libc: libc's own sigaction().
+ * Return: As sigaction(), with errno.
+ */
+int signals_action(int sig, const struct sigaction *act, struct sigaction *old,
+		   sigaction_fn libc);
+
+/** signals_bsd() - signal() of 4.3BSD, which is glibc's. */
+sighandler_t signals_bsd(int sig, sighandler_t handler, sigaction_fn libc);
+/** signals_sysv() - signal() of System V: one-shot, nothing masked. */
+sighandler_t signals_sysv(int sig, sighandler_t handler, sigaction_fn libc);
+/** signals_interrupt() - siginterrupt(). */
+int signals_interrupt(int sig, int flag, sigaction_fn libc);
+
+/** signals_fork_before/after() - No other thread is changing the table while
+ * it is copied. */
+void signals_fork_before(void);
+void signals_fork_after(void);
+
+#endif

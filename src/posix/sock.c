@@ -1,0 +1,960 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sock.c - A socket's life: made, bound, listening, connected, closed.
+ *
+ * A socket is ours from socket() on: it has a half in BOUND and a handle.
+ * What cannot be done in shared memory turns it into a kernel socket under
+ * the same numbers (fallback.c), at the latest before connect() completes or
+ * at a listener.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/calls.h"
+#include "posix/fallback.h"
+#include "posix/handle.h"
+#include "posix/options.h"
+#include "posix/ports.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/sock.h"
+#include "posix/watch.h"
+#include "shm/futex.h"
+#include "shm/seat.h"
+
+#define LOOPBACK_NET 127u
+#define SLAB_SOCKS 64u
+
+static struct sock *socks_free;
+static struct sock *slabs[SLOT_MAX * 2 / SLAB_SOCKS];
+static unsigned slab_count;
+static struct lock socks_lock;
+static struct sock *by_slot[SLOT_MAX];
+
+/* ------------------------------------------------------------------- pool */
+
+static struct sock *sock_struct_get(void)
+{
+	struct sock *s;
+
+	lock_take(&socks_lock);
+	if (!socks_free && slab_count < ARRAY_LEN(slabs)) {
+		long r = sys6(SYS_mmap, NULL, SLAB_SOCKS * sizeof(*s), PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (r > 0 || r < -4095) {
+			slabs[slab_count++] = (struct sock *)r;
+			for (unsigned i = SLAB_SOCKS; i-- > 0;) {
+				slabs[slab_count - 1][i].next_free = socks_free;
+				socks_free = &slabs[slab_count - 1][i];
+			}
+		}
+	}
+	s = socks_free;
+	if (s)
+		socks_free = s->next_free;
+	lock_drop(&socks_lock);
+	return s;
+}
+
+static void sock_struct_put(struct sock *s)
+{
+	lock_take(&socks_lock);
+	s->next_free = socks_free;
+	socks_free = s;
+	lock_drop(&socks_lock);
+}
+
+struct sock *sock_of_slot(unsigned slot)
+{
+	return slot < SLOT_MAX ? by_slot[slot] : NULL;
+}
+
+struct sock *sock_get(int fd)
+{
+	struct fobj *o = fdtab_get(fd);
+
+	if (!o)
+		return NULL;
+	if (o->kind == FOBJ_SOCK)
+		return (struct sock *)o;
+	fdtab_put(o);
+	return NULL;
+}
+
+void sock_put(struct sock *s)
+{
+	fdtab_put(&s->obj);
+}
+
+/* ------------------------------------------------------------------ close */
+
+/* What can be undone of a socket that no one else knows. */
+static void sock_free_unconnected(struct sock *s)
+{
+	store_release(&arena_handles(s->party->base)[s->handle], 0);
+	if (s->retired)
+		party_slot_retire(s->party, s->slot);
+	else
+		party_slot_free(s->party, s->slot);
+}
+
+static void sock_close_listener(struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_UNLISTEN };
+
+	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
+	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	m.listen.slot = (uint16_t)s->slot;
+	m.listen.gen = half_gen(s->half);
+	process_call(&m, NULL, 0, NULL, NULL);
+	seat_close(s->party, s->half);
+	store_release(&arena_handles(s->party->base)[s->handle], 0);
+	party_slot_retire(s->party, s->slot);
+}
+
+void sock_unbind(struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_UNBIND };
+
+	if (!s->bound || process.policy != POLICY_NONE)
+		return;
+	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
+	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	process_call(&m, NULL, 0, NULL, NULL);
+}
+
+/*
+ * The last descriptor is closed and no call is in progress. A socket that no
+ * other process ever held ends here; any other ends when the kernel has
+ * counted its last handle, by the executor.
+ */
+static void sock_last(struct fobj *o)
+{
+	struct sock *s = (struct sock *)o;
+	bool shared = s->foreign || s->epoch != load_acquire(&process.epoch);
+
+	if (!s->foreign)
+		by_slot[s->slot] = NULL;
+	if (s->shadow_fd >= 0)
+		process_fd_high_close(s->shadow_fd);
+	if (shared) {
+		if (s->parked_fd >= 0)
+			process_fd_high_close(s->parked_fd);
+		if (!s->foreign)
+			party_slot_retire(s->party, s->slot);
+		goto out;
+	}
+	sock_unbind(s);
+	switch ((enum sock_stage)load_relaxed(&s->stage)) {
+	case SOCK_NEW:
+		sock_free_unconnected(s);
+		break;
+	case SOCK_LISTEN:
+		sock_close_listener(s);
+		break;
+	case SOCK_OPEN:
+		half_end(s->party, s->half, s->conn.peer, s->conn.owner, s->linger == 0);
+		store_release(&arena_handles(s->party->base)[s->handle], 0);
+		half_release(s->half);
+		if (s->port_lease)
+			port_give(addr_word_port(load_relaxed(&s->half->local)));
+		conn_detach(&s->conn);
+		party_slot_retire(s->party, s->slot);
+		break;
+	}
+	if (s->parked_fd >= 0)
+		handle_give(s->parked_fd, s->handle, s->epoch);
+out:
+	options_free(s);
+	sock_struct_put(s);
+}
+
+/* ------------------------------------------------------------------- make */
+
+/* A socket with a handle, parked, one reference, and no half or number yet. */
+static struct sock *sock_make(struct party *p, long *ret_error)
+{
+	struct sock *s = sock_struct_get();
+	uint32_t number;
+	long fd = s ? handle_take(&number) : -ENOBUFS;
+
+	if (fd < 0) {
+		if (s)
+			sock_struct_put(s);
+		*ret_error = fd;
+		return NULL;
+	}
+	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .refs = 1, .last = sock_last } };
+	s->epoch = load_acquire(&process.epoch);
+	s->pid = process.pid;
+	s->party = p;
+	s->handle = number;
+	s->parked_fd = (int)fd;
+	s->shadow_fd = -1;
+	s->linger = -1;
+	return s;
+}
+
+/* Undo sock_make(). */
+static void sock_unmake(struct sock *s)
+{
+	handle_give(s->parked_fd, s->handle, s->epoch);
+	store_relaxed(&s->obj.refs, 0);
+	sock_struct_put(s);
+}
+
+static void sock_set_half(struct sock *s, unsigned slot)
+{
+	s->slot = slot;
+	s->half = arena_half(s->party->base, slot);
+	by_slot[slot] = s;
+}
+
+/* The lowest free number for @s, whose handle is parked. Return: it, or
+ * -errno with @s put. */
+static long sock_number(struct sock *s, bool cloexec)
+{
+	int parked = s->parked_fd;
+	long fd = fd_made(sys3(SYS_fcntl, parked, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0));
+
+	if (fd < 0) {
+		sock_put(s);
+		return fd;
+	}
+	s->parked_fd = -1;
+	process_fd_high_close(parked);
+	fdtab_install((int)fd, &s->obj);
+	return fd;
+}
+
+static long kernel_socket(int domain, int type, int protocol, enum reason why)
+{
+	long fd = fd_made(sys3(SYS_socket, domain, type, protocol));
+
+	if (fd >= 0)
+		fdtab_kernel((int)fd, why);
+	return fd;
+}
+
+long call_socket(int domain, int type, int protocol)
+{
+	int kind = type & 0xf, slot;
+	struct party *p;
+	struct sock *s;
+	long r = 0;
+
+	if (!process.enabled || (domain != AF_INET && domain != AF_INET6))
+		return NOT_OURS;
+	section_enter();
+	if (domain == AF_INET6)
+		r = kernel_socket(domain, type, protocol, REASON_FAMILY);
+	else if (kind != SOCK_STREAM)
+		r = kernel_socket(domain, type, protocol, REASON_DATAGRAM);
+	if (domain == AF_INET6 || kind != SOCK_STREAM)
+		goto out;
+	r = NOT_OURS;
+	if ((protocol != 0 && protocol != IPPROTO_TCP) ||
+	    type & ~(0xf | SOCK_NONBLOCK | SOCK_CLOEXEC))
+		goto out;
+	p = process_party();
+	if (!p) {
+		r = process.policy == POLICY_NONE
+			    ? -ENOBUFS
+			    : kernel_socket(domain, type, protocol, REASON_NO_DAEMON);
+		goto out;
+	}
+	s = sock_make(p, &r);
+	slot = s ? party_slot_alloc(p) : -ENOBUFS;
+	if (slot < 0) {
+		if (s)
+			sock_unmake(s);
+		r = process.policy == POLICY_NONE
+			    ? -ENOBUFS
+			    : kernel_socket(domain, type, protocol, REASON_LIMIT);
+		goto out;
+	}
+	sock_set_half(s, (unsigned)slot);
+	store_relaxed(&s->half->rcvlowat, 1);
+	store_relaxed(&s->half->file_flags, type & SOCK_NONBLOCK ? O_NONBLOCK : 0);
+	store_relaxed(&s->half->cookie, atomic_fetch_add(&p->cookie_next, 1));
+	store_relaxed(&s->half->handle, s->handle + 1);
+	half_set_state(s->half, HALF_BOUND);
+	store_release(&arena_handles(p->base)[s->handle],
+		      slot_word_make(s->slot, half_gen(s->half)));
+	r = sock_number(s, type & SOCK_CLOEXEC);
+out:
+	section_leave();
+	return r;
+}
+
+/* -------------------------------------------------------------- addresses */
+
+/* An AF_INET address of a caller. Return: 0 or -errno. */
+static long addr_parse(const struct sockaddr *addr, socklen_t len, addr_word *ret)
+{
+	struct sockaddr_in in;
+
+	if (len < sizeof(in))
+		return -EINVAL;
+	if (!addr)
+		return -EFAULT;
+	memcpy(&in, addr, sizeof(in));
+	if (in.sin_family != AF_INET)
+		return -EAFNOSUPPORT;
+	*ret = addr_word_make(ntohl(in.sin_addr.s_addr), ntohs(in.sin_port));
+	return 0;
+}
+
+long sock_addr_fill(addr_word w, struct sockaddr *addr, socklen_t *len)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	socklen_t room;
+
+	if (!len)
+		return -EFAULT;
+	room = *len;
+	if ((int)room < 0)
+		return -EINVAL;
+	in.sin_addr.s_addr = htonl(addr_word_addr(w));
+	in.sin_port = htons(addr_word_port(w));
+	if (room > sizeof(in))
+		room = sizeof(in);
+	if (room)
+		memcpy(addr, &in, room);
+	*len = sizeof(in);
+	return 0;
+}
+
+static bool addr_is_loopback(uint32_t addr)
+{
+	return addr >> 24 == LOOPBACK_NET;
+}
+
+/* Linux: the connection has gone through both ends, or was reset. */
+static bool sock_is_over(struct sock *s)
+{
+	uint32_t side;
+
+	if (load_relaxed(&s->stage) != SOCK_OPEN)
+		return true;
+	if (conn_poll(&s->conn) & POLLHUP) {
+		side = load_relaxed(&s->half->side);
+		return side & SIDE_RST_SEEN || load_acquire(&s->conn.peer->end) & END_FIN;
+	}
+	return false;
+}
+
+long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct sock *s = sock_get(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	r = sock_addr_fill(load_relaxed(&s->half->local), addr, len);
+	sock_put(s);
+	return r;
+}
+
+long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	struct sock *s = sock_get(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	r = sock_is_over(s) ? -ENOTCONN
+			    : sock_addr_fill(load_relaxed(&s->half->remote), addr, len);
+	sock_put(s);
+	return r;
+}
+
+/* ------------------------------------------------------------------- bind */
+
+/* The kernel socket that holds our port. Return: 0 or -errno. */
+static long shadow_make(struct sock *s)
+{
+	long fd = sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0)
+		fd = process_fd_high((int)fd);
+	if (fd < 0)
+		return fd;
+	options_replay(s, (int)fd);
+	s->shadow_fd = (int)fd;
+	return 0;
+}
+
+static void shadow_drop(struct sock *s)
+{
+	process_fd_high_close(s->shadow_fd);
+	s->shadow_fd = -1;
+}
+
+static void shadow_name(struct sock *s)
+{
+	struct sockaddr_in in = { 0 };
+	socklen_t len = sizeof(in);
+
+	if (sys3(SYS_getsockname, s->shadow_fd, &in, &len) == 0)
+		store_relaxed(&s->half->local, addr_word_make(ntohl(in.sin_addr.s_addr),
+							      ntohs(in.sin_port)));
+}
+
+static long bind_in_domain(struct sock *s, addr_word want)
+{
+	struct ctl_msg m = { .type = CTL_BIND };
+	int r;
+
+	if (addr_word_addr(want) != 0 && !addr_is_loopback(addr_word_addr(want)))
+		return -EADDRNOTAVAIL;
+	m.listen.addr = addr_word_addr(want);
+	m.listen.port = addr_word_port(want);
+	m.listen.slot = (uint16_t)s->slot;
+	m.listen.gen = half_gen(s->half);
+	m.listen.reuse = options_reuseaddr(s);
+	r = process_call(&m, NULL, 0, NULL, NULL);
+	if (r == 0)
+		store_relaxed(&s->half->local,
+			      addr_word_make(addr_word_addr(want), m.listen.port));
+	return r;
+}
+
+static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
+{
+	addr_word want = 0;
+	long r;
+
+	if (s->foreign)
+		return -EINVAL;
+	if (process.policy == POLICY_NONE) {
+		r = addr_parse(addr, len, &want);
+		if (r == 0)
+			r = s->bound || load_relaxed(&s->stage) != SOCK_NEW ? -EINVAL
+									    : bind_in_domain(s, want);
+		if (r == 0)
+			s->bound = true;
+		return r;
+	}
+	if (s->bound || load_relaxed(&s->stage) != SOCK_NEW) {
+		r = addr_parse(addr, len, &want);
+		return r < 0 ? r : -EINVAL;
+	}
+	/* The kernel says whose port it is, and what is wrong with it. */
+	r = shadow_make(s);
+	if (r < 0)
+		return r;
+	r = sys3(SYS_bind, s->shadow_fd, addr, len);
+	if (r < 0) {
+		shadow_drop(s);
+		return r;
+	}
+	shadow_name(s);
+	s->bound = true;
+	return 0;
+}
+
+long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	r = sock_bind(s, addr, len);
+	lock_drop(&s->lock);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ----------------------------------------------------------------- listen */
+
+static long sock_announce(struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_LISTEN };
+
+	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
+	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	m.listen.slot = (uint16_t)s->slot;
+	m.listen.gen = half_gen(s->half);
+	return process_call(&m, NULL, 0, NULL, NULL);
+}
+
+/* Return: 0, or -errno, or FALLBACK | reason where the kernel must do it. */
+static long sock_listen(struct sock *s, int backlog)
+{
+	bool share = process.policy == POLICY_SHARE;
+	uint32_t addr;
+	long r = 0;
+
+	if (load_relaxed(&s->stage) == SOCK_OPEN)
+		return -EINVAL;
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		return s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
+	if (s->foreign)
+		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+	if (!s->bound) {
+		r = share ? shadow_make(s) : bind_in_domain(s, 0);
+		if (r < 0)
+			return r;
+	}
+	if (share) {
+		r = sys2(SYS_listen, s->shadow_fd, backlog);
+		if (r < 0)
+			return r;
+		shadow_name(s);
+	}
+	s->bound = true;
+	addr = addr_word_addr(load_relaxed(&s->half->local));
+	if (share && addr != 0 && !addr_is_loopback(addr))
+		return FALLBACK(REASON_REMOTE);
+	if (share && process_port_excluded(addr_word_port(load_relaxed(&s->half->local))))
+		return FALLBACK(REASON_EXCLUDED);
+	if (share && options_kernel_only(s))
+		return FALLBACK(REASON_OPTION);
+	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
+	if (r < 0)
+		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
+	store_release(&s->stage, SOCK_LISTEN);
+	r = sock_announce(s);
+	if (r < 0) {
+		/* No longer a listener: its half cannot listen twice. */
+		if (share)
+			return FALLBACK(r == -EADDRINUSE ? REASON_REUSEPORT : REASON_NO_DAEMON);
+		return r;
+	}
+	return 0;
+}
+
+long call_listen(int fd, int backlog)
+{
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	r = sock_listen(s, backlog);
+	if (r <= FALLBACK(0)) {
+		r = fallback_socket(s, FALLBACK_REASON(r));
+		if (r == 0)
+			r = sys2(SYS_listen, fd, backlog);
+	} else {
+		watch_changed(s);
+	}
+	lock_drop(&s->lock);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ---------------------------------------------------------------- connect */
+
+/* Return: 0, -errno, or FALLBACK | reason. */
+static long connect_local(struct sock *s, addr_word to)
+{
+	struct listener_ref ref;
+	uint16_t port = 0;
+	addr_word from = load_relaxed(&s->half->local);
+	int r;
+
+	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
+		return FALLBACK(REASON_NO_LISTENER);
+	if (!s->bound) {
+		port = port_take();
+		if (port == 0)
+			return FALLBACK(REASON_LIMIT);
+		from = addr_word_make(INADDR_LOOPBACK, port);
+	} else if (addr_word_addr(from) == 0) {
+		from = addr_word_make(INADDR_LOOPBACK, addr_word_port(from));
+	}
+	store_relaxed(&s->half->local, from);
+	store_relaxed(&s->half->remote, to);
+	r = seat_claim(s->party, s->half, &ref, &s->conn);
+	if (r == 0) {
+		s->port_lease = port != 0;
+		store_release(&s->stage, SOCK_OPEN);
+		return 0;
+	}
+	if (port) {
+		port_give(port);
+		store_relaxed(&s->half->local, 0);
+	}
+	store_relaxed(&s->half->remote, 0);
+	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
+}
+
+static long sock_connect(struct sock *s, addr_word to)
+{
+	bool share = process.policy == POLICY_SHARE;
+	long r;
+
+	switch ((enum sock_stage)load_relaxed(&s->stage)) {
+	case SOCK_LISTEN:
+		return -EISCONN;
+	case SOCK_OPEN:
+		if (s->connect_told)
+			return -EISCONN;
+		s->connect_told = true;
+		return 0;
+	case SOCK_NEW:
+		break;
+	}
+	if (addr_word_addr(to) == 0)
+		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	if (!addr_is_loopback(addr_word_addr(to)))
+		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
+	if (s->foreign)
+		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+	if (share && process_port_excluded(addr_word_port(to)))
+		return FALLBACK(REASON_EXCLUDED);
+	if (share && options_kernel_only(s))
+		return FALLBACK(REASON_OPTION);
+	if (s->bound && addr_word_addr(load_relaxed(&s->half->local)) != 0 &&
+	    !addr_is_loopback(addr_word_addr(load_relaxed(&s->half->local))))
+		return FALLBACK(REASON_REMOTE);
+	r = connect_local(s, to);
+	if (r <= FALLBACK(0) && !share)
+		r = FALLBACK_REASON(r) == REASON_BACKLOG ? -EAGAIN : -ECONNREFUSED;
+	return r;
+}
+
+/* Policy none, and the listener's queue is full: as a SYN is sent again. */
+static long connect_again(struct sock *s, addr_word to)
+{
+	uint64_t pause_ns = NS_PER_MS, until = clock_now_ns() + 127 * NS_PER_SEC;
+	uint32_t handled = section_state.handled;
+	long r = -EAGAIN;
+
+	if (s->sndtimeo_ns)
+		until = clock_now_ns() + s->sndtimeo_ns;
+	while (r == -EAGAIN) {
+		struct timespec t = clock_timespec(pause_ns);
+		long args[6] = { (long)&t, 0 };
+
+		if (clock_now_ns() >= until)
+			return -ETIMEDOUT;
+		section_leave();
+		r = section_sleep(SYS_nanosleep, args, &section_state.handled, handled);
+		section_enter();
+		if (r == -EINTR)
+			return r;
+		lock_take(&s->lock);
+		r = sock_connect(s, to);
+		lock_drop(&s->lock);
+		if (pause_ns < 64 * NS_PER_MS)
+			pause_ns *= 2;
+	}
+	return r;
+}
+
+long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	addr_word to = 0;
+	struct sock *s;
+	bool was_open;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
+	r = addr_parse(addr, len, &to);
+	if (r == 0)
+		r = sock_connect(s, to);
+	if (r <= FALLBACK(0)) {
+		r = fallback_socket(s, FALLBACK_REASON(r));
+		if (r == 0)
+			r = NOT_OURS; /* libc's connect() does the rest */
+	} else if (r == 0 && !was_open) {
+		if (sock_nonblocking(s))
+			r = -EINPROGRESS;
+		else
+			s->connect_told = true;
+		watch_changed(s);
+	}
+	lock_drop(&s->lock);
+	if (r == -EAGAIN)
+		r = sock_nonblocking(s) ? -ECONNREFUSED : connect_again(s, to);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ----------------------------------------------------------------- accept */
+
+static long accept_shadow(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	long fd;
+
+	if (s->shadow_fd < 0)
+		return -EAGAIN;
+	fd = fd_made(sys4(SYS_accept4, s->shadow_fd, addr, len, flags));
+	if (fd >= 0)
+		fdtab_kernel((int)fd, REASON_ACCEPTED);
+	return fd;
+}
+
+static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	struct sock *a;
+	long r = -EAGAIN;
+
+	if (!seat_waiting(s->party, s->half, &s->accept_cursor))
+		return -EAGAIN;
+	a = sock_make(s->party, &r);
+	if (!a)
+		return r == -ENOTCONN ? -EAGAIN : -ENFILE;
+	r = seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
+	if (r < 0) {
+		sock_unmake(a);
+		return r;
+	}
+	sock_set_half(a, arena_slot(s->party->base, a->conn.own));
+	a->connect_told = true;
+	store_relaxed(&a->stage, SOCK_OPEN);
+	options_inherit(a, s);
+	store_relaxed(&a->half->file_flags, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
+	if (addr)
+		sock_addr_fill(load_relaxed(&a->half->remote), addr, len);
+	return sock_number(a, flags & SOCK_CLOEXEC);
+}
+
+static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	long r = -EAGAIN;
+
+	if (load_relaxed(&s->stage) != SOCK_LISTEN)
+		return -EINVAL;
+	/* In turns, so that neither kind of client starves the other. */
+	s->accept_shadow_first = !s->accept_shadow_first;
+	if (s->accept_shadow_first && s->accept_busy)
+		r = accept_shadow(s, addr, len, flags);
+	if (r == -EAGAIN)
+		r = accept_seat(s, addr, len, flags);
+	if (r == -EAGAIN) {
+		r = accept_shadow(s, addr, len, flags);
+		s->accept_busy = r >= 0;
+	}
+	return r;
+}
+
+long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	uint32_t broke = section_state.broke, handled = section_state.handled;
+	uint64_t deadline = 0;
+	struct sock *s;
+	long r;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	r = flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) ? -EINVAL : 0;
+	if (r == 0 && addr && (!len || (int)*len < 0))
+		r = len ? -EINVAL : -EFAULT;
+	if (r == 0 && s->foreign && load_relaxed(&s->stage) == SOCK_LISTEN) {
+		/* A second process waits on this listener. */
+		lock_take(&s->lock);
+		r = fallback_listener(s);
+		lock_drop(&s->lock);
+		sock_put(s);
+		section_leave();
+		return r < 0 ? r : NOT_OURS;
+	}
+	while (r == 0) {
+		lock_take(&s->lock);
+		r = sock_accept(s, addr, len, flags);
+		lock_drop(&s->lock);
+		if (r != -EAGAIN || sock_nonblocking(s))
+			break;
+		if (s->rcvtimeo_ns && !deadline)
+			deadline = clock_now_ns() + s->rcvtimeo_ns;
+		r = wait_sock(s, POLLIN, deadline,
+			      deadline ? &section_state.handled : &section_state.broke,
+			      deadline ? handled : broke);
+		if (r == -ETIMEDOUT)
+			r = -EAGAIN;
+		/* It became the kernel's while we slept. */
+		if (fdtab_peek(fd) != &s->obj && load_relaxed(&s->stage) != SOCK_LISTEN)
+			r = fdtab_peek(fd) ? -EINVAL : NOT_OURS;
+	}
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* --------------------------------------------------------------- shutdown */
+
+/* Threads of ours that sleep on this socket look again. */
+static void sock_poke(struct sock *s)
+{
+	atomic_fetch_add(&s->half->event, 1);
+	futex_wake(&s->half->event, INT32_MAX);
+	watch_changed(s);
+}
+
+long call_shutdown(int fd, int how)
+{
+	struct sock *s;
+	long r = 0;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s) {
+		section_leave();
+		return NOT_OURS;
+	}
+	lock_take(&s->lock);
+	if (how < SHUT_RD || how > SHUT_RDWR) {
+		r = -EINVAL;
+	} else if (load_relaxed(&s->stage) == SOCK_LISTEN) {
+		/* Linux: a listener whose read side is shut listens no more. */
+		if (how != SHUT_WR) {
+			r = fallback_socket(s, REASON_OPTION);
+			if (r == 0)
+				r = NOT_OURS;
+		}
+	} else if (sock_is_over(s)) {
+		r = -ENOTCONN;
+	} else {
+		if (how != SHUT_WR)
+			atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
+		if (how != SHUT_RD && !(load_relaxed(&s->half->side) & SIDE_WR_SHUT)) {
+			sock_tx_lock(s);
+			conn_shutdown_write(&s->conn);
+			sock_tx_unlock(s);
+		}
+		sock_poke(s);
+	}
+	lock_drop(&s->lock);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+/* ------------------------------------------------------------------- poll */
+
+uint32_t sock_poll(struct sock *s)
+{
+	switch ((enum sock_stage)load_acquire(&s->stage)) {
+	case SOCK_NEW:
+		return POLLOUT | POLLWRNORM | POLLHUP;
+	case SOCK_LISTEN:
+		if (s->foreign)
+			return 0;
+		return seat_waiting(s->party, s->half, &s->accept_cursor) ? POLLIN | POLLRDNORM : 0;
+	case SOCK_OPEN:
+		break;
+	}
+	return conn_poll(&s->conn);
+}
+
+int sock_shadow(const struct sock *s)
+{
+	return load_relaxed(&s->stage) == SOCK_LISTEN ? s->shadow_fd : -1;
+}
+
+static uint32_t want_of_events(uint32_t events)
+{
+	return (events & POLLOUT ? NOTIFY_SPACE : 0) |
+	       (events & (POLLIN | POLLRDHUP | POLLPRI) || !(events & POLLOUT) ? NOTIFY_DATA : 0);
+}
+
+void sock_want(struct sock *s, uint32_t events)
+{
+	switch ((enum sock_stage)load_acquire(&s->stage)) {
+	case SOCK_OPEN:
+		conn_want_hint(&s->conn, want_of_events(events) | NOTIFY_DATA);
+		break;
+	case SOCK_LISTEN:
+		atomic_fetch_or(&s->half->want, WANT_HINT_DATA);
+		break;
+	case SOCK_NEW:
+		atomic_thread_fence(memory_order_seq_cst);
+		break;
+	}
+}
+
+void sock_unwant(struct sock *s, uint32_t events)
+{
+	if (load_acquire(&s->stage) == SOCK_OPEN)
+		conn_unwant_hint(&s->conn, want_of_events(events));
+	else
+		atomic_fetch_and(&s->half->want, ~WANT_HINT_DATA);
+}
+
+/* ------------------------------------------------------------------- fork */
+
+static void socks_each(void (*fn)(struct sock *s))
+{
+	for (unsigned i = 0; i < slab_count; i++)
+		for (unsigned k = 0; k < SLAB_SOCKS; k++)
+			if (load_relaxed(&slabs[i][k].obj.refs) != 0)
+				fn(&slabs[i][k]);
+}
+
+static void share_one(struct sock *s)
+{
+	if (load_relaxed(&s->stage) == SOCK_OPEN && !s->foreign) {
+		lock_take(&s->tx_lock);
+		conn_prepare_fork(&s->conn);
+		lock_drop(&s->tx_lock);
+	}
+}
+
+void sock_fork_before(void)
+{
+	lock_take(&socks_lock);
+	socks_each(share_one);
+}
+
+void sock_fork_parent(void)
+{
+	lock_drop(&socks_lock);
+}
+
+static void adopt_one(struct sock *s)
+{
+	s->foreign = true;
+	s->lock = s->tx_lock = s->rx_lock = (struct lock){ 0 };
+	/* The parent's calls in progress are not ours. */
+	store_relaxed(&s->obj.refs, load_relaxed(&s->obj.nfds));
+	if (load_relaxed(&s->obj.nfds) == 0) {
+		if (s->parked_fd >= 0)
+			process_fd_high_close(s->parked_fd);
+		s->parked_fd = -1;
+		s->next_free = socks_free;
+		socks_free = s;
+	}
+}
+
+void sock_fork_child(void)
+{
+	socks_lock = (struct lock){ 0 };
+	memset(by_slot, 0, sizeof(by_slot));
+	socks_each(adopt_one);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sock.h - A socket of ours: what a descriptor of this process refers to.
+ */
+#ifndef MORTISE_POSIX_SOCK_H
+#define MORTISE_POSIX_SOCK_H
+
+#include <sys/socket.h>
+
+#include "base/lock.h"
+#include "posix/fdtab.h"
+#include "shm/conn.h"
+#include "shm/spin.h"
+
+struct watch;
+
+enum sock_stage {
+	SOCK_NEW = 0,    /* socket(), perhaps bound */
+	SOCK_LISTEN,
+	SOCK_OPEN,       /* connected, or was */
+};
+
+/**
+ * struct sock - Private to the process; never returned to the kernel or to
+ * malloc, so that a stale pointer points to a sock.
+ * @obj:       Reference count and kind, for the descriptor table.
+ * @lock:      Guards everything here but @conn's send and receive sides.
+ * @stage:     Goes up only.
+ * @conn:      SOCK_OPEN: the connection. @conn.own is our half at all stages.
+ * @tx_lock, @rx_lock: Between threads of this process, where it has several;
+ *             a side that several processes share takes half.tx_lock as well.
+ * @party:     Whose arena the half is in.
+ * @slot:      Of the half.
+ * @epoch:     process.epoch when it was made; an older one closes by hang-up.
+ * @foreign:   Made by our parent before the fork: no bell of ours rings for it.
+ * @handle:    Handle number.
+ * @parked_fd: The handle after its last descriptor was closed, else -1.
+ * @shadow_fd: Kernel socket from bind() on under policy share, else -1.
+ * @bound:     bind() has succeeded.
+ * @port_lease: The local port was taken from a lease.
+ * @connect_told: connect() has not yet reported success after EINPROGRESS.
+ * @accept_cursor: For seat_take().
+ * @watches:   Who waits for it: poll.c, epoll.c. Guarded by watch_lock().
+ */
+struct sock {
+	struct fobj obj;
+	struct lock lock;
+	_Atomic uint32_t stage;
+	struct conn conn;
+	struct half *half;
+	struct lock tx_lock, rx_lock;
+	struct party *party;
+	unsigned slot;
+	uint32_t epoch;
+	uint32_t pid;
+	bool foreign;
+	bool bound, port_lease, connect_told;
+	bool retired;     /* a listener's half that was closed: see fallback.c */
+	bool accept_busy; /* an ordinary client was accepted last */
+	uint32_t handle;
+	int parked_fd, shadow_fd;
+	uint64_t accept_cursor;
+	bool accept_shadow_first;
+	struct watch *watches;
+	/* Options; times in ns, 0: none. */
+	uint64_t rcvtimeo_ns, sndtimeo_ns;
+	struct spin spin; /* of blocking calls */
+	uint32_t run;     /* receives since the last send, up to a few */
+	int linger; /* -1: off, else seconds */
+	int refused; /* error of a connect() that failed, until told */
+	struct sockopts *opts; /* options.c */
+	struct sock *next_free;
+};
+
+static inline bool sock_nonblocking(const struct sock *s)
+{
+	return load_relaxed(&s->half->file_flags) & 04000; /* O_NONBLOCK */
+}
+
+/** sock_get() - The socket of a descriptor, with a reference, or NULL. */
+struct sock *sock_get(int fd);
+void sock_put(struct sock *s);
+
+/** sock_tcp_state() - TCP_ESTABLISHED and the like. */
+int sock_tcp_state(struct sock *s);
+
+/** sock_addr_fill() - Give an address to a caller, as Linux cuts it. */
+long sock_addr_fill(addr_word w, struct sockaddr *addr, socklen_t *len);
+
+/* The send and the receive side, between threads and between processes. */
+static inline void sock_tx_lock(struct sock *s)
+{
+	if (!__libc_single_threaded)
+		lock_take(&s->tx_lock);
+	if (unlikely(load_relaxed(&s->half->shared)))
+		half_lock(&s->half->tx_lock);
+}
+static inline void sock_tx_unlock(struct sock *s)
+{
+	if (unlikely(load_relaxed(&s->half->tx_lock)))
+		half_unlock(&s->half->tx_lock);
+	if (load_relaxed(&s->tx_lock.word))
+		lock_drop(&s->tx_lock);
+}
+static inline void sock_rx_lock(struct sock *s)
+{
+	if (!__libc_single_threaded)
+		lock_take(&s->rx_lock);
+}
+static inline void sock_rx_unlock(struct sock *s)
+{
+	if (load_relaxed(&s->rx_lock.word))
+		lock_drop(&s->rx_lock);
+}
+
+/**
+ * sock_poll() - All of poll's bits that hold now, as Linux's tcp_poll() has
+ * them for this socket's state. What waits at a listener's shadow is not seen
+ * here: sock_shadow() is for the kernel to watch.
+ */
+uint32_t sock_poll(struct sock *s);
+
+/**
+ * sock_shadow() - The kernel socket that a listener's sleepers must watch
+ * for POLLIN as well, or -1.
+ */
+int sock_shadow(const struct sock *s);
+
+/**
+ * sock_want() - Ask the peer (or connectors) to hint and ring from now on.
+ * A full fence: look again with sock_poll() afterwards.
+ * @events: POLLIN, POLLRDHUP (data and ends), POLLOUT (space).
+ */
+void sock_want(struct sock *s, uint32_t events);
+void sock_unwant(struct sock *s, uint32_t events);
+
+/** sock_of_slot() - The socket whose half in our own arena is @slot, or NULL.
+ * Without a reference: under watch_lock(), it cannot go while it has watches. */
+struct sock *sock_of_slot(unsigned slot);
+
+/* Around fork(): see process.h. */
+void sock_fork_before(void);
+void sock_fork_parent(void);
+void sock_fork_child(void);
+
+/* Called by sock.c; written in watch.c. */
+
+/** watch_changed() - This side itself changed the socket's state (connect,
+ * listen, shutdown): whoever waits for it looks again. */
+void watch_changed(struct sock *s);
+/** watch_gone() - The last descriptor was closed: out of all epoll sets. */
+void watch_gone(struct sock *s);
+/** watch_to_kernel() - Descriptor @fd refers to a kernel socket from now on:
+ * move the epoll entries that were made for @fd to the kernel's sets. */
+void watch_to_kernel(struct sock *s, int fd);
+
+#endif

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stream.c - Sending and receiving on a connected socket: conn.c's steps,
+ * with the waiting between them.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/calls.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/sock.h"
+#include "shm/futex.h"
+#include "shm/spin.h"
+
+#define SLICE_NS (1 * NS_PER_SEC) /* how long a sleeper trusts that all live */
+#define GROW_NS (1 * NS_PER_MS)   /* how long a full ring waits for its reader */
+#define SPIN_LOOKS 32u            /* looks between two looks at the clock */
+#define RUN_MANY 8u               /* receives in a row that make a one-way stream */
+#define RUN_FEW_BYTES 4096u       /* so little is worth waiting a moment for more */
+#define RUN_RELAX 24u             /* that moment, in pauses: about 0.3 us */
+
+/**
+ * struct waiting - One call's waiting.
+ * @what:     NOTIFY_DATA or NOTIFY_SPACE.
+ * @goal:     Bytes that are waited for (data).
+ * @deadline: SO_RCVTIMEO or SO_SNDTIMEO as a moment; 0: none, or not yet set.
+ * @handled, @broke: section_state's counters when the call began.
+ */
+struct waiting {
+	struct sock *s;
+	uint32_t what;
+	uint64_t goal;
+	uint64_t deadline;
+	uint32_t handled, broke;
+};
+
+static bool waiting_is_over(const struct waiting *w)
+{
+	struct conn *c = &w->s->conn;
+
+	if (load_relaxed(&c->own->side) & (SIDE_RST_SEEN | SIDE_BROKEN) ||
+	    load_acquire(&c->peer->end) & END_RST || load_relaxed(&c->own->error))
+		return true;
+	if (w->what == NOTIFY_SPACE)
+		return load_relaxed(&c->own->side) & SIDE_WR_SHUT || conn_writable(c);
+	return conn_readable(c) >= w->goal || load_relaxed(&c->own->side) & SIDE_RD_SHUT ||
+	       load_acquire(&c->peer->end) & END_FIN;
+}
+
+/* Spin while it can pay. */
+static bool waiting_spin(const struct waiting *w)
+{
+	struct sock *s = w->s;
+	uint64_t budget, until;
+	uint32_t cpu = spin_cpu();
+
+	if (load_relaxed(&s->half->cpu) != cpu)
+		store_relaxed(&s->half->cpu, cpu);
+	if (process.spin_ns == 0)
+		return false;
+	if (spin_same_cpu(load_relaxed(&s->conn.peer->cpu))) {
+		for (unsigned i = 0; i < SPIN_YIELDS; i++) {
+			sys0(SYS_sched_yield);
+			if (waiting_is_over(w))
+				return true;
+		}
+		return false;
+	}
+	budget = spin_budget_ns(&s->spin, process.spin_ns);
+	if (budget == 0)
+		return false;
+	until = clock_now_ns() + budget;
+	do {
+		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
+			if (waiting_is_over(w)) {
+				spin_done(&s->spin, true);
+				atomic_fetch_add_explicit(&s->half->spins, 1, memory_order_relaxed);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (clock_now_ns() < until);
+	spin_done(&s->spin, false);
+	return false;
+}
+
+/* The system call that sleeps. Without a deadline of the program's it is one
+ * that the kernel restarts after a handler with SA_RESTART (futex_waitv);
+ * with one it is not (FUTEX_WAIT with a timeout), as recv() and send() are. */
+static long waiting_sleep(const struct waiting *w, uint32_t own_event, uint32_t peer_event,
+			  uint64_t until)
+{
+	struct conn *c = &w->s->conn;
+	struct timespec t = clock_timespec(until);
+	struct futex_waitv words[2] = {
+		{ .val = own_event, .uaddr = (uintptr_t)&c->own->event, .flags = FUTEX_32 },
+		{ .val = peer_event, .uaddr = (uintptr_t)&c->peer->event, .flags = FUTEX_32 },
+	};
+	long waitv[6] = { (long)words, 2, 0, (long)&t, CLOCK_MONOTONIC };
+	long wait[6] = { (long)&c->peer->event, FUTEX_WAIT_BITSET, (long)peer_event, (long)&t, 0,
+			 (long)FUTEX_BITSET_MATCH_ANY };
+
+	if (w->deadline)
+		return section_sleep(SYS_futex, wait, &section_state.handled, w->handled);
+	return section_sleep(SYS_futex_waitv, waitv, &section_state.broke, w->broke);
+}
+
+/* The daemon that would tell us of the peer's death is gone itself. */
+static void look_for_death(struct sock *s)
+{
+	if (process_orphaned() && sys2(SYS_kill, s->conn.owner->pid, 0) == -ESRCH)
+		conn_peer_died(&s->conn);
+}
+
+/*
+ * waiting_wait() - Until there is reason to try again. Called inside a
+ * section, which is left for the sleep.
+ * Return: 0, -EAGAIN where the deadline has passed, -EINTR.
+ */
+static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns)
+{
+	struct sock *s = w->s;
+	uint32_t own, peer;
+	uint64_t now, until;
+	long r = 0;
+
+	if (waiting_spin(w))
+		return 0;
+	now = clock_now_ns();
+	if (timeo_ns && !w->deadline)
+		w->deadline = now + timeo_ns;
+	if (w->deadline && now >= w->deadline)
+		return -EAGAIN;
+	until = now + (slice_ns ? slice_ns : SLICE_NS);
+	if (w->deadline && w->deadline < until)
+		until = w->deadline;
+	if (w->deadline && !slice_ns && until > now + 20 * NS_PER_MS && !__libc_single_threaded)
+		until = now + 20 * NS_PER_MS; /* only the peer's word is slept on */
+	if (w->what == NOTIFY_DATA) {
+		sock_tx_lock(s);
+		conn_trim(&s->conn);
+		sock_tx_unlock(s);
+	}
+	conn_want_futex(&s->conn, w->what);
+	own = load_acquire(&s->half->event);
+	peer = load_acquire(&s->conn.peer->event);
+	if (!waiting_is_over(w)) {
+		atomic_fetch_add_explicit(&s->half->sleeps, 1, memory_order_relaxed);
+		section_leave();
+		r = waiting_sleep(w, own, peer, until);
+		section_enter();
+	}
+	conn_unwant_futex(&s->conn, w->what);
+	if (r == -EINTR)
+		return r;
+	if (r == -ETIMEDOUT && until >= now + SLICE_NS)
+		look_for_death(s);
+	return 0;
+}
+
+static struct waiting waiting_begin(struct sock *s, uint32_t what)
+{
+	return (struct waiting){ .s = s, .what = what, .goal = 1,
+				 .handled = section_state.handled,
+				 .broke = section_state.broke };
+}
+
+/* ------------------------------------------------------------------- send */
+
+static void raise_sigpipe(int flags)
+{
+	if (!(flags & MSG_NOSIGNAL))
+		sys3(SYS_tgkill, process.pid, sys0(SYS_gettid), SIGPIPE);
+}
+
+static long send_flags_check(int flags)
+{
+	return flags & MSG_OOB ? -EOPNOTSUPP : 0;
+}
+
+/* All of one piece, or as much as may be. Inside a section. */
+static long send_piece(struct sock *s, const char *buf, size_t len, int flags,
+		       struct waiting *w)
+{
+	size_t done = 0;
+	long r = 0;
+
+	for (;;) {
+		sock_tx_lock(s);
+		r = conn_send(&s->conn, buf + done, len - done);
+		sock_tx_unlock(s);
+		if (r >= 0) {
+			done += (size_t)r;
+			if (done == len)
+				return (long)done;
+		} else if (r != -EAGAIN) {
+			break;
+		}
+		if (flags & MSG_DONTWAIT || sock_nonblocking(s)) {
+			if (r >= 0)
+				continue; /* until it says EAGAIN */
+			break;
+		}
+		r = waiting_wait(w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
+		if (r < 0)
+			break;
+	}
+	return done ? (long)done : r;
+}
+
+static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
+{
+	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
+	long total = 0, r = send_flags_check(flags);
+
+	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN)
+		r = -EPIPE;
+	s->run = 0;
+	for (int i = 0; r >= 0 && i < n; i++) {
+		r = send_piece(s, iov[i].iov_base, iov[i].iov_len, flags, &w);
+		if (r > 0)
+			total += r;
+		if (r >= 0 && (size_t)r < iov[i].iov_len)
+			break;
+	}
+	if (total > 0)
+		return total;
+	if (r == -EPIPE)
+		raise_sigpipe(flags);
+	return r;
+}
+
+long call_send(int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+
+	return call_sendv(fd, &iov, 1, flags);
+}
+
+/* As import_iovec() has it. */
+static long iov_check(const struct iovec *iov, int n)
+{
+	size_t total = 0;
+
+	if (n < 0 || n > IOV_MAX)
+		return -EINVAL;
+	for (int i = 0; i < n; i++) {
+		if ((ssize_t)iov[i].iov_len < 0)
+			return -EINVAL;
+		total += iov[i].iov_len;
+		if ((ssize_t)total < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+long call_sendv(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct sock *s = sock_get(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	section_enter();
+	r = iov_check(iov, n);
+	if (r == 0)
+		r = send_iov(s, iov, n, flags);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+long call_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		 socklen_t addr_len)
+{
+	(void)addr;
+	/* A connected stream ignores the address, but not a bad length. */
+	if (fd_is_ours(fd) && addr && addr_len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	return call_send(fd, buf, len, flags);
+}
+
+long call_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (!fd_is_ours(fd))
+		return NOT_OURS;
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	if (msg->msg_controllen) {
+		const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+
+		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			return -EINVAL;
+	}
+	return call_sendv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+}
+
+long call_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	unsigned done = 0;
+	long r = 0;
+
+	if (!fd_is_ours(fd))
+		return NOT_OURS;
+	for (; done < n && done < IOV_MAX; done++) {
+		r = call_sendmsg(fd, &msgs[done].msg_hdr, flags);
+		if (r < 0)
+			break;
+		msgs[done].msg_len = (unsigned)r;
+	}
+	return done ? (long)done : r;
+}
+
+/* ---------------------------------------------------------------- receive */
+
+/*
+ * A sender of many small messages and a reader that takes each at once spend
+ * their time passing cache lines to each other. Where the stream goes one way
+ * only, the reader lets a little more come first.
+ */
+static void recv_gather(struct sock *s, uint64_t want, int flags)
+{
+	uint64_t there;
+
+	if (s->run < RUN_MANY) {
+		s->run++;
+		return;
+	}
+	if (want < RUN_FEW_BYTES || flags & MSG_DONTWAIT || sock_nonblocking(s))
+		return;
+	there = conn_readable(&s->conn);
+	if (there == 0 || there >= RUN_FEW_BYTES || load_acquire(&s->conn.peer->end))
+		return;
+	for (unsigned i = 0; i < RUN_RELAX; i++)
+		cpu_relax();
+}
+
+/* No room to receive into: Linux waits for data all the same, and leaves it. */
+static long recv_nothing(struct sock *s, struct waiting *w, int flags)
+{
+	char byte;
+	long r;
+
+	for (;;) {
+		sock_rx_lock(s);
+		r = conn_recv(&s->conn, &byte, 1, 0, CONN_PEEK);
+		sock_rx_unlock(s);
+		if (r > 0)
+			return 0;
+		if (r != -EAGAIN || flags & MSG_DONTWAIT || sock_nonblocking(s))
+			return r;
+		r = waiting_wait(w, s->rcvtimeo_ns, 0);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* Inside a section. Takes what is there; waits only for the first byte, or
+ * for all of it with MSG_WAITALL. */
+static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
+{
+	struct waiting w = waiting_begin(s, NOTIFY_DATA);
+	uint32_t how = (flags & MSG_PEEK ? CONN_PEEK : 0) | (flags & MSG_TRUNC ? CONN_DISCARD : 0);
+	uint64_t want = 0, total = 0, goal;
+	size_t off = 0;
+	int i = 0;
+	long r = 0;
+
+	if (flags & MSG_OOB)
+		return -EINVAL;
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	if (load_acquire(&s->stage) != SOCK_OPEN)
+		return -ENOTCONN;
+	for (int k = 0; k < n; k++)
+		want += iov[k].iov_len;
+	goal = load_relaxed(&s->half->rcvlowat);
+	if (flags & MSG_WAITALL || goal > want)
+		goal = want;
+	if (want == 0)
+		return recv_nothing(s, &w, flags);
+	recv_gather(s, want, flags);
+	for (;;) {
+		sock_rx_lock(s);
+		while (i < n) {
+			r = conn_recv(&s->conn, (char *)iov[i].iov_base + off, iov[i].iov_len - off,
+				      how & CONN_PEEK ? total : 0, how);
+			if (r < 0 || (r == 0 && iov[i].iov_len != off))
+				break;
+			total += (uint64_t)r;
+			off += (size_t)r;
+			if (off < iov[i].iov_len)
+				continue;
+			off = 0;
+			i++;
+			r = 1;
+		}
+		sock_rx_unlock(s);
+		if (i == n || r == 0 || (r < 0 && r != -EAGAIN))
+			break;
+		if ((total && total >= goal) || flags & MSG_DONTWAIT || sock_nonblocking(s))
+			break;
+		w.goal = how & CONN_PEEK ? goal : goal - total;
+		if (w.goal > RING_WAIT_MOST)
+			w.goal = how & CONN_PEEK ? total + 1 : 1;
+		r = waiting_wait(&w, s->rcvtimeo_ns, 0);
+		if (r < 0)
+			break;
+	}
+	return total ? (long)total : r;
+}
+
+long call_recvv(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct sock *s = sock_get(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	section_enter();
+	r = iov_check(iov, n);
+	if (r == 0)
+		r = recv_iov(s, iov, n, flags);
+	sock_put(s);
+	section_leave();
+	return r;
+}
+
+long call_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+
+	return call_recvv(fd, &iov, 1, flags);
+}
+
+long call_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+		   socklen_t *addr_len)
+{
+	long r = call_recv(fd, buf, len, flags);
+
+	/* Linux names no source on a stream. */
+	if (r != NOT_OURS && r >= 0 && addr && addr_len)
+		*addr_len = 0;
+	return r;
+}
+
+long call_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	long r;
+
+	if (!fd_is_ours(fd))
+		return NOT_OURS;
+	if (msg->msg_iovlen > IOV_MAX)
+		return -EMSGSIZE;
+	r = call_recvv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	if (r == NOT_OURS || r < 0)
+		return r;
+	msg->msg_namelen = 0;
+	msg->msg_controllen = 0;
+	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
+	return r;
+}
+
+long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+		   struct timespec *timeout)
+{
+	uint64_t until = 0;
+	unsigned done = 0;
+	long r = 0;
+
+	if (!fd_is_ours(fd))
+		return NOT_OURS;
+	if (timeout && (timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_SEC ||
+			timeout->tv_sec < 0))
+		return -EINVAL;
+	if (timeout)
+		until = clock_now_ns() + (uint64_t)timeout->tv_sec * NS_PER_SEC +
+			(uint64_t)timeout->tv_nsec;
+	for (; done < n && done < IOV_MAX; done++) {
+		r = call_recvmsg(fd, &msgs[done].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (r < 0)
+			break;
+		msgs[done].msg_len = (unsigned)r;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (r == 0 || (until && clock_now_ns() >= until)) {
+			done++;
+			break;
+		}
+	}
+	return done ? (long)done : r;
+}
+
+/* --------------------------------------------------------------- sendfile */
+
+long call_sendfile(int out_fd, int in_fd, off_t *offset, size_t count)
+{
+	char buf[65536];
+	size_t done = 0;
+	off_t at;
+	long r = 0;
+
+	if (fd_is_ours(in_fd))
+		return fd_is_ours(out_fd) ? -EINVAL : NOT_OURS;
+	if (!fd_is_ours(out_fd))
+		return NOT_OURS;
+	at = offset ? *offset : (off_t)sys3(SYS_lseek, in_fd, 0, 1 /* SEEK_CUR */);
+	if (at < 0)
+		return offset ? -EINVAL : at == -ESPIPE ? -EINVAL : at;
+	while (done < count) {
+		size_t n = count - done < sizeof(buf) ? count - done : sizeof(buf);
+		long sent;
+
+		r = sys4(SYS_pread64, in_fd, buf, n, at);
+		if (r <= 0)
+			break;
+		sent = call_send(out_fd, buf, (size_t)r, 0);
+		if (sent < 0) {
+			r = sent;
+			break;
+		}
+		at += sent;
+		done += (size_t)sent;
+		if (sent < r)
+			break;
+	}
+	if (offset)
+		*offset = at;
+	else if (done)
+		sys3(SYS_lseek, in_fd, at, 0 /* SEEK_SET */);
+	return done ? (long)done : r;
+}

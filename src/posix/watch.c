@@ -1,0 +1,893 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * watch.c - Waiters, watches and bells.
+ *
+ * How no wake-up is lost. A watch that is not on its waiter's ready list is
+ * armed: its half wants a hint. A peer publishes, fences, sees the wish, sets
+ * the hint bit, and rings the half's bell if bells[].sleepers says that
+ * somebody sleeps on it. A sleeper counts itself in bells[].sleepers (a full
+ * fence), takes the hints, looks at its ready list once more, and sleeps on
+ * the eventfds. Whoever takes hint bits, for himself or not, moves the watches
+ * concerned to the ready lists of their waiters and rings for those of them
+ * that sleep, all under watch_lock(): so a bit is in the mailbox, or what it
+ * means is on a list.
+ *
+ * A waiter listens to the bells of all its sockets. The bell of a half is
+ * chosen by the first watch on the socket, and the others join it: it never
+ * changes while somebody is asleep because of it.
+ *
+ * A bell may belong to several waiters. One that wakes up must not reset it
+ * while another that was kicked through it is still on its way.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/calls.h"
+#include "posix/epoll.h"
+#include "posix/pool.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/watch.h"
+#include "shm/hint.h"
+
+#define IN_BITS (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)
+#define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define GENERATIONS 8u
+#define DRAIN_SKIPS 1000u
+#define SPIN_LOOKS 32u         /* looks between two at the clock */
+#define SPIN_KERNEL_NS 4000ull /* between two looks at the kernel's descriptors */
+
+/**
+ * struct bell - One of ours.
+ * @fd:     Its eventfd, -1 until used.
+ * @users:  Waiters that have it as their own.
+ * @kicked: Of those that listen to it, the ones kicked through it.
+ * @skips:  Times in a row that it was not reset because of @kicked: a thread
+ *          that left its sleep by siglongjmp() will never hear it.
+ */
+struct bell {
+	int fd;
+	uint32_t users, kicked, skips;
+};
+
+uint8_t watch_generation;
+
+static struct lock the_lock;
+static struct bell bells[BELL_MAX] = { [0 ... BELL_MAX - 1] = { .fd = -1 } };
+static struct pool watch_pool = { .size = sizeof(struct watch) };
+static struct pool call_pool = { .size = sizeof(struct waiter) };
+static struct waiter *calls;
+static const struct waiter *hint_taker;
+
+/* Bells of our ancestors, whose eventfds are still in inherited epoll sets. */
+static struct ancestor {
+	uint32_t pid;
+	int fd[BELL_MAX];
+} ancestors[GENERATIONS];
+
+void watch_lock(void)
+{
+	lock_take(&the_lock);
+}
+
+void watch_unlock(void)
+{
+	lock_drop(&the_lock);
+}
+
+/* ---------------------------------------------------------------- watches */
+
+static struct watch **target_list(struct fobj *target)
+{
+	if (target->kind == FOBJ_SOCK)
+		return &((struct sock *)(void *)target)->watches;
+	return &((struct epset *)(void *)target)->watches;
+}
+
+struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t care)
+{
+	struct watch *w = pool_get(&watch_pool), **list = target_list(target);
+
+	if (!w)
+		return NULL;
+	w->waiter = r;
+	w->target = target;
+	w->fd = fd;
+	w->kernel_fd = -1;
+	w->care = care;
+	w->sig = ~0ull;
+	w->foreign = watch_sock(w) && watch_sock(w)->foreign;
+	r->slow += w->foreign;
+	w->all_next = r->all;
+	if (r->all)
+		r->all->all_prev = w;
+	r->all = w;
+	w->target_next = *list;
+	if (*list)
+		(*list)->target_prev = w;
+	__atomic_store_n(list, w, __ATOMIC_RELEASE);
+	/* Pairs with watch_changed()'s: it sees us, or we see the change. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return w;
+}
+
+static void watch_unlink(struct watch *w)
+{
+	struct waiter *r = w->waiter;
+	struct watch **list = target_list(w->target);
+
+	watch_dequeue(w);
+	if (w->all_next)
+		w->all_next->all_prev = w->all_prev;
+	if (w->all_prev)
+		w->all_prev->all_next = w->all_next;
+	else
+		r->all = w->all_next;
+	if (w->target_next)
+		w->target_next->target_prev = w->target_prev;
+	if (w->target_prev)
+		w->target_prev->target_next = w->target_next;
+	else
+		__atomic_store_n(list, w->target_next, __ATOMIC_RELEASE);
+	r->slow -= (uint32_t)w->foreign + w->mute;
+}
+
+void watch_del(struct watch *w)
+{
+	if (w->kernel_id)
+		epset_unmirror(w);
+	watch_unlink(w);
+	pool_put(&watch_pool, w);
+}
+
+struct watch *watch_find(const struct waiter *r, const struct fobj *target, int fd)
+{
+	struct watch *w = *target_list((struct fobj *)(uintptr_t)target);
+
+	while (w && (w->waiter != r || w->fd != fd))
+		w = w->target_next;
+	return w;
+}
+
+static bool watch_is_only(const struct watch *w)
+{
+	return !w->target_next && !w->target_prev;
+}
+
+uint32_t watch_bell(struct watch *w)
+{
+	struct sock *s = watch_sock(w);
+	struct waiter *r = w->waiter;
+	/* Its own one always: others of our threads ring it. */
+	uint32_t mask = r->bell == BELL_NONE ? 0 : 1u << r->bell;
+	bool chosen = false;
+
+	if (!s)
+		mask |= ((struct epset *)(void *)w->target)->w.bells;
+	if (!s || w->foreign)
+		return mask & ~r->bells;
+	for (struct watch *o = s->watches; o; o = o->target_next)
+		chosen |= o->belled;
+	if (!chosen) {
+		if (r->bell == BELL_NONE) {
+			r->slow += !w->mute;
+			w->mute = true;
+			return 0;
+		}
+		if (load_relaxed(&s->half->bell) != (uint32_t)r->bell)
+			store_relaxed(&s->half->bell, (uint32_t)r->bell);
+	}
+	w->belled = true;
+	mask |= 1u << load_relaxed(&s->half->bell) % BELL_MAX;
+	return mask & ~r->bells;
+}
+
+/* Has the shadow of a listener somebody to accept? Asked only after the
+ * kernel said so. */
+static uint32_t shadow_now(struct watch *w)
+{
+	struct pollfd p = { .fd = w->kernel_fd, .events = POLLIN };
+	struct timespec zero = { 0 };
+
+	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1 && p.revents & POLLIN)
+		return POLLIN | POLLRDNORM;
+	w->hot = false;
+	return 0;
+}
+
+uint32_t watch_now(struct watch *w)
+{
+	struct sock *s = watch_sock(w);
+	uint32_t now;
+
+	if (!s)
+		return epset_poll((struct epset *)(void *)w->target);
+	now = sock_poll(s);
+	if (unlikely(w->hot) && !(now & POLLIN))
+		now |= shadow_now(w);
+	return now;
+}
+
+/* Changes whenever a foreign connection does something that is an edge. */
+static uint64_t foreign_sig(const struct watch *w, uint32_t now)
+{
+	const struct sock *s = watch_sock(w);
+	const struct half *peer = s->conn.peer;
+	uint64_t sig;
+
+	if (!peer)
+		return w->sig + 1;
+	sig = load_acquire(&peer->tail) * 0x9e3779b97f4a7c15ull;
+	sig ^= load_relaxed(&peer->head) * 0xc2b2ae3d27d4eb4full;
+	return (sig ^ (uint64_t)load_relaxed(&peer->end) << 32 ^ now) >> 1;
+}
+
+static uint32_t foreign_look(struct watch *w)
+{
+	uint32_t now = watch_now(w);
+	uint64_t sig;
+
+	if (!(now & w->care) || !(w->flags & EPOLLET))
+		return now & w->care;
+	sig = foreign_sig(w, now);
+	if (sig == w->sig)
+		return 0;
+	w->sig = sig;
+	return now & w->care;
+}
+
+static void watch_arm(struct watch *w, uint32_t what)
+{
+	sock_want(watch_sock(w), what);
+	w->armed |= what;
+}
+
+static uint32_t watch_look_edge(struct watch *w)
+{
+	uint32_t now;
+
+	/* First, so that what comes after this look is another edge. */
+	if (!(w->armed & POLLIN))
+		watch_arm(w, POLLIN);
+	now = watch_now(w);
+	/* Always anew: the place in the stream to be rung at has moved. */
+	if (w->care & OUT_BITS && !(now & OUT_BITS)) {
+		watch_arm(w, POLLOUT);
+		now = watch_now(w);
+	}
+	if (now & OUT_BITS && w->armed & POLLOUT && watch_is_only(w)) {
+		sock_unwant(watch_sock(w), POLLOUT);
+		w->armed &= ~(uint32_t)POLLOUT;
+	}
+	return now & w->care;
+}
+
+uint32_t watch_look(struct watch *w)
+{
+	uint32_t now, need;
+
+	if (unlikely(w->foreign))
+		return foreign_look(w);
+	if (unlikely(!watch_sock(w)))
+		return watch_now(w) & w->care;
+	if (w->flags & EPOLLET)
+		return watch_look_edge(w);
+	now = watch_now(w);
+	if (now & w->care)
+		return now & w->care;
+	need = POLLIN | (w->care & OUT_BITS ? (uint32_t)POLLOUT : 0);
+	/*
+	 * Still armed for data since an earlier time: a publication that this
+	 * look has missed comes after the hints were taken, and will set a new
+	 * one. For space it is armed anew, as above.
+	 */
+	if (!(need & ~w->armed) && !(need & POLLOUT))
+		return 0;
+	watch_arm(w, need);
+	return watch_now(w) & w->care;
+}
+
+void watch_stamp(const struct watch *w)
+{
+	struct sock *s = watch_sock(w);
+	uint32_t cpu = spin_cpu();
+
+	if (s && load_relaxed(&s->half->cpu) != cpu)
+		store_relaxed(&s->half->cpu, cpu);
+}
+
+void watch_disarm(struct watch *w)
+{
+	if (w->armed && watch_sock(w) && !w->foreign && watch_is_only(w)) {
+		sock_unwant(watch_sock(w), w->armed);
+		w->armed = 0;
+	}
+}
+
+/* -------------------------------------------------------------- ready list */
+
+static void ready_append(struct watch *w)
+{
+	struct waiter *r = w->waiter;
+
+	w->ready_next = NULL;
+	w->ready_prev = r->ready_last;
+	if (r->ready_last)
+		r->ready_last->ready_next = w;
+	else
+		r->ready_first = w;
+	r->ready_last = w;
+	w->on_ready = true;
+	store_relaxed(&r->ready_count, load_relaxed(&r->ready_count) + 1);
+}
+
+void watch_enqueue(struct watch *w)
+{
+	if (w->disabled)
+		return;
+	if (!w->on_ready)
+		ready_append(w);
+	waiter_kick(w->waiter);
+}
+
+void watch_dequeue(struct watch *w)
+{
+	struct waiter *r = w->waiter;
+
+	if (!w->on_ready)
+		return;
+	if (w->ready_next)
+		w->ready_next->ready_prev = w->ready_prev;
+	else
+		r->ready_last = w->ready_prev;
+	if (w->ready_prev)
+		w->ready_prev->ready_next = w->ready_next;
+	else
+		r->ready_first = w->ready_next;
+	w->on_ready = false;
+	store_relaxed(&r->ready_count, load_relaxed(&r->ready_count) - 1);
+}
+
+void watch_requeue(struct watch *w)
+{
+	watch_dequeue(w);
+	ready_append(w);
+}
+
+static void hint_deliver(void *arg, unsigned slot)
+{
+	struct sock *s = sock_of_slot(slot);
+
+	(void)arg;
+	if (!s || !s->watches)
+		return;
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		if (s->conn.peer)
+			w->waiter->peer_cpu = load_relaxed(&s->conn.peer->cpu);
+		watch_enqueue(w);
+	}
+}
+
+void watch_take_hints(const struct waiter *self)
+{
+	struct party *p = process.party;
+
+	if (!p || !hint_any(p->mbox))
+		return;
+	hint_taker = self;
+	hint_take(p->mbox, hint_deliver, NULL);
+	hint_taker = NULL;
+}
+
+/* ------------------------------------------------------------------ bells */
+
+static void bell_ring(unsigned b)
+{
+	uint64_t one = 1;
+
+	if (bells[b].fd >= 0)
+		sys3(SYS_write, bells[b].fd, &one, sizeof(one));
+}
+
+void watch_drain(uint32_t mask)
+{
+	uint64_t n;
+
+	for (unsigned b = 0; b < BELL_MAX; b++) {
+		if (!(mask & 1u << b) || bells[b].fd < 0)
+			continue;
+		if (bells[b].kicked) {
+			if (++bells[b].skips < DRAIN_SKIPS)
+				continue;
+			bells[b].kicked = 0;
+		}
+		bells[b].skips = 0;
+		sys3(SYS_read, bells[b].fd, &n, sizeof(n));
+	}
+}
+
+int watch_bell_fd(unsigned bell)
+{
+	return bells[bell].fd;
+}
+
+uint32_t watch_generation_pid(uint8_t generation)
+{
+	return (uint8_t)(watch_generation - generation) < GENERATIONS ?
+		       ancestors[generation % GENERATIONS].pid : 0;
+}
+
+int watch_generation_bell(uint8_t generation, unsigned bell)
+{
+	return watch_generation_pid(generation) ?
+		       ancestors[generation % GENERATIONS].fd[bell] : -1;
+}
+
+/* ---------------------------------------------------------------- waiters */
+
+void waiter_init(struct waiter *r, enum waiter_kind kind)
+{
+	r->kind = kind;
+	r->bell = BELL_NONE;
+	r->kick_bell = BELL_NONE;
+	r->generation = watch_generation;
+}
+
+static void waiter_unkick(struct waiter *r)
+{
+	if (r->kick_bell == BELL_NONE)
+		return;
+	if (bells[r->kick_bell].kicked)
+		bells[r->kick_bell].kicked--;
+	r->kick_bell = BELL_NONE;
+}
+
+void waiter_fini(struct waiter *r)
+{
+	while (r->all) {
+		watch_disarm(r->all);
+		watch_del(r->all);
+	}
+	waiter_unkick(r);
+	if (r->bell != BELL_NONE)
+		bells[r->bell].users--;
+	r->bell = BELL_NONE;
+	r->bells = 0;
+}
+
+struct waiter *waiter_call_get(void)
+{
+	struct waiter *r;
+
+	watch_lock();
+	r = pool_get(&call_pool);
+	if (r) {
+		waiter_init(r, WAITER_CALL);
+		r->next = calls;
+		if (calls)
+			calls->prev = r;
+		calls = r;
+	}
+	watch_unlock();
+	return r;
+}
+
+void waiter_call_put(struct waiter *r)
+{
+	watch_lock();
+	waiter_fini(r);
+	if (r->next)
+		r->next->prev = r->prev;
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		calls = r->next;
+	pool_put(&call_pool, r);
+	watch_unlock();
+}
+
+void waiter_bell_get(struct waiter *r)
+{
+	unsigned b = 0;
+	int fd;
+
+	watch_lock();
+	if (r->bell != BELL_NONE && bells[r->bell].fd >= 0) {
+		watch_unlock();
+		return;
+	}
+	if (r->bell == BELL_NONE) {
+		for (unsigned i = BELL_MAX - 1; i > 0; i--)
+			if (bells[i].users == 0)
+				b = i;
+		r->bell = (int)b;
+		bells[b].users++;
+	}
+	b = (unsigned)r->bell;
+	if (bells[b].fd >= 0) {
+		watch_unlock();
+		return;
+	}
+	watch_unlock();
+	fd = process_bell_fd(b);
+	watch_lock();
+	if (fd >= 0) {
+		bells[b].fd = fd;
+	} else if (r->bell == (int)b && bells[b].fd < 0) {
+		bells[b].users--;
+		r->bell = BELL_NONE;
+	}
+	watch_unlock();
+}
+
+void waiter_kick(struct waiter *r)
+{
+	int b = r->bell;
+
+	if (r->sleeping && r->kick_bell == BELL_NONE && r != hint_taker) {
+		/* An outer set may have none of its own, but then hears those
+		 * of its inner ones. */
+		if (b == BELL_NONE && r->bells)
+			b = __builtin_ctz(r->bells);
+		if (b != BELL_NONE) {
+			r->kick_bell = b;
+			bells[b].kicked++;
+			bell_ring((unsigned)b);
+		}
+	}
+	if (r->kind != WAITER_EPOLL)
+		return;
+	for (struct watch *w = epset_of(r)->watches; w; w = w->target_next)
+		watch_enqueue(w);
+}
+
+void waiter_awake(struct waiter *r)
+{
+	if (r->sleeping)
+		r->sleeping--;
+	waiter_unkick(r);
+}
+
+void waiter_add_bells(struct waiter *r, uint32_t mask)
+{
+	if (!(mask & ~r->bells))
+		return;
+	r->bells |= mask;
+	if (r->kind == WAITER_EPOLL) {
+		struct epset *e = epset_of(r);
+
+		epset_sync(e);
+		for (struct watch *w = e->watches; w; w = w->target_next)
+			waiter_add_bells(w->waiter, mask);
+	}
+	waiter_kick(r);
+}
+
+bool waiter_in_slices(const struct waiter *r)
+{
+	return r->slow != 0;
+}
+
+unsigned waiter_pollfds(const struct waiter *r, struct pollfd *fds)
+{
+	uint32_t mask = r->bells | (r->bell == BELL_NONE ? 0 : 1u << r->bell);
+	unsigned n = 0;
+
+	for (unsigned b = 0; b < BELL_MAX; b++)
+		if (mask & 1u << b && bells[b].fd >= 0)
+			fds[n++] = (struct pollfd){ .fd = bells[b].fd, .events = POLLIN };
+	return n;
+}
+
+void waiter_heard(const struct waiter *r, const struct pollfd *fds, unsigned n)
+{
+	uint32_t rang = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned b = 0; fds[i].revents && b < BELL_MAX; b++)
+			if (bells[b].fd == fds[i].fd)
+				rang |= 1u << b;
+	(void)r;
+	watch_drain(rang);
+}
+
+uint32_t waiter_sleep_begin(struct waiter *r)
+{
+	uint32_t mask = r->bells;
+
+	if (!process.party)
+		return 0;
+	for (uint32_t m = mask; m; m &= m - 1)
+		/* A full fence: pairs with the one in hint_set(). */
+		atomic_fetch_add(&arena_hdr(process.party->base)
+					  ->bells[__builtin_ctz(m)].sleepers, 1);
+	return mask;
+}
+
+void waiter_sleep_end(uint32_t mask, uint32_t generation)
+{
+	if (!process.party || generation != watch_generation)
+		return;
+	for (uint32_t m = mask; m; m &= m - 1)
+		atomic_fetch_sub(&arena_hdr(process.party->base)
+					  ->bells[__builtin_ctz(m)].sleepers, 1);
+}
+
+static bool hints_for(struct waiter *r)
+{
+	if (load_relaxed(&r->ready_count))
+		return true;
+	if (!hint_any(process.party->mbox))
+		return false;
+	watch_lock();
+	watch_take_hints(r);
+	watch_unlock();
+	return load_relaxed(&r->ready_count) != 0;
+}
+
+bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), void *arg)
+{
+	uint64_t now, until, kernel, budget;
+	bool found = false;
+
+	if (!process.party || process.spin_ns == 0 || !r->all)
+		return false;
+	if (spin_same_cpu(load_relaxed((_Atomic uint32_t *)&r->peer_cpu))) {
+		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
+			sys0(SYS_sched_yield);
+			if (hints_for(r))
+				return true;
+		}
+		return false;
+	}
+	budget = spin_budget_ns(&r->spin, process.spin_ns);
+	now = clock_now_ns();
+	until = now + budget;
+	kernel = now + SPIN_KERNEL_NS;
+	if (until_ns && until_ns < until)
+		until = until_ns;
+	while (!found && now < until && !section_state.pending) {
+		for (unsigned i = 0; i < SPIN_LOOKS && !found; i++) {
+			found = hints_for(r);
+			cpu_relax();
+		}
+		if (found)
+			break;
+		now = clock_now_ns();
+		if (look && now >= kernel) {
+			if (look(arg))
+				return true;
+			kernel = now + SPIN_KERNEL_NS;
+		}
+	}
+	spin_done(&r->spin, found);
+	return found;
+}
+
+/* -------------------------------------------------------------- one socket */
+
+static bool sock_spin(struct sock *s, uint32_t events)
+{
+	uint64_t until;
+
+	if (process.spin_ns == 0 || s->foreign)
+		return false;
+	if (spin_same_cpu(s->conn.peer ? load_relaxed(&s->conn.peer->cpu) : 0)) {
+		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
+			sys0(SYS_sched_yield);
+			if (sock_poll(s) & events)
+				return true;
+		}
+		return false;
+	}
+	until = clock_now_ns() + spin_budget_ns(&s->spin, process.spin_ns);
+	do {
+		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
+			if (sock_poll(s) & events) {
+				spin_done(&s->spin, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (clock_now_ns() < until && !section_state.pending);
+	spin_done(&s->spin, false);
+	return false;
+}
+
+static long wait_sleep(struct pollfd *fds, unsigned n, uint64_t until_ns, const uint32_t *counter,
+		       uint32_t seen)
+{
+	uint64_t now = until_ns ? clock_now_ns() : 0;
+	struct timespec t = clock_timespec(until_ns > now ? until_ns - now : 0);
+	long args[6] = { (long)fds, n, until_ns ? (long)&t : 0, 0, 8, 0 };
+	long ret;
+
+	section_leave();
+	ret = section_sleep(SYS_ppoll, args, counter, seen);
+	section_enter();
+	return ret;
+}
+
+int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint32_t *counter,
+	      uint32_t seen)
+{
+	struct pollfd fds[BELL_MAX + 1];
+	uint64_t slice = SLICE_MIN_NS;
+	struct waiter *r;
+	struct watch *w;
+	int ret = 0;
+
+	if (sock_spin(s, events))
+		return 0;
+	r = waiter_call_get();
+	if (!r)
+		return -ENOMEM;
+	waiter_bell_get(r);
+	watch_lock();
+	w = watch_add(r, &s->obj, -1, events);
+	if (w)
+		waiter_add_bells(r, watch_bell(w));
+	watch_unlock();
+	if (!w)
+		ret = -ENOMEM;
+	while (ret == 0) {
+		uint32_t rung = waiter_sleep_begin(r), generation = r->generation;
+		uint64_t until = deadline_ns;
+		int shadow = sock_shadow(s);
+		unsigned n = 0;
+		bool over;
+		long got;
+
+		watch_lock();
+		watch_take_hints(r);
+		over = w->moved || watch_look(w);
+		if (!over) {
+			n = waiter_pollfds(r, fds);
+			r->sleeping++;
+		}
+		watch_unlock();
+		if (over) {
+			waiter_sleep_end(rung, generation);
+			break;
+		}
+		if (shadow >= 0 && events & POLLIN)
+			fds[n] = (struct pollfd){ .fd = shadow, .events = POLLIN };
+		else
+			shadow = -1;
+		if (waiter_in_slices(r)) {
+			uint64_t end = clock_now_ns() + slice;
+
+			until = !deadline_ns || end < deadline_ns ? end : deadline_ns;
+			slice = slice * 2 < SLICE_MAX_NS ? slice * 2 : SLICE_MAX_NS;
+		}
+		got = wait_sleep(fds, n + (shadow >= 0), until, counter, seen);
+		waiter_sleep_end(rung, generation);
+		if (generation != watch_generation)
+			break; /* A handler forked, and this is the child. */
+		watch_lock();
+		waiter_awake(r);
+		if (got > 0)
+			waiter_heard(r, fds, n);
+		watch_take_hints(r);
+		over = w->moved || watch_look(w);
+		watch_unlock();
+		if (over || (got > 0 && shadow >= 0 && fds[n].revents))
+			break;
+		if (got < 0)
+			ret = (int)got;
+		else if (got == 0 && deadline_ns && clock_now_ns() >= deadline_ns)
+			ret = -ETIMEDOUT;
+	}
+	waiter_call_put(r);
+	return ret;
+}
+
+/* -------------------------------------------------- what the socket tells */
+
+void watch_changed(struct sock *s)
+{
+	/* Pairs with watch_add()'s. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		/* What was armed at another stage is not armed now. */
+		w->armed = 0;
+		if (w->waiter->kind == WAITER_CALL)
+			w->moved = true;
+		else
+			epset_changed(w);
+		watch_enqueue(w);
+	}
+	watch_unlock();
+}
+
+void watch_gone(struct sock *s)
+{
+	struct watch *next;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = next) {
+		next = w->target_next;
+		if (w->waiter->kind == WAITER_EPOLL)
+			watch_del(w);
+	}
+	watch_unlock();
+}
+
+void watch_to_kernel(struct sock *s, int fd)
+{
+	struct watch *next;
+
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = next) {
+		next = w->target_next;
+		if (w->waiter->kind == WAITER_CALL) {
+			w->moved = true;
+			watch_enqueue(w);
+		} else if (w->fd == fd) {
+			epset_moved(w);
+			watch_del(w);
+		}
+	}
+	watch_unlock();
+}
+
+void watch_full(struct sock *s)
+{
+	if (likely(!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE)))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		if (!(w->flags & EPOLLET) || !(w->care & OUT_BITS) || w->disabled || w->foreign)
+			continue;
+		watch_arm(w, POLLOUT);
+		if (sock_poll(s) & OUT_BITS)
+			watch_enqueue(w);
+	}
+	watch_unlock();
+}
+
+/* ------------------------------------------------------------------- fork */
+
+void watch_fork_before(void)
+{
+	watch_lock();
+}
+
+void watch_fork_parent(void)
+{
+	watch_unlock();
+}
+
+void watch_fork_child(void)
+{
+	struct ancestor *a = &ancestors[watch_generation % GENERATIONS];
+
+	the_lock = (struct lock){ 0 };
+	hint_taker = NULL;
+	a->pid = (uint32_t)sys0(SYS_getppid);
+	for (unsigned b = 0; b < BELL_MAX; b++) {
+		a->fd[b] = bells[b].fd;
+		bells[b] = (struct bell){ .fd = -1 };
+	}
+	watch_generation++;
+	/* The parent's calls do not go on here; but for one, where a handler
+	 * forked: it sees that its generation is over. */
+	for (struct waiter *r = calls; r; r = r->next) {
+		while (r->all) {
+			struct watch *w = r->all;
+
+			watch_unlink(w);
+			pool_put(&watch_pool, w);
+		}
+		r->bell = r->kick_bell = BELL_NONE;
+		r->bells = r->sleeping = 0;
+	}
+	epset_fork_child();
+}

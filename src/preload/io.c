@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "posix/exec.h"
+#include "preload/real.h"
+
+extern void __chk_fail(void) __attribute__((noreturn));
+
+/* A read of nothing is answered before the socket is asked; recv() of nothing waits. */
+static inline long ours_read(int fd, void *buf, size_t n)
+{
+	return n ? call_recv(fd, buf, n, 0) : 0;
+}
+
+static long ours_readv(int fd, const struct iovec *iov, int n, int flags)
+{
+	int i = 0;
+
+	while (i < n && iov[i].iov_len == 0)
+		i++;
+	return n >= 0 && i == n ? 0 : call_recvv(fd, iov, n, flags);
+}
+
+EXPORT ssize_t read(int fd, void *buf, size_t n)
+{
+	long r = fdtab_peek(fd) ? ours_read(fd, buf, n) : NOT_OURS;
+
+	return r == NOT_OURS ? real.read(fd, buf, n) : result(r);
+}
+ALIAS(__read, read);
+
+EXPORT ssize_t write(int fd, const void *buf, size_t n)
+{
+	long r = fdtab_peek(fd) ? call_send(fd, buf, n, 0) : NOT_OURS;
+
+	return r == NOT_OURS ? real.write(fd, buf, n) : result(r);
+}
+ALIAS(__write, write);
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	long r = fdtab_peek(fd) ? ours_readv(fd, iov, n, 0) : NOT_OURS;
+
+	return r == NOT_OURS ? real.readv(fd, iov, n) : result(r);
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	long r = fdtab_peek(fd) ? call_sendv(fd, iov, n, 0) : NOT_OURS;
+
+	return r == NOT_OURS ? real.writev(fd, iov, n) : result(r);
+}
+
+/* pread, pwrite, preadv, pwritev and their twins are libc's: the handle
+ * answers ESPIPE, as any socket does. These two take -1 for "no position". */
+static long ours_v2(int fd, const struct iovec *iov, int n, off_t at, int flags, bool writes)
+{
+	int f = flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+
+	if (at != -1)
+		return at < 0 ? -EINVAL : -ESPIPE;
+	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
+		return -EOPNOTSUPP;
+	return writes ? call_sendv(fd, iov, n, f) : ours_readv(fd, iov, n, f);
+}
+
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	long r = fdtab_peek(fd) ? ours_v2(fd, iov, n, at, flags, false) : NOT_OURS;
+
+	return r == NOT_OURS ? real.preadv2(fd, iov, n, at, flags) : result(r);
+}
+ALIAS(preadv64v2, preadv2);
+
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+	long r = fdtab_peek(fd) ? ours_v2(fd, iov, n, at, flags, true) : NOT_OURS;
+
+	return r == NOT_OURS ? real.pwritev2(fd, iov, n, at, flags) : result(r);
+}
+ALIAS(pwritev64v2, pwritev2);
+
+EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+	long r = fdtab_peek(fd) ? call_recv(fd, buf, n, flags) : NOT_OURS;
+
+	return r == NOT_OURS ? real.recv(fd, buf, n, flags) : result(r);
+}
+ALIAS(__recv, recv);
+
+EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+	long r = fdtab_peek(fd) ? call_send(fd, buf, n, flags) : NOT_OURS;
+
+	return r == NOT_OURS ? real.send(fd, buf, n, flags) : result(r);
+}
+ALIAS(__send, send);
+
+EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
+{
+	long r = fdtab_peek(fd) ? call_recvfrom(fd, buf, n, flags, addr, len) : NOT_OURS;
+
+	return r == NOT_OURS ? real.recvfrom(fd, buf, n, flags, addr, len) : result(r);
+}
+
+EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
+		      socklen_t len)
+{
+	long r = fdtab_peek(fd) ? call_sendto(fd, buf, n, flags, addr, len) : NOT_OURS;
+
+	return r == NOT_OURS ? real.sendto(fd, buf, n, flags, addr, len) : result(r);
+}
+
+/* ------------------------------------------------------- with descriptors */
+
+static int *rights(struct cmsghdr *c, size_t *ret_count)
+{
+	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len < CMSG_LEN(sizeof(int)))
+		return NULL;
+	*ret_count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	return (int *)(void *)CMSG_DATA(c);
+}
+
+/* Descriptors came along: forget what was known of their numbers. */
+static void rights_made(struct msghdr *m)
+{
+	if (likely(!m->msg_control))
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t n = 0, kept = 0;
+		int *fds = rights(c, &n);
+
+		for (size_t i = 0; fds && i < n; i++) {
+			long fd = fd_made(fds[i]);
+
+			if (fd < 0) {
+				m->msg_flags |= MSG_CTRUNC;
+				continue;
+			}
+			exec_adopt((int)fd);
+			fds[kept++] = (int)fd;
+		}
+		if (fds && kept < n)
+			c->cmsg_len = CMSG_LEN(kept * sizeof(int));
+	}
+}
+
+/* One of ours may go along: from now on somebody else may hold it. */
+static bool rights_go(const struct msghdr *m)
+{
+	struct msghdr copy;
+
+	if (likely(!m->msg_control || m->msg_controllen < CMSG_LEN(sizeof(int))))
+		return false;
+	copy = *m;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
+		size_t n = 0;
+		int *fds = rights(c, &n);
+
+		for (size_t i = 0; fds && i < n; i++)
+			if (fd_is_ours(fds[i]))
+				return true;
+	}
+	return false;
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	long r = fdtab_peek(fd) ? call_recvmsg(fd, msg, flags) : NOT_OURS;
+
+	if (r != NOT_OURS)
+		return result(r);
+	r = real.recvmsg(fd, msg, flags);
+	if (r >= 0)
+		rights_made(msg);
+	return r;
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	long r = fdtab_peek(fd) ? call_sendmsg(fd, msg, flags) : NOT_OURS;
+	bool shared;
+
+	if (r != NOT_OURS)
+		return result(r);
+	shared = msg && rights_go(msg);
+	if (shared)
+		process_epoch_move();
+	r = real.sendmsg(fd, msg, flags);
+	if (shared)
+		process_epoch_move();
+	return r;
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout)
+{
+	long r = fdtab_peek(fd) ? call_recvmmsg(fd, msgs, n, flags, timeout) : NOT_OURS;
+	int got;
+
+	if (r != NOT_OURS)
+		return (int)result(r);
+	got = real.recvmmsg(fd, msgs, n, flags, timeout);
+	for (int i = 0; i < got; i++)
+		rights_made(&msgs[i].msg_hdr);
+	return got;
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	long r = fdtab_peek(fd) ? call_sendmmsg(fd, msgs, n, flags) : NOT_OURS;
+	bool shared = false;
+	int sent;
+
+	if (r != NOT_OURS)
+		return (int)result(r);
+	for (unsigned i = 0; i < n && !shared; i++)
+		shared = rights_go(&msgs[i].msg_hdr);
+	if (shared)
+		process_epoch_move();
+	sent = real.sendmmsg(fd, msgs, n, flags);
+	if (shared)
+		process_epoch_move();
+	return sent;
+}
+ALIAS(__sendmmsg, sendmmsg);
+
+/* ------------------------------------------------------------ in the kernel */
+
+EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t n)
+{
+	long r;
+
+	/* From a socket: EINVAL, as the kernel says of any. */
+	if (fdtab_peek(in))
+		return result(-EINVAL);
+	r = fdtab_peek(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
+	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : result(r);
+}
+ALIAS(sendfile64, sendfile);
+
+#define SPLICE_CHUNK 65536
+
+/* Which end of a pipe: O_RDONLY or O_WRONLY, -1: no pipe. */
+static int pipe_end(int fd)
+{
+	if (fdtab_peek(fd) || real.fcntl(fd, F_GETPIPE_SZ, 0) < 0)
+		return -1;
+	return real.fcntl(fd, F_GETFL, 0) & O_ACCMODE;
+}
+
+/* By a copy; what is moved to a pipe is what it has room for now. */
+static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *out_at, size_t n,
+			unsigned flags)
+{
+	char buf[SPLICE_CHUNK];
+	int wait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
+	ssize_t got, put;
+
+	if (pipe_end(fdtab_peek(in) ? out : in) < 0)
+		return -EINVAL;
+	/* The pipe's, the socket's. */
+	if (fdtab_peek(in) ? out_at : in_at)
+		return -ESPIPE;
+	if (in_at || out_at)
+		return -EINVAL;
+	if (n == 0)
+		return 0;
+	if (n > sizeof(buf))
+		n = sizeof(buf);
+	if (fdtab_peek(in)) {
+		struct pollfd p = { .fd = out, .events = POLLOUT };
+		int queued = 0, room = real.fcntl(out, F_GETPIPE_SZ, 0);
+
+		/* First the room, so that nothing taken from the socket is lost. */
+		if (wait || real.fcntl(out, F_GETFL, 0) & O_NONBLOCK) {
+			if (real.poll(&p, 1, 0) == 0)
+				return -EAGAIN;
+		} else if (real.poll(&p, 1, -1) < 0) {
+			return -errno;
+		}
+		if (real.ioctl(out, 0x541B /* FIONREAD */, &queued) == 0 && room - queued >= PIPE_BUF &&
+		    (size_t)(room - queued) < n)
+			n = (size_t)(room - queued) / PIPE_BUF * PIPE_BUF;
+		else if (room - queued < PIPE_BUF && n > PIPE_BUF)
+			n = PIPE_BUF;
+		got = call_recv(in, buf, n, wait);
+		if (got <= 0)
+			return got;
+		for (put = 0; put < got;) {
+			ssize_t r = real.write(out, buf + put, (size_t)(got - put));
+
+			if (r < 0 && (errno == EINTR || errno == EAGAIN)) {
+				real.poll(&p, 1, -1);
+				continue;
+			}
+			if (r < 0)
+				return put ? put : -errno;
+			put += r;
+		}
+		return put;
+	}
+	if (wait) {
+		struct pollfd p = { .fd = in, .events = POLLIN };
+
+		if (real.poll(&p, 1, 0) == 0)
+			return -EAGAIN;
+		p = (struct pollfd){ .fd = out, .events = POLLOUT };
+		if (call_ppoll(&p, 1, &(struct timespec){ 0 }, NULL) == 0) {
+			/* No room, or not connected? */
+			got = call_send(out, "", 0, MSG_DONTWAIT);
+			return got < 0 ? got : -EAGAIN;
+		}
+	}
+	got = real.read(in, buf, n);
+	if (got <= 0)
+		return got < 0 ? -errno : 0;
+	/* The pipe cannot take it back: all of it goes. */
+	for (put = 0; put < got;) {
+		long r = call_send(out, buf + put, (size_t)(got - put),
+				   flags & SPLICE_F_MORE ? MSG_MORE : 0);
+
+		if (r == -EINTR)
+			continue;
+		if (r == -EAGAIN) {
+			struct pollfd p = { .fd = out, .events = POLLOUT };
+
+			call_ppoll(&p, 1, NULL, NULL);
+			continue;
+		}
+		if (r < 0)
+			return put ? put : r;
+		put += r;
+	}
+	return put;
+}
+
+EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
+{
+	if (likely(!fdtab_peek(in) && !fdtab_peek(out)))
+		return real.splice(in, in_at, out, out_at, n, flags);
+	return result(ours_splice(in, in_at, out, out_at, n, flags));
+}
+
+/* -------------------------------------------------------------- fortified */
+
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+	if (n > room)
+		__chk_fail();
+	return read(fd, buf, n);
+}
+
+EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+	if (n > room)
+		__chk_fail();
+	return recv(fd, buf, n, flags);
+}
+
+EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
+			      struct sockaddr *addr, socklen_t *len)
+{
+	if (n > room)
+		__chk_fail();
+	return recvfrom(fd, buf, n, flags, addr, len);
+}
+
+/* libc reads and writes the number itself in these. */
+EXPORT int eventfd_read(int fd, uint64_t *value)
+{
+	return read(fd, value, sizeof(*value)) == sizeof(*value) ? 0 : -1;
+}
+
+EXPORT int eventfd_write(int fd, uint64_t value)
+{
+	return write(fd, &value, sizeof(value)) == sizeof(value) ? 0 : -1;
+}
+
+/* -------------------------------------------------------------- formatted */
+
+static int ours_printf(int fd, const char *format, va_list ap)
+{
+	char *text;
+	int n = vasprintf(&text, format, ap), done = 0;
+	long r = 0;
+
+	if (n < 0)
+		return -1;
+	while (done < n && r >= 0) {
+		r = call_send(fd, text + done, (size_t)(n - done), 0);
+		if (r > 0)
+			done += (int)r;
+	}
+	free(text);
+	return r < 0 ? (int)result(r) : n;
+}
+
+EXPORT int vdprintf(int fd, const char *format, va_list ap)
+{
+	return fd_is_ours(fd) ? ours_printf(fd, format, ap) : real.vdprintf(fd, format, ap);
+}
+
+EXPORT int __vdprintf_chk(int fd, int flag, const char *format, va_list ap)
+{
+	return fd_is_ours(fd) ? ours_printf(fd, format, ap) :
+				real.__vdprintf_chk(fd, flag, format, ap);
+}
+
+EXPORT int dprintf(int fd, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = vdprintf(fd, format, ap);
+	va_end(ap);
+	return r;
+}
+
+EXPORT int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = __vdprintf_chk(fd, flag, format, ap);
+	va_end(ap);
+	return r;
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * abi.h - The memory that two processes share: its layout and its constants.
+ *
+ * docs/abi.md is the contract in prose: who writes which field, in which
+ * state, and what the executor makes of it when a participant dies. This
+ * header is the same contract in types. A change here changes ABI_VERSION.
+ *
+ * No pointers, no host-specific types, no bit-fields. All values are in host
+ * byte order: both ends run on one machine.
+ */
+#ifndef MORTISE_SHM_ABI_H
+#define MORTISE_SHM_ABI_H
+
+#include "base/defs.h"
+
+#define ABI_VERSION 1u
+
+#define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
+#define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
+#define REGISTRY_MAGIC 0x4d4f525452473031ull
+
+#define PARTY_MAX 8192u   /* Party numbers 0..8191; 0 is the daemon. */
+#define SLOT_MAX 32768u   /* Halves in one arena. */
+#define HANDLE_MAX 32768u /* Handle numbers of one party. */
+#define SEAT_MAX 65536u   /* Seat table entries of one party. */
+#define BELL_MAX 16u      /* Bells of one party; bell 0 is the common one. */
+#define LISTENER_MAX 8192u /* Listener records in the registry. */
+#define LISTEN_PER_PORT 6u /* Addresses that may listen on one port. */
+
+/* ------------------------------------------------------------------ refs */
+
+/** A half named across parties: party << 48 | slot << 32 | generation. */
+typedef uint64_t half_ref;
+
+static inline half_ref half_ref_make(unsigned party, unsigned slot, uint32_t gen)
+{
+	return (uint64_t)party << 48 | (uint64_t)(slot & 0xffff) << 32 | gen;
+}
+static inline unsigned half_ref_party(half_ref r) { return (unsigned)(r >> 48); }
+static inline unsigned half_ref_slot(half_ref r) { return (unsigned)(r >> 32) & 0xffff; }
+static inline uint32_t half_ref_gen(half_ref r) { return (uint32_t)r; }
+
+/** An IPv4 3-tuple in one word: address << 16 | port, host order. */
+typedef uint64_t addr_word;
+
+static inline addr_word addr_word_make(uint32_t addr, uint16_t port)
+{
+	return (uint64_t)addr << 16 | port;
+}
+static inline uint32_t addr_word_addr(addr_word w) { return (uint32_t)(w >> 16); }
+static inline uint16_t addr_word_port(addr_word w) { return (uint16_t)w; }
+
+/* ------------------------------------------------------------------ half */
+
+enum half_state {
+	HALF_FREE = 0,
+	HALF_BOUND = 1,      /* A socket that is neither listening nor connected. */
+	HALF_LISTEN = 2,
+	HALF_SEAT = 3,       /* Made beforehand for a connector; no descriptor yet. */
+	HALF_CONNECTING = 4, /* Names a seat in peer; not yet certain that it has it. */
+	HALF_OPEN = 5,
+	HALF_CLOSED = 6,     /* No descriptor; final tail, FIN or RST readable. */
+	HALF_RELEASED = 7,   /* Reads nothing of its peer's any more. */
+};
+
+/* half.end */
+#define END_FIN 0x1u
+#define END_RST 0x2u
+
+/* half.want. The counts err high only: a sleeper that is killed leaves its
+ * count behind, which costs its waker a useless system call. */
+#define WANT_DATA_ONE 0x00000001u   /* futex sleepers that want data: 0..255 */
+#define WANT_DATA_MASK 0x000000ffu
+#define WANT_SPACE_ONE 0x00000100u  /* futex sleepers that want space: 0..255 */
+#define WANT_SPACE_MASK 0x0000ff00u
+#define WANT_HINT_DATA 0x00010000u  /* a bell is wanted for data, FIN, RST */
+#define WANT_HINT_SPACE 0x00020000u /* a bell is wanted for space */
+#define WANT_CLOSED 0x80000000u     /* bytes that arrive now met a closed socket */
+
+#define RING_EXTENTS 8u
+#define RING_LOG2_MIN 14u /* 16 KiB: what a connection starts with */
+#define RING_LOG2_MAX 22u /* 4 MiB */
+
+/**
+ * struct ring_extent - One stretch of ring memory.
+ * @first: Ring index of the first byte that lives here.
+ * @where: Page number in the arena << 8 | log2 of the size in bytes.
+ *
+ * Byte @i of the stream, first <= i < next extent's first, is at
+ * page * 4096 + ((i - first) & (size - 1)).
+ */
+struct ring_extent {
+	_Atomic uint64_t first;
+	_Atomic uint64_t where;
+};
+
+/**
+ * struct half - What one socket's side writes; its peer only reads it.
+ *
+ * Eight cache lines. "Own side" is every process that holds a descriptor of
+ * the socket, and the executor once none is left.
+ */
+struct half {
+	/* Line 0: identity. Own side, at changes of state. */
+	_Atomic uint64_t gen_state;      /* generation << 32 | enum half_state */
+	_Atomic uint64_t peer;           /* half_ref; 0 while there is none */
+	_Atomic uint32_t peer_party_gen; /* generation of the peer's party */
+	_Atomic uint32_t handle;         /* handle number + 1; 0: none (a seat) */
+	_Atomic uint64_t local;          /* addr_word */
+	_Atomic uint64_t remote;         /* addr_word */
+	_Atomic uint64_t cookie;         /* unique in the domain's life */
+	_Atomic uint64_t born_ns;        /* CLOCK_MONOTONIC */
+	_Atomic uint32_t shared;         /* non-zero: several processes hold it */
+	_Atomic uint32_t pad0;
+
+	/* Line 1: the producer. Under tx_lock where the side is shared. */
+	_Atomic uint64_t tail;  _Alignas(8) /* bytes ever written */
+	_Atomic uint32_t end;   /* END_FIN, END_RST: set once, never cleared */
+	_Atomic uint32_t event; /* futex word; bumped before each futex wake */
+	uint8_t pad1[48];
+
+	/* Line 2: the consumer; moved by compare-and-swap where shared. */
+	_Atomic uint64_t head; /* bytes ever read */
+	uint8_t pad2[56];
+
+	/* Line 3: what the peer looks at after each publication. */
+	_Atomic uint32_t want;       /* WANT_* */
+	_Atomic uint32_t bell;       /* which bell of the party to ring */
+	_Atomic uint64_t want_space; /* ring me when the peer's head >= this */
+	_Atomic uint32_t cpu;        /* where the owner last ran */
+	uint8_t pad3[44];
+
+	/* Lines 4-6: the ring's memory, or the listener's seats. */
+	_Atomic uint32_t ext_count; /* extents ever published; entry n at n % 8 */
+	_Atomic uint32_t ext_live;  /* own side only: oldest extent not yet given back */
+	_Atomic uint32_t seat_base; /* LISTEN: first index in seats[] and claims[] */
+	_Atomic uint32_t seat_count;/* LISTEN: how many */
+	_Atomic uint64_t pad4[6];
+	struct ring_extent ext[RING_EXTENTS];
+
+	/* Line 7: the side's own; the peer never uses it. */
+	_Atomic uint32_t tx_lock;    /* 0, or thread id of the holder | FUTEX_WAITERS */
+	_Atomic uint32_t rx_lock;    /* likewise, taken for MSG_PEEK|WAITALL only */
+	_Atomic uint32_t file_flags; /* O_NONBLOCK | O_ASYNC */
+	_Atomic uint32_t side;       /* SIDE_*: own side's end of things */
+	_Atomic uint32_t error;      /* pending SO_ERROR, or 0 */
+	_Atomic uint32_t sndbuf;     /* bytes; 0: automatic */
+	_Atomic uint32_t rcvbuf;     /* bytes; 0: automatic */
+	_Atomic uint32_t rcvlowat;   /* bytes, at least 1 */
+	_Atomic uint64_t wakes;      /* futex wakes and bells that this side made */
+	_Atomic uint64_t sleeps;     /* times this side went to sleep */
+	_Atomic uint64_t spins;      /* times this side found what it wanted spinning */
+	_Atomic uint64_t pad5;
+};
+_Static_assert(sizeof(struct half) == 512, "a half is eight cache lines");
+_Static_assert(offsetof(struct half, tail) == 64, "line 1");
+_Static_assert(offsetof(struct half, head) == 128, "line 2");
+_Static_assert(offsetof(struct half, want) == 192, "line 3");
+_Static_assert(offsetof(struct half, ext_count) == 256, "line 4");
+_Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
+
+/* half.side */
+#define SIDE_RD_SHUT 0x1u     /* shutdown(SHUT_RD) */
+#define SIDE_WR_SHUT 0x2u     /* shutdown(SHUT_WR): END_FIN is published too */
+#define SIDE_RST_SEEN 0x4u    /* the peer's RST has been turned into an error */
+#define SIDE_MET_CLOSED 0x8u  /* our bytes met a closed socket */
+#define SIDE_BROKEN 0x10u     /* the peer published something impossible */
+#define SIDE_FIN_SEEN 0x20u   /* the peer's FIN was seen before its RST */
+
+/* ----------------------------------------------------------------- arena */
+
+#define ARENA_BYTES (1ull << 32)
+#define ARENA_OFF_HANDLES 0x0010000ull /* _Atomic uint64_t[HANDLE_MAX] */
+#define ARENA_OFF_SEATS 0x0080000ull   /* _Atomic uint64_t[SEAT_MAX] */
+#define ARENA_OFF_KSOCK 0x0110000ull   /* struct ksock[KSOCK_MAX] */
+#define ARENA_OFF_HALVES 0x1000000ull  /* struct half[SLOT_MAX]: 16 MiB */
+#define ARENA_OFF_RINGS 0x2000000ull   /* ring memory, to the end */
+
+/** A handle's or a seat's word: generation << 32 | slot + 1; 0: none. */
+static inline uint64_t slot_word_make(unsigned slot, uint32_t gen)
+{
+	return (uint64_t)gen << 32 | (slot + 1u);
+}
+static inline unsigned slot_word_slot(uint64_t w) { return (uint32_t)w - 1u; }
+static inline uint32_t slot_word_gen(uint64_t w) { return (uint32_t)(w >> 32); }
+
+/** Why a socket is the kernel's. Words are fixed in docs/abi.md. */
+enum reason {
+	REASON_NONE = 0,
+	REASON_NO_LISTENER,  /* nobody in the domain listens there */
+	REASON_REMOTE,       /* the address is not a loopback one */
+	REASON_FAMILY,       /* AF_INET6, AF_UNIX is not counted */
+	REASON_DATAGRAM,     /* SOCK_DGRAM, SOCK_RAW */
+	REASON_OPTION,       /* an option that only the kernel has */
+	REASON_SHARED,       /* a listener that a second process waits on */
+	REASON_BACKLOG,      /* no seat was free */
+	REASON_EXCLUDED,     /* MORTISE_EXCLUDE */
+	REASON_LIMIT,        /* out of handles, slots, ring memory, clients */
+	REASON_NO_DAEMON,    /* no daemon, or of another version */
+	REASON_ACCEPTED,     /* accepted from an ordinary client */
+	REASON_REUSEPORT,    /* a second listener of one address and port */
+	REASON_COUNT
+};
+
+#define KSOCK_MAX 1024u
+
+/**
+ * struct ksock - A kernel socket of this party, for `mortise ss`.
+ * @key:    0: unused; else fd + 1 << 8 | enum reason. Written last.
+ * @local:  addr_word, 0 where unknown.
+ * @remote: addr_word, 0 where unknown.
+ * @inode:  Of the socket, as in /proc/net/tcp.
+ */
+struct ksock {
+	_Atomic uint64_t key;
+	_Atomic uint64_t local;
+	_Atomic uint64_t remote;
+	_Atomic uint64_t inode;
+};
+
+/**
+ * struct bell_state - Whether ringing a bell is needed.
+ * @sleepers: Threads that sleep, or are about to, on this bell.
+ */
+struct bell_state {
+	_Alignas(CACHE_LINE) _Atomic uint32_t sleepers;
+};
+
+/**
+ * struct arena_hdr - First page of an arena. The owner writes it.
+ */
+struct arena_hdr {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t pid;
+	_Atomic uint32_t party;     /* filled in after hello */
+	_Atomic uint32_t party_gen;
+	_Atomic uint32_t slots_used; /* high-water mark: no half beyond was ever used */
+	_Atomic uint32_t handles_used;
+	char comm[16];
+	struct bell_state bells[BELL_MAX];
+	/* Counters, for `mortise ss` and `status`. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t fallbacks[32]; /* by enum reason */
+	_Atomic uint64_t opened;        /* connections that went through memory */
+	_Atomic uint64_t tx_bytes_done; /* of halves already recycled */
+	_Atomic uint64_t rx_bytes_done;
+	_Atomic uint64_t ctl_messages;  /* requests sent to the daemon */
+};
+_Static_assert(sizeof(struct arena_hdr) <= PAGE_BYTES, "one page");
+
+/* --------------------------------------------------------------- mailbox */
+
+/*
+ * Writable by every party that was introduced. Nothing here must be true:
+ * a wrong claim or hint costs one look, a lost one is repaired by whoever
+ * needs it.
+ */
+#define MAILBOX_BYTES (1ull << 20)
+#define HINT_L0_WORDS (SLOT_MAX / 64u)      /* 512 */
+#define HINT_L1_WORDS (HINT_L0_WORDS / 64u) /* 8: one cache line */
+
+struct mailbox {
+	uint64_t magic;
+	uint8_t pad0[56];
+	_Alignas(CACHE_LINE) _Atomic uint64_t hint_l1[HINT_L1_WORDS];
+	_Alignas(CACHE_LINE) _Atomic uint64_t hint_l0[HINT_L0_WORDS];
+	/*
+	 * claims[seat_base] is a listener's cursor (which seat to try next);
+	 * claims[seat_base + 1 + i] is seat i's claim word: the half_ref of
+	 * the connector that claims it, or 0.
+	 */
+	_Alignas(PAGE_BYTES) _Atomic uint64_t claims[SEAT_MAX];
+};
+_Static_assert(sizeof(struct mailbox) <= MAILBOX_BYTES, "fits");
+
+/* -------------------------------------------------------------- registry */
+
+#define REGISTRY_BYTES (8ull << 20)
+
+enum party_state { PARTY_FREE = 0, PARTY_ALIVE = 1, PARTY_DEAD = 2 };
+
+/** Of one party: generation << 32 | enum party_state. */
+struct registry_party {
+	_Atomic uint64_t gen_state;
+	_Atomic uint32_t pid;
+	_Atomic uint32_t uid;
+};
+
+/**
+ * struct registry_listener - Who listens on one port: immutable once a port
+ * word names it.
+ * @count: Entries used.
+ * @addr:  IPv4 address, host order; 0 is the wildcard.
+ * @half:  The listening half.
+ * @party_gen: Generation of its party.
+ */
+struct registry_listener {
+	_Atomic uint32_t count;
+	_Atomic uint32_t addr[LISTEN_PER_PORT];
+	_Atomic uint32_t party_gen[LISTEN_PER_PORT];
+	_Atomic uint64_t half[LISTEN_PER_PORT];
+};
+
+struct registry {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t policy;                   /* enum policy */
+	_Atomic uint64_t daemon_starts;
+	_Atomic uint64_t cookie_base;
+	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
+	/* Port words: sequence << 32 | record + 1; low half 0: nobody. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t ports[65536];
+	_Alignas(CACHE_LINE) struct registry_listener records[LISTENER_MAX];
+};
+_Static_assert(sizeof(struct registry) <= REGISTRY_BYTES, "fits");
+
+enum policy { POLICY_SHARE = 0, POLICY_NONE = 1 };
+
+#endif

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn.c - Two halves as one connection.
+ *
+ * Theory of operation.
+ *
+ * Sending fills our own ring: the bytes first, then the tail. Receiving
+ * drains the peer's: copy, then our head. All indices run freely in 64 bits,
+ * so head <= tail always, and the difference is what is in the ring.
+ *
+ * A ring is a list of extents. A connection starts with RING_LOG2_MIN and is
+ * given RING_LOG2_BUSY once it carries more than small messages. A reader
+ * that does not read at all is waited for with up to RING_LIMIT bytes, as the
+ * kernel does; one that reads is not: a ring that stays in the cache is
+ * faster than one that holds more. Switching to another extent, up or down,
+ * is the same step: append an entry whose first byte is the tail. The old
+ * one is given back when the head has passed its end.
+ *
+ * Whatever is read from the peer's half is loaded once and checked. An
+ * impossible value breaks this connection: we publish RST, and the program
+ * gets ECONNRESET.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "shm/conn.h"
+
+#define RING_LOG2_BUSY 18u
+#define RING_BUSY (1ull << RING_LOG2_BUSY)
+#define RING_LIMIT (4ull << 20)
+#define PUBLISH_BYTES 16384u
+#define STALL_NS NS_PER_MS
+
+int conn_attach(struct conn *c, struct party *p, struct half *own, half_ref peer_ref,
+		struct peer *owner)
+{
+	const struct half *peer = half_find(owner->base, peer_ref);
+
+	if (!peer)
+		return -EPROTO;
+	*c = (struct conn){ .party = p, .own = own, .peer = peer, .owner = owner,
+			    .peer_ref = peer_ref };
+	return 0;
+}
+
+void conn_detach(struct conn *c)
+{
+	/* The reference to the peer's party stays with the half until its
+	 * slot is recycled: until then the peer's state must be readable. */
+	*c = (struct conn){ 0 };
+}
+
+/* The peer lied: end this connection, and nothing else. */
+static void conn_break(struct conn *c)
+{
+	if (atomic_fetch_or(&c->own->side, SIDE_BROKEN | SIDE_RST_SEEN) & SIDE_BROKEN)
+		return;
+	store_relaxed(&c->own->error, ECONNRESET);
+	atomic_fetch_or(&c->own->end, END_RST);
+	half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_END);
+}
+
+/* The peer's slot is another connection's by now, which cannot be while we
+ * are not RELEASED; or its memory is noise. */
+static bool peer_is_ours(const struct conn *c)
+{
+	return half_gen(c->peer) == half_ref_gen(c->peer_ref);
+}
+
+/* Turn an RST of the peer into our pending error, once. */
+static void conn_absorb(struct conn *c)
+{
+	uint32_t end = load_acquire(&c->peer->end);
+	uint32_t side = load_relaxed(&c->own->side);
+
+	if (side & SIDE_RST_SEEN)
+		return;
+	if (unlikely(!peer_is_ours(c))) {
+		conn_break(c);
+		return;
+	}
+	if (!(end & END_RST))
+		return;
+	/* Of several threads, one sets the error. */
+	if (atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)
+		return;
+	/* Linux: in CLOSE-WAIT a reset is EPIPE, else ECONNRESET. */
+	store_relaxed(&c->own->error,
+		      end & END_FIN && !(side & SIDE_WR_SHUT) ? EPIPE : ECONNRESET);
+}
+
+int conn_take_error(struct conn *c)
+{
+	conn_absorb(c);
+	if (load_relaxed(&c->own->error) == 0)
+		return 0;
+	return (int)atomic_exchange(&c->own->error, 0);
+}
+
+/* ------------------------------------------------------------------ send */
+
+static uint64_t tx_limit(const struct conn *c)
+{
+	uint64_t mine = load_relaxed(&c->own->sndbuf), theirs = load_relaxed(&c->peer->rcvbuf);
+
+	if (mine == 0 && theirs == 0)
+		return RING_LIMIT;
+	/* What our send buffer and their receive buffer hold together. */
+	mine = mine ? mine : RING_LIMIT / 2;
+	theirs = theirs ? theirs : RING_LIMIT / 2;
+	return mine + theirs < RING_LIMIT ? mine + theirs : RING_LIMIT;
+}
+
+/* Look at the peer's head again. */
+static int tx_refresh(struct conn *c, uint64_t tail)
+{
+	uint64_t head = load_acquire(&c->peer->head);
+
+	if (unlikely(head < c->tx_head_seen || head > tail)) {
+		conn_break(c);
+		return -ECONNRESET;
+	}
+	c->tx_head_seen = head;
+	return 0;
+}
+
+/* Give back extents that the reader has left behind. */
+static void tx_retire(struct conn *c)
+{
+	struct half *h = c->own;
+	uint32_t live = load_relaxed(&h->ext_live), count = load_relaxed(&h->ext_count);
+
+	/* Memory goes back to its owner by its owner. */
+	if (c->party->inherited)
+		return;
+	while (count - live > 1 &&
+	       load_relaxed(&h->ext[(live + 1) % RING_EXTENTS].first) <= c->tx_head_seen) {
+		uint64_t where = load_relaxed(&h->ext[live % RING_EXTENTS].where);
+
+		store_relaxed(&h->ext_live, ++live);
+		party_ring_free(c->party, (where >> 8) * PAGE_BYTES, (unsigned)(where & 0xff));
+	}
+}
+
+/* Load tx_* for the newest extent. */
+static void tx_load(struct conn *c, uint32_t count)
+{
+	const struct ring_extent *e = &c->own->ext[(count - 1) % RING_EXTENTS];
+	uint64_t where = load_relaxed(&e->where);
+
+	c->tx_mem = (unsigned char *)c->party->base + (where >> 8) * PAGE_BYTES;
+	c->tx_first = load_relaxed(&e->first);
+	c->tx_mask = (1ull << (where & 0xff)) - 1;
+	c->tx_ext = count;
+}
+
+/* Go on in an extent of 2^log2 bytes from @tail on. */
+static int tx_switch(struct conn *c, uint64_t tail, unsigned log2)
+{
+	struct half *h = c->own;
+	uint32_t count = load_relaxed(&h->ext_count);
+	uint64_t at;
+
+	if (count - load_relaxed(&h->ext_live) >= RING_EXTENTS - 1)
+		return -ENOSPC;
+	at = party_ring_alloc(c->party, log2);
+	if (at == 0)
+		return -ENOSPC;
+	store_relaxed(&h->ext[count % RING_EXTENTS].first, tail);
+	store_relaxed(&h->ext[count % RING_EXTENTS].where, at / PAGE_BYTES << 8 | log2);
+	/* Before any tail that it covers. Pairs with rx_locate(). */
+	store_release(&h->ext_count, count + 1);
+	tx_load(c, count + 1);
+	tx_retire(c);
+	return 0;
+}
+
+static uint64_t tx_size(const struct conn *c)
+{
+	return c->tx_ext ? c->tx_mask + 1 : 0;
+}
+
+/* Is the reader one that reads? Noted when the ring is full. */
+static bool tx_stalled(struct conn *c)
+{
+	uint64_t now;
+
+	if (c->tx_head_full == c->tx_head_seen && !c->tx_reader_reads)
+		return true;
+	now = clock_now_ns();
+	if (c->tx_head_full != c->tx_head_seen) {
+		c->tx_head_full = c->tx_head_seen;
+		c->tx_full_ns = now;
+		c->tx_reader_reads = true;
+	} else if (now - c->tx_full_ns > STALL_NS) {
+		c->tx_reader_reads = false;
+	}
+	return !c->tx_reader_reads;
+}
+
+/* How many bytes fit now. */
+static uint64_t tx_free(const struct conn *c, uint64_t tail, uint64_t limit)
+{
+	uint64_t from = c->tx_head_seen > c->tx_first ? c->tx_head_seen : c->tx_first;
+	uint64_t queued = tail - c->tx_head_seen, in_ext = tail - from;
+	uint64_t room = tx_size(c) > in_ext ? tx_size(c) - in_ext : 0;
+
+	if (c->tx_reader_reads && limit > RING_BUSY)
+		limit = RING_BUSY;
+	if (queued >= limit)
+		return 0;
+	return room < limit - queued ? room : limit - queued;
+}
+
+/* Make room for @len bytes, or for as many as may be. */
+static uint64_t tx_room(struct conn *c, uint64_t tail, size_t len)
+{
+	uint64_t limit = tx_limit(c), room, queued;
+	unsigned log2;
+
+	if (c->own->ext_live + 1 != c->tx_ext)
+		tx_retire(c);
+	room = tx_free(c, tail, limit);
+	queued = tail - c->tx_head_seen;
+	if (tx_size(c) > RING_BUSY && c->tx_reader_reads && queued <= RING_BUSY / 2) {
+		/* It reads again: back to a ring that fits the cache. */
+		tx_switch(c, tail, RING_LOG2_BUSY);
+		return tx_free(c, tail, limit);
+	}
+	if (room >= len)
+		return room;
+	if (tx_size(c) == 0)
+		log2 = len > (1u << RING_LOG2_MIN) / 2 ? RING_LOG2_BUSY : RING_LOG2_MIN;
+	else if (tx_size(c) < RING_BUSY)
+		log2 = RING_LOG2_BUSY;
+	else if (room == 0 && tx_stalled(c) && queued < limit)
+		log2 = tx_size(c) < 1u << 20 ? 20 : RING_LOG2_MAX;
+	else
+		return room;
+	if (tx_size(c) < 1ull << log2)
+		c->tx_cramped = tx_switch(c, tail, log2) != 0;
+	/* No memory: what there is must do. */
+	if (tx_size(c) == 0)
+		tx_switch(c, tail, RING_LOG2_MIN);
+	return tx_free(c, tail, limit);
+}
+
+/* Before a send: an error that it must report. */
+static int tx_error(struct conn *c)
+{
+	uint32_t e;
+
+	conn_absorb(c);
+	e = load_relaxed(&c->own->error);
+	if (e && (e = atomic_exchange(&c->own->error, 0)) != 0)
+		return -(int)e;
+	if (load_relaxed(&c->own->side) & (SIDE_WR_SHUT | SIDE_RST_SEEN))
+		return -EPIPE;
+	return 0;
+}
+
+/* The peer had closed when our bytes came. */
+static void tx_met_closed(struct conn *c)
+{
+	uint32_t end = load_acquire(&c->peer->end);
+
+	if (atomic_fetch_or(&c->own->side, SIDE_MET_CLOSED | SIDE_RST_SEEN) & SIDE_RST_SEEN)
+		return;
+	store_relaxed(&c->own->error,
+		      end & END_FIN && !(load_relaxed(&c->own->side) & SIDE_WR_SHUT) ? EPIPE
+										     : ECONNRESET);
+}
+
+ssize_t conn_send(struct conn *c, const void *buf, size_t len)
+{
+	struct half *h = c->own;
+	const unsigned char *src = buf;
+	uint64_t tail, room;
+	size_t done = 0;
+
+	if (unlikely(load_relaxed(&h->error) | load_relaxed(&h->side) |
+		     (load_relaxed(&c->peer->end) & END_RST))) {
+		int r = tx_error(c);
+
+		if (r)
+			return r;
+	}
+	if (len == 0)
+		return 0;
+	tail = load_relaxed(&h->tail);
+	if (unlikely(load_relaxed(&h->ext_count) != c->tx_ext))
+		tx_load(c, load_relaxed(&h->ext_count));
+	room = tx_free(c, tail, tx_limit(c));
+	if (unlikely(room < len || c->own->ext_live + 1 != c->tx_ext ||
+		     c->tx_mask >= RING_BUSY)) {
+		if (tx_refresh(c, tail) != 0)
+			return conn_take_error(c) ? -ECONNRESET : -EPIPE;
+		room = tx_room(c, tail, len);
+		if (room == 0)
+			return c->tx_ext ? -EAGAIN : -ENOBUFS;
+	}
+	if (len > room)
+		len = (size_t)room;
+	while (done < len) {
+		uint64_t at = (tail - c->tx_first) & c->tx_mask;
+		size_t n = len - done;
+
+		if (n > PUBLISH_BYTES)
+			n = PUBLISH_BYTES;
+		if (n > c->tx_mask + 1 - at)
+			n = (size_t)(c->tx_mask + 1 - at);
+		memcpy(c->tx_mem + at, src + done, n);
+		done += n;
+		tail += n;
+		/* The bytes are in place before the tail says so. Pairs with
+		 * the acquire in rx_locate(). */
+		store_release(&h->tail, tail);
+		if (unlikely(half_notify(c->party, h, c->peer, c->owner, NOTIFY_DATA) &
+			     WANT_CLOSED)) {
+			tx_met_closed(c);
+			break;
+		}
+	}
+	return (ssize_t)len;
+}
+
+/* --------------------------------------------------------------- receive */
+
+/* Find the extent that holds byte @at of the peer's stream. */
+static int rx_locate(struct conn *c, uint64_t at)
+{
+	const struct half *peer = c->peer;
+	uint32_t count = load_acquire(&peer->ext_count);
+	uint32_t oldest = count > RING_EXTENTS ? count - RING_EXTENTS : 0;
+	uint64_t limit = UINT64_MAX;
+
+	for (uint32_t n = count; n > oldest; n--) {
+		const struct ring_extent *e = &peer->ext[(n - 1) % RING_EXTENTS];
+		uint64_t first = load_relaxed(&e->first), where = load_relaxed(&e->where);
+		uint64_t log2 = where & 0xff, offset = (where >> 8) * PAGE_BYTES;
+
+		if (first > at) {
+			limit = first;
+			continue;
+		}
+		if (log2 < RING_LOG2_MIN || log2 > RING_LOG2_MAX || where >> 8 > ARENA_BYTES ||
+		    offset < ARENA_OFF_RINGS || offset > ARENA_BYTES - (1ull << log2))
+			break;
+		c->rx_mem = (const unsigned char *)c->owner->base + offset;
+		c->rx_first = first;
+		c->rx_limit = limit;
+		c->rx_mask = (1ull << log2) - 1;
+		c->rx_count = count;
+		return 0;
+	}
+	return -EPROTO;
+}
+
+/* Look at the peer's tail again. Return: 0, or -ECONNRESET. */
+static int rx_refresh(struct conn *c, uint64_t head)
+{
+	uint64_t tail = load_acquire(&c->peer->tail);
+
+	if (unlikely(tail < head || tail - head > 2 * RING_LIMIT)) {
+		/* Another sharer may have read on since we loaded our head. */
+		if (load_acquire(&c->own->head) != head)
+			return -EAGAIN;
+		conn_break(c);
+		return -ECONNRESET;
+	}
+	c->rx_tail_seen = tail;
+	/* The extents that this tail is in are published before it. */
+	if (load_relaxed(&c->peer->ext_count) != c->rx_count)
+		c->rx_limit = 0;
+	return 0;
+}
+
+/* Bytes at @at: how many in one piece, and where. */
+static size_t rx_piece(struct conn *c, uint64_t at, const unsigned char **ret)
+{
+	uint64_t n = c->rx_tail_seen - at, off;
+
+	if (n == 0 || c->rx_tail_seen < at)
+		return 0;
+	if (unlikely(at < c->rx_first || at >= c->rx_limit || !c->rx_mem) &&
+	    rx_locate(c, at) != 0) {
+		if (load_acquire(&c->own->head) <= at)
+			conn_break(c);
+		return 0;
+	}
+	off = (at - c->rx_first) & c->rx_mask;
+	if (n > c->rx_limit - at)
+		n = c->rx_limit - at;
+	if (n > c->rx_mask + 1 - off)
+		n = c->rx_mask + 1 - off;
+	*ret = c->rx_mem + off;
+	return (size_t)n;
+}
+
+/* Nothing there: is it the end, an error, or not yet? */
+static ssize_t rx_end(struct conn *c, uint64_t at)
+{
+	uint32_t end = load_acquire(&c->peer->end);
+	uint32_t e;
+
+	conn_absorb(c);
+	/* FIN and RST come after the last tail. */
+	if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) &&
+	    end & (END_FIN | END_RST) && load_acquire(&c->peer->tail) > at)
+		return -EINPROGRESS; /* look again */
+	if (end & END_FIN && !(load_relaxed(&c->own->side) & SIDE_BROKEN))
+		return 0;
+	e = load_relaxed(&c->own->error);
+	if (e && (e = atomic_exchange(&c->own->error, 0)) != 0)
+		return -(ssize_t)e;
+	if (load_relaxed(&c->own->side) & (SIDE_RD_SHUT | SIDE_RST_SEEN))
+		return 0;
+	return -EAGAIN;
+}
+
+/* Move the head. Return: false where another sharer was faster. */
+static bool rx_publish(struct conn *c, uint64_t head, size_t n)
+{
+	if (unlikely(load_relaxed(&c->own->shared)))
+		return atomic_compare_exchange_strong(&c->own->head, &head, head + n);
+	/* We are done with the bytes before the head says so. Pairs with the
+	 * acquire in tx_refresh(). */
+	store_release(&c->own->head, head + n);
+	return true;
+}
+
+ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t flags)
+{
+	unsigned char *dst = buf;
+	uint64_t head = load_relaxed(&c->own->head), at;
+	size_t done = 0;
+
+	if (unlikely(len == 0))
+		return 0;
+again:
+	at = head + skip;
+	if (unlikely(load_relaxed(&c->own->side) & SIDE_BROKEN))
+		return done ? (ssize_t)done : rx_end(c, at);
+	if (c->rx_tail_seen < at || c->rx_tail_seen - at < len - done) {
+		int r = rx_refresh(c, head);
+
+		if (r == -EAGAIN) {
+			head = load_relaxed(&c->own->head);
+			goto again;
+		}
+		if (r < 0)
+			return done ? (ssize_t)done : rx_end(c, at);
+	}
+	while (done < len) {
+		const unsigned char *src = NULL;
+		size_t n = rx_piece(c, at, &src);
+
+		if (n == 0)
+			break;
+		if (n > len - done)
+			n = len - done;
+		if (n > 4 * PUBLISH_BYTES)
+			n = 4 * PUBLISH_BYTES;
+		if (!(flags & CONN_DISCARD))
+			memcpy(dst + done, src, n);
+		if (!(flags & CONN_PEEK)) {
+			if (!rx_publish(c, head, n)) {
+				head = load_relaxed(&c->own->head);
+				goto again;
+			}
+			head += n;
+			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_SPACE);
+		}
+		at += n;
+		done += n;
+	}
+	if (done == 0) {
+		ssize_t r = rx_end(c, at);
+
+		if (r == -EINPROGRESS) {
+			head = load_relaxed(&c->own->head);
+			goto again;
+		}
+		return r;
+	}
+	return (ssize_t)done;
+}
+
+/* ----------------------------------------------------------------- state */
+
+uint64_t conn_readable(struct conn *c)
+{
+	uint64_t head = load_relaxed(&c->own->head), tail = load_acquire(&c->peer->tail);
+
+	if (load_relaxed(&c->own->side) & SIDE_BROKEN || tail < head ||
+	    tail - head > 2 * RING_LIMIT)
+		return 0;
+	return tail - head;
+}
+
+uint64_t conn_unsent(struct conn *c)
+{
+	uint64_t tail = load_relaxed(&c->own->tail), head = load_acquire(&c->peer->head);
+
+	return head > tail ? 0 : tail - head;
+}
+
+/* What a writer may count on: the ring as it is, or as it may become. */
+static uint64_t tx_capacity(const struct conn *c)
+{
+	uint64_t limit = tx_limit(c), size = RING_LIMIT;
+
+	if (c->tx_reader_reads)
+		size = RING_BUSY;
+	else if (c->party->inherited && c->tx_ext)
+		size = tx_size(c);
+	if (c->tx_cramped && c->tx_ext && size > tx_size(c))
+		size = tx_size(c);
+	return size < limit ? size : limit;
+}
+
+bool conn_writable(struct conn *c)
+{
+	return conn_unsent(c) * 3 <= tx_capacity(c) * 2;
+}
+
+bool conn_may_grow(const struct conn *c)
+{
+	return !c->party->inherited && tx_size(c) < 1u << RING_LOG2_MAX &&
+	       load_relaxed(&c->own->tail) - c->tx_head_seen < tx_limit(c);
+}
+
+void conn_peer_died(struct conn *c)
+{
+	if (atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)
+		return;
+	store_relaxed(&c->own->error, ECONNRESET);
+}
+
+uint32_t conn_poll(struct conn *c)
+{
+	uint32_t mask = 0, side, end, lowat = load_relaxed(&c->own->rcvlowat);
+	bool fin, rst;
+
+	conn_absorb(c);
+	end = load_acquire(&c->peer->end);
+	side = load_relaxed(&c->own->side);
+	rst = side & SIDE_RST_SEEN;
+	fin = end & END_FIN || rst || side & SIDE_RD_SHUT;
+	if ((fin && side & SIDE_WR_SHUT) || rst)
+		mask |= POLLHUP;
+	if (fin)
+		mask |= POLLIN | POLLRDNORM | POLLRDHUP;
+	else if (conn_readable(c) >= (lowat ? lowat : 1))
+		mask |= POLLIN | POLLRDNORM;
+	if (side & SIDE_WR_SHUT || rst || conn_writable(c))
+		mask |= POLLOUT | POLLWRNORM;
+	if (load_relaxed(&c->own->error))
+		mask |= POLLERR;
+	return mask;
+}
+
+/* ---------------------------------------------------------------- waking */
+
+/* The head at which conn_writable() turns true. */
+static void want_space_set(struct conn *c)
+{
+	uint64_t tail = load_relaxed(&c->own->tail), keep = tx_capacity(c) * 2 / 3;
+
+	store_relaxed(&c->own->want_space, tail > keep ? tail - keep : 0);
+}
+
+/* Count one sleeper more, or one less. A count that is full stays full, as
+ * does one that a sleeper left behind: it costs wakes, and loses none. */
+static void want_count(struct half *h, uint32_t one, uint32_t mask, bool more)
+{
+	uint32_t want = load_relaxed(&h->want), next;
+
+	do {
+		if ((want & mask) == mask || (!more && !(want & mask)))
+			break;
+		next = more ? want + one : want - one;
+	} while (!atomic_compare_exchange_weak(&h->want, &want, next));
+}
+
+void conn_want_futex(struct conn *c, uint32_t what)
+{
+	if (what & NOTIFY_SPACE)
+		want_space_set(c);
+	if (what & NOTIFY_DATA)
+		want_count(c->own, WANT_DATA_ONE, WANT_DATA_MASK, true);
+	if (what & NOTIFY_SPACE)
+		want_count(c->own, WANT_SPACE_ONE, WANT_SPACE_MASK, true);
+	/* The wish goes before the second look. Pairs with the fence in
+	 * half_notify(). */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void conn_unwant_futex(struct conn *c, uint32_t what)
+{
+	if (what & NOTIFY_DATA)
+		want_count(c->own, WANT_DATA_ONE, WANT_DATA_MASK, false);
+	if (what & NOTIFY_SPACE)
+		want_count(c->own, WANT_SPACE_ONE, WANT_SPACE_MASK, false);
+}
+
+static uint32_t hint_bits(uint32_t what)
+{
+	return (what & NOTIFY_DATA ? WANT_HINT_DATA : 0) |
+	       (what & NOTIFY_SPACE ? WANT_HINT_SPACE : 0);
+}
+
+void conn_want_hint(struct conn *c, uint32_t what)
+{
+	if (what & NOTIFY_SPACE)
+		want_space_set(c);
+	atomic_fetch_or(&c->own->want, hint_bits(what));
+}
+
+void conn_unwant_hint(struct conn *c, uint32_t what)
+{
+	if (load_relaxed(&c->own->want) & hint_bits(what))
+		atomic_fetch_and(&c->own->want, ~hint_bits(what));
+}
+
+void conn_shutdown_write(struct conn *c)
+{
+	atomic_fetch_or(&c->own->side, SIDE_WR_SHUT);
+	atomic_fetch_or(&c->own->end, END_FIN);
+	half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_END);
+}
+
+void conn_trim(struct conn *c)
+{
+	uint64_t tail = load_relaxed(&c->own->tail), sent = tail - c->tx_trim_tail;
+	unsigned log2;
+
+	c->tx_trim_tail = tail;
+	if (tx_size(c) > RING_BUSY)
+		log2 = RING_LOG2_BUSY;
+	else if (tx_size(c) > 1u << RING_LOG2_MIN && sent < 1u << (RING_LOG2_MIN - 1))
+		log2 = RING_LOG2_MIN;
+	else
+		return;
+	if (c->party->inherited || load_relaxed(&c->own->shared) ||
+	    load_relaxed(&c->own->ext_count) != c->tx_ext)
+		return;
+	if (tx_refresh(c, tail) == 0 && c->tx_head_seen == tail)
+		tx_switch(c, tail, log2);
+}
+
+void conn_prepare_fork(struct conn *c)
+{
+	if (load_relaxed(&c->own->ext_count) == 0)
+		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_BUSY);
+	store_relaxed(&c->own->shared, 1);
+}

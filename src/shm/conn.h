@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn.h - A connection as one side sees it: its own half, the peer's half,
+ * and what the two make of a byte stream. Nothing here sleeps, and nothing
+ * knows of descriptors.
+ */
+#ifndef MORTISE_SHM_CONN_H
+#define MORTISE_SHM_CONN_H
+
+#include <sys/types.h>
+
+#include "shm/abi.h"
+#include "shm/half.h"
+#include "shm/party.h"
+
+/**
+ * struct conn - One side's view. Private memory; zeroed is "not connected".
+ * @party:  Whose arena @own lives in. @party->inherited: in a forked child.
+ * @owner:  The peer's party, with a reference.
+ * @rx_*:   The extent that was read last, checked: bytes [rx_first, rx_limit)
+ *          of the stream are at rx_mem[(i - rx_first) & rx_mask].
+ *          Guarded by the caller's receive lock.
+ * @tx_*:   The extent being filled; guarded by the caller's send lock.
+ */
+struct conn {
+	struct party *party;
+	struct half *own;
+	const struct half *peer;
+	struct peer *owner;
+	half_ref peer_ref;
+	/* receive */
+	const unsigned char *rx_mem;
+	uint64_t rx_first, rx_limit, rx_mask;
+	uint32_t rx_count;         /* the peer's ext_count that this was checked for */
+	uint64_t rx_tail_seen;     /* highest tail of the peer that was seen */
+	/* send */
+	unsigned char *tx_mem;
+	uint64_t tx_first, tx_mask;
+	uint64_t tx_head_seen; /* highest head of the peer that was seen */
+	uint64_t tx_head_full; /* the head when the ring was last full */
+	uint64_t tx_full_ns;   /* when that was noted */
+	uint64_t tx_trim_tail; /* the tail at the last conn_trim() */
+	uint32_t tx_ext;       /* ext_count that tx_* was loaded for; 0: none */
+	bool tx_reader_reads;  /* the head moved between two times that it was full */
+	bool tx_cramped;       /* there was no memory to grow into */
+};
+
+/**
+ * conn_attach() - Two halves that name each other.
+ * @peer_ref: Checked: its slot exists.
+ * @owner:    A reference, which the connection takes over.
+ */
+int conn_attach(struct conn *c, struct party *p, struct half *own, half_ref peer_ref,
+		struct peer *owner);
+
+/** conn_detach() - Drop the reference; the halves are left alone. */
+void conn_detach(struct conn *c);
+
+#define CONN_PEEK 1u    /* leave the data where it is */
+#define CONN_DISCARD 2u /* MSG_TRUNC: @buf is not written */
+
+/**
+ * conn_send() - Put bytes into the ring, as many as fit now.
+ * Caller holds the send lock where the side is shared or has threads.
+ *
+ * Return: Bytes taken, which may be fewer than @len; -EAGAIN where none fit;
+ *         -ENOBUFS where there is no ring memory at all; -EPIPE, or the
+ *         pending error, taken.
+ */
+ssize_t conn_send(struct conn *c, const void *buf, size_t len);
+
+/**
+ * conn_recv() - Take bytes out of the peer's ring.
+ * @skip: For CONN_PEEK: so many bytes after the head.
+ *
+ * Return: Bytes, 0 at the end of the stream (or @len 0), -EAGAIN where
+ *         nothing is there, or a pending error, negative, taken.
+ */
+ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t flags);
+
+/** conn_readable() - Bytes that can be read now (0 also where broken). */
+uint64_t conn_readable(struct conn *c);
+
+/** conn_unsent() - Bytes that we sent and the peer has not read. SIOCOUTQ. */
+uint64_t conn_unsent(struct conn *c);
+
+/** conn_writable() - As Linux: a third of what may be queued is free. */
+bool conn_writable(struct conn *c);
+
+/** conn_may_grow() - The ring is full; would more memory be given if its reader
+ * went on not reading? */
+bool conn_may_grow(const struct conn *c);
+
+/** RING_WAIT_MOST - A reader may wait for so many bytes at once. */
+#define RING_WAIT_MOST 8192u
+
+/** conn_peer_died() - Nobody is there to tell of it: its end is ours to see. */
+void conn_peer_died(struct conn *c);
+
+/** conn_poll() - POLLIN|POLLOUT|... exactly as Linux's tcp_poll() gives them. */
+uint32_t conn_poll(struct conn *c);
+
+/**
+ * conn_want() - Say what we are about to sleep for; a full fence is made
+ * here. Look again afterwards. Every conn_want() of a futex sleeper is undone
+ * by conn_unwant().
+ * @what: NOTIFY_DATA | NOTIFY_SPACE.
+ */
+void conn_want_futex(struct conn *c, uint32_t what);
+void conn_unwant_futex(struct conn *c, uint32_t what);
+/** conn_want_hint() - The same for select, poll, epoll: set until cleared. */
+void conn_want_hint(struct conn *c, uint32_t what);
+void conn_unwant_hint(struct conn *c, uint32_t what);
+
+/** conn_shutdown_write() - Publish FIN. */
+void conn_shutdown_write(struct conn *c);
+
+/** conn_take_error() - SO_ERROR: the pending error, cleared. Also turns an
+ * RST of the peer into one. */
+int conn_take_error(struct conn *c);
+
+/**
+ * conn_trim() - Before a sleep: give grown ring memory back where the ring is
+ * empty and little was sent lately. Caller holds the send lock.
+ */
+void conn_trim(struct conn *c);
+
+/**
+ * conn_prepare_fork() - The side is about to be several processes': from now
+ * on it is locked, and it has ring memory, since only its owner can take some.
+ */
+void conn_prepare_fork(struct conn *c);
+
+/* The send lock of a side that several processes or threads share. */
+
+/**
+ * half_lock() - Take a lock in shared memory; survives a holder's death.
+ * @word: tx_lock or rx_lock of a half of ours.
+ */
+void half_lock(_Atomic uint32_t *word);
+void half_unlock(_Atomic uint32_t *word);
+/** half_lock_forked() - In a forked child: the thread has another id. */
+void half_lock_forked(void);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * execute.c - The last will of a side.
+ *
+ * Each step can be done twice: the daemon may die between any two, and the
+ * next one begins again. Everything in the dead party's arena may be nonsense,
+ * so each number is checked before it is used; nonsense ends the half with
+ * RST where it has a peer, and silently where it has none.
+ */
+#include <limits.h>
+
+#include "shm/conn.h"
+#include "shm/execute.h"
+#include "shm/futex.h"
+#include "shm/seat.h"
+
+/* The half at the other end, where it can be reached and names us. */
+static const struct half *execute_peer(struct party *d, const struct half *h, struct peer **ret)
+{
+	half_ref ref = load_acquire(&h->peer);
+	const struct half *peer;
+	struct peer *owner;
+
+	if (ref == 0 || half_ref_party(ref) >= PARTY_MAX ||
+	    party_peer_get(d, half_ref_party(ref), load_relaxed(&h->peer_party_gen), &owner) < 0)
+		return NULL;
+	peer = half_find(owner->base, ref);
+	if (!peer || half_gen(peer) != half_ref_gen(ref)) {
+		party_peer_put(d, owner);
+		return NULL;
+	}
+	*ret = owner;
+	return peer;
+}
+
+/* The peer cannot be looked at. If it is there, it is told what needs no look. */
+static void execute_unseen(struct half *h)
+{
+	atomic_fetch_or(&h->want, WANT_CLOSED);
+	atomic_fetch_or(&h->end, END_RST);
+	atomic_fetch_add(&h->event, 1);
+	futex_wake(&h->event, INT_MAX);
+}
+
+static void execute_stream(struct party *d, struct half *h)
+{
+	struct peer *owner = NULL;
+	const struct half *peer = execute_peer(d, h, &owner);
+
+	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end))
+		half_notify(d, h, peer, owner, NOTIFY_END);
+	else if (peer)
+		half_end(d, h, peer, owner, load_relaxed(&h->end) & END_RST);
+	if (peer)
+		party_peer_put(d, owner);
+	else if (load_relaxed(&h->peer))
+		execute_unseen(h);
+	half_release(h);
+}
+
+/* A claim in the dead listener's mailbox: bind its seat, and reset it. */
+static void execute_seat(struct party *d, struct peer *dead, unsigned slot, uint32_t gen,
+			 half_ref claimant)
+{
+	struct half *s = arena_half(dead->base, slot);
+	half_ref me = half_ref_make(dead->id, slot, gen);
+	unsigned id = half_ref_party(claimant);
+	const struct half *c;
+	struct peer *owner;
+
+	if (half_gen(s) != gen)
+		return;
+	if (half_state(s) == HALF_CLOSED)
+		execute_stream(d, s); /* An executor before us came so far. */
+	if (half_state(s) != HALF_SEAT)
+		return;
+	if (load_relaxed(&s->peer) == 0 && claimant && id < PARTY_MAX &&
+	    party_peer_get(d, id, (uint32_t)(load_acquire(&d->reg->parties[id].gen_state) >> 32),
+			   &owner) == 0) {
+		c = half_find(owner->base, claimant);
+		if (c && half_gen(c) == half_ref_gen(claimant) && load_acquire(&c->peer) == me) {
+			store_relaxed(&s->peer_party_gen, owner->gen);
+			store_release(&s->peer, claimant);
+		}
+		party_peer_put(d, owner);
+	}
+	if (load_relaxed(&s->peer))
+		atomic_fetch_or(&s->end, END_RST);
+	execute_stream(d, s);
+}
+
+/* The seats' words stay: an owner that lives finds its slots by them. */
+static void execute_listener(struct party *d, struct peer *dead, struct half *l)
+{
+	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
+
+	half_set_state(l, HALF_CLOSED);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (n <= SEAT_BACKLOG_MAX + 1 && base <= SEAT_MAX - 1 - n) {
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t seat = load_relaxed(&arena_seats(dead->base)[base + 1 + i]);
+
+			if (seat && slot_word_slot(seat) < SLOT_MAX)
+				execute_seat(d, dead, slot_word_slot(seat), slot_word_gen(seat),
+					     atomic_load(&dead->mbox->claims[base + 1 + i]));
+		}
+	}
+	half_release(l);
+}
+
+void execute_half(struct party *d, struct peer *dead, unsigned slot, uint32_t gen)
+{
+	struct half *h;
+
+	if (slot >= SLOT_MAX)
+		return;
+	h = arena_half(dead->base, slot);
+	if (half_gen(h) != gen)
+		return;
+	switch (half_state(h)) {
+	case HALF_FREE:
+	case HALF_RELEASED:
+		return;
+	case HALF_LISTEN:
+		execute_listener(d, dead, h);
+		return;
+	case HALF_SEAT:
+		execute_seat(d, dead, slot, gen, 0);
+		return;
+	case HALF_BOUND:
+		half_release(h);
+		return;
+	case HALF_CLOSED:
+		/* A listener that was being closed, or a stream that only has
+		 * to be released. */
+		if (load_relaxed(&h->peer) == 0) {
+			execute_listener(d, dead, h);
+			return;
+		}
+		execute_stream(d, h);
+		return;
+	default:
+		execute_stream(d, h);
+		return;
+	}
+}
+
+bool execute_idle(void *base, void *(*lookup)(void *arg, unsigned party, uint32_t gen),
+		  void *arg)
+{
+	unsigned used = load_relaxed(&arena_hdr(base)->slots_used);
+
+	for (unsigned i = 0; i < used && i < SLOT_MAX; i++) {
+		struct half *h = arena_half(base, i);
+		half_ref ref = load_relaxed(&h->peer);
+
+		if (half_state(h) == HALF_FREE)
+			continue;
+		if (half_state(h) != HALF_RELEASED)
+			return false;
+		if (!half_reusable(h, lookup(arg, half_ref_party(ref),
+					     load_relaxed(&h->peer_party_gen))))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <limits.h>
+
+#include "shm/futex.h"
+#include "shm/half.h"
+
+void half_set_state(struct half *h, enum half_state s)
+{
+	uint64_t gs = load_relaxed(&h->gen_state);
+
+	store_release(&h->gen_state, (gs & ~0xffffffffull) | (uint32_t)s);
+}
+
+half_ref half_ref_of(const struct party *p, const struct half *h)
+{
+	return half_ref_make(p->id, arena_slot(p->base, h), half_gen(h));
+}
+
+struct half *half_find(void *base, half_ref ref)
+{
+	unsigned slot = half_ref_slot(ref);
+
+	return slot < SLOT_MAX ? arena_half(base, slot) : NULL;
+}
+
+/* Which of the want bits does a publication answer? */
+static uint32_t want_answered(const struct half *own, const struct half *peer, uint32_t want,
+			      uint32_t what)
+{
+	uint32_t mask = 0;
+
+	if (what & (NOTIFY_DATA | NOTIFY_END))
+		mask |= WANT_DATA_MASK | WANT_HINT_DATA;
+	if (what & NOTIFY_END)
+		mask |= WANT_SPACE_MASK | WANT_HINT_SPACE;
+	if (what & NOTIFY_SPACE && want & (WANT_SPACE_MASK | WANT_HINT_SPACE) &&
+	    load_relaxed(&own->head) >= load_acquire(&peer->want_space))
+		mask |= WANT_SPACE_MASK | WANT_HINT_SPACE;
+	return want & mask;
+}
+
+uint32_t half_notify(struct party *p, struct half *own, const struct half *peer,
+		     struct peer *owner, uint32_t what)
+{
+	uint32_t want, hit;
+
+	/* What was published goes before the look at who wants it. Pairs with
+	 * the fence in conn_want_*(): either we see the wish, or the sleeper
+	 * sees what we published. */
+	atomic_thread_fence(memory_order_seq_cst);
+	want = load_relaxed(&peer->want);
+	if (likely(!(want & ~WANT_CLOSED)))
+		return want;
+	hit = want_answered(own, peer, want, what);
+	if (hit & (WANT_DATA_MASK | WANT_SPACE_MASK)) {
+		atomic_fetch_add(&own->event, 1);
+		futex_wake(&own->event, INT_MAX);
+	}
+	if (hit & (WANT_HINT_DATA | WANT_HINT_SPACE))
+		peer_ring_bell(p, owner, arena_slot(owner->base, peer),
+			       load_relaxed(&peer->bell));
+	if (hit)
+		atomic_fetch_add_explicit(&own->wakes, 1, memory_order_relaxed);
+	return want;
+}
+
+void half_end(struct party *p, struct half *own, const struct half *peer,
+	      struct peer *owner, bool force_rst)
+{
+	uint32_t end = END_FIN;
+
+	if (!peer) {
+		half_set_state(own, HALF_CLOSED);
+		return;
+	}
+	/* From here on, bytes meet a closed socket. Either their sender sees
+	 * that, or we see its bytes: the fence pairs with half_notify()'s. */
+	atomic_fetch_or(&own->want, WANT_CLOSED);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (force_rst || load_acquire(&peer->tail) != load_relaxed(&own->head))
+		end = END_RST;
+	atomic_fetch_or(&own->end, end);
+	half_set_state(own, HALF_CLOSED);
+	half_notify(p, own, peer, owner, NOTIFY_END);
+}
+
+void half_release(struct half *own)
+{
+	half_set_state(own, HALF_RELEASED);
+}
+
+bool half_reusable(const struct half *own, void *peer_base)
+{
+	half_ref ref = load_relaxed(&own->peer);
+	const struct half *peer;
+	uint64_t gs;
+
+	if (ref == 0 || !peer_base)
+		return true;
+	peer = half_find(peer_base, ref);
+	if (!peer)
+		return true;
+	gs = load_acquire(&peer->gen_state);
+	return (uint32_t)(gs >> 32) != half_ref_gen(ref) || (uint32_t)gs == HALF_RELEASED;
+}

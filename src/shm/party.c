@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "shm/half.h"
+#include "shm/hint.h"
+#include "shm/party.h"
+
+/* Dead peers to let go of at one time. */
+#define SWEEP_MOST 32u
+
+/* Private memory that no malloc of the program's can be in the middle of. */
+static void *private_map(size_t bytes)
+{
+	long r = sys6(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return r < 0 && r > -4096 ? NULL : (void *)r;
+}
+
+static void peer_clear(struct peer *peer)
+{
+	*peer = (struct peer){ 0 };
+	for (unsigned i = 0; i < BELL_MAX; i++)
+		atomic_init(&peer->bell_fd[i], -1);
+}
+
+struct party *party_create(const char *comm, int *ret_arena_fd, int *ret_mbox_fd)
+{
+	struct party *p = private_map(sizeof(*p));
+	int arena_fd = -1, mbox_fd = -1;
+	struct arena_hdr *hdr;
+
+	if (!p) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	arena_fd = arena_fd_create("mortise-arena", ARENA_BYTES);
+	if (arena_fd < 0) {
+		errno = -arena_fd;
+		goto fail;
+	}
+	mbox_fd = arena_fd_create("mortise-mailbox", MAILBOX_BYTES);
+	if (mbox_fd < 0) {
+		errno = -mbox_fd;
+		goto fail;
+	}
+	p->base = arena_map(arena_fd, ARENA_BYTES, true);
+	p->mbox = p->base ? arena_map(mbox_fd, MAILBOX_BYTES, true) : NULL;
+	if (!p->mbox)
+		goto fail;
+	hdr = arena_hdr(p->base);
+	hdr->magic = ARENA_MAGIC;
+	hdr->version = ABI_VERSION;
+	hdr->pid = (uint32_t)sys0(SYS_getpid);
+	strncpy(hdr->comm, comm, sizeof(hdr->comm) - 1);
+	p->mbox->magic = MAILBOX_MAGIC;
+	p->pid = hdr->pid;
+	p->ring_next = ARENA_OFF_RINGS;
+	peer_clear(&p->self);
+	*ret_arena_fd = arena_fd;
+	*ret_mbox_fd = mbox_fd;
+	return p;
+fail:
+	if (p->base)
+		arena_unmap(p->base, ARENA_BYTES);
+	if (arena_fd >= 0)
+		sys1(SYS_close, arena_fd);
+	if (mbox_fd >= 0)
+		sys1(SYS_close, mbox_fd);
+	sys2(SYS_munmap, p, sizeof(*p));
+	return NULL;
+}
+
+void party_admit(struct party *p, unsigned id, uint32_t gen, const struct registry *reg,
+		 const struct party_ops *ops, void *ops_arg)
+{
+	struct arena_hdr *hdr = arena_hdr(p->base);
+
+	p->id = (uint16_t)id;
+	p->gen = gen;
+	p->reg = reg;
+	p->ops = ops;
+	p->ops_arg = ops_arg;
+	/* Unique in the domain: party numbers and generations are. */
+	atomic_init(&p->cookie_next, (uint64_t)id << 48 | (uint64_t)(gen & 0xffff) << 32 | 1);
+	p->self.id = (uint16_t)id;
+	p->self.gen = gen;
+	p->self.pid = p->pid;
+	p->self.base = p->base;
+	p->self.mbox = p->mbox;
+	p->self.self = true;
+	p->peers[id] = &p->self;
+	store_relaxed(&hdr->party_gen, gen);
+	store_release(&hdr->party, id);
+}
+
+static void peer_unmap(struct party *p, struct peer *peer)
+{
+	for (unsigned i = 0; i < BELL_MAX; i++) {
+		int fd = load_relaxed(&peer->bell_fd[i]);
+
+		if (fd >= 0 && p->ops && p->ops->close_fd)
+			p->ops->close_fd(p->ops_arg, fd);
+		else if (fd >= 0)
+			sys1(SYS_close, fd);
+	}
+	if (peer->base)
+		arena_unmap(peer->base, ARENA_BYTES);
+	if (peer->mbox)
+		arena_unmap(peer->mbox, MAILBOX_BYTES);
+}
+
+void party_destroy(struct party *p)
+{
+	for (unsigned i = 0; i < PARTY_MAX; i++)
+		if (p->peers[i] && !p->peers[i]->self)
+			peer_unmap(p, p->peers[i]);
+	arena_unmap(p->base, ARENA_BYTES);
+	arena_unmap(p->mbox, MAILBOX_BYTES);
+	sys2(SYS_munmap, p, sizeof(*p));
+}
+
+/* ----------------------------------------------------------- ring memory */
+
+/* A free stretch of ring memory. The nodes are private: the memory itself
+ * is the peer's to read until it has let go, and nothing of ours afterwards. */
+struct ring_block {
+	struct ring_block *next;
+	uint64_t offset;
+};
+
+static struct ring_block *node_get(struct party *p)
+{
+	struct ring_block *n = p->ring_nodes;
+
+	if (!n) {
+		n = private_map(PAGE_BYTES);
+		if (!n)
+			return NULL;
+		for (unsigned i = 0; i < PAGE_BYTES / sizeof(*n); i++) {
+			n[i].next = p->ring_nodes;
+			p->ring_nodes = &n[i];
+		}
+		n = p->ring_nodes;
+	}
+	p->ring_nodes = n->next;
+	return n;
+}
+
+/* Caller holds the lock. */
+static uint64_t ring_take(struct party *p, unsigned log2)
+{
+	struct ring_block *b = p->ring_free[log2 - RING_LOG2_MIN];
+	uint64_t bytes = 1ull << log2, at;
+
+	if (b) {
+		p->ring_free[log2 - RING_LOG2_MIN] = b->next;
+		at = b->offset;
+		b->next = p->ring_nodes;
+		p->ring_nodes = b;
+	} else if (p->ring_next + bytes <= ARENA_BYTES) {
+		at = p->ring_next;
+		p->ring_next += bytes;
+	} else {
+		return 0;
+	}
+	p->ring_used_bytes += bytes;
+	return at;
+}
+
+uint64_t party_ring_alloc(struct party *p, unsigned log2)
+{
+	uint64_t at;
+
+	if (p->inherited || log2 < RING_LOG2_MIN || log2 > RING_LOG2_MAX)
+		return 0;
+	lock_take(&p->lock);
+	at = ring_take(p, log2);
+	lock_drop(&p->lock);
+	return at;
+}
+
+/* Caller holds the lock. A stretch that finds no node is lost to us, not to
+ * the kernel: its pages go back. */
+static void ring_give(struct party *p, uint64_t offset, unsigned log2)
+{
+	struct ring_block *b = node_get(p);
+
+	p->ring_used_bytes -= 1ull << log2;
+	if (log2 > RING_LOG2_MIN || !b)
+		sys3(SYS_madvise, (char *)p->base + offset, 1ull << log2, MADV_REMOVE);
+	if (!b)
+		return;
+	b->offset = offset;
+	b->next = p->ring_free[log2 - RING_LOG2_MIN];
+	p->ring_free[log2 - RING_LOG2_MIN] = b;
+}
+
+void party_ring_free(struct party *p, uint64_t offset, unsigned log2)
+{
+	if (p->inherited)
+		return;
+	lock_take(&p->lock);
+	ring_give(p, offset, log2);
+	lock_drop(&p->lock);
+}
+
+/* ----------------------------------------------------------------- slots */
+
+/* Where the peer of a half of ours lives, or NULL where it is gone. */
+static void *slot_peer_base(struct party *p, const struct half *h)
+{
+	half_ref ref = load_relaxed(&h->peer);
+	unsigned id = half_ref_party(ref);
+	struct peer *peer;
+
+	if (ref == 0 || id >= PARTY_MAX)
+		return NULL;
+	peer = p->peers[id];
+	if (!peer || peer->gen != load_relaxed(&h->peer_party_gen))
+		return NULL;
+	return peer->base;
+}
+
+void party_row_give(struct party *p, unsigned base, unsigned entries)
+{
+	for (unsigned i = base / 64; i < base / 64 + (entries + 63) / 64; i++)
+		p->seat_used[i / 64] &= ~(1ull << (i % 64));
+}
+
+static void slot_recycle(struct party *p, unsigned slot);
+
+/*
+ * A listener of ours that the executor closed, since a child had it too: its
+ * seats come back with it. A seat that somebody had claimed does not: the
+ * executor knew its peer, we do not, so it is never known to be free.
+ */
+static void seats_recycle(struct party *p, struct half *l)
+{
+	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t seat = load_relaxed(&arena_seats(p->base)[base + 1 + i]);
+		struct half *h = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
+
+		if (seat && half_gen(h) == slot_word_gen(seat) &&
+		    half_state(h) == HALF_RELEASED && load_relaxed(&h->peer) == 0)
+			slot_recycle(p, slot_word_slot(seat));
+	}
+	party_row_give(p, base, n + 1);
+}
+
+static void slot_recycle(struct party *p, unsigned slot)
+{
+	struct half *h = arena_half(p->base, slot);
+	struct arena_hdr *hdr = arena_hdr(p->base);
+	uint32_t live = load_relaxed(&h->ext_live), count = load_relaxed(&h->ext_count);
+	uint32_t gen = half_gen(h) + 1;
+	half_ref peer = load_relaxed(&h->peer);
+
+	seats_recycle(p, h);
+	for (; live != count; live++) {
+		uint64_t where = load_relaxed(&h->ext[live % RING_EXTENTS].where);
+
+		ring_give(p, (where >> 8) * PAGE_BYTES, (unsigned)(where & 0xff));
+	}
+	/* The reference that conn_attach() gave to the half. */
+	if (peer && half_ref_party(peer) < PARTY_MAX && p->peers[half_ref_party(peer)])
+		party_peer_put(p, p->peers[half_ref_party(peer)]);
+	atomic_fetch_add_explicit(&hdr->tx_bytes_done, load_relaxed(&h->tail),
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&hdr->rx_bytes_done, load_relaxed(&h->head),
+				  memory_order_relaxed);
+	/* The new generation first: from here on nobody takes what follows
+	 * for the old half's. */
+	store_release(&h->gen_state, (uint64_t)gen << 32 | HALF_FREE);
+	atomic_thread_fence(memory_order_seq_cst);
+	memset((char *)h + offsetof(struct half, peer), 0,
+	       sizeof(*h) - offsetof(struct half, peer));
+	p->free_slots[p->free_slot_count++] = (uint16_t)slot;
+}
+
+/* Reuse what peers have let go of; looks at a few, each time. */
+static void zombies_reap(struct party *p, unsigned most)
+{
+	for (unsigned n = p->zombie_count < most ? p->zombie_count : most; n > 0; n--) {
+		unsigned slot = p->zombies[p->zombie_head];
+		struct half *h = arena_half(p->base, slot);
+
+		p->zombie_head = (p->zombie_head + 1) % SLOT_MAX;
+		p->zombie_count--;
+		if (half_state(h) == HALF_RELEASED && half_reusable(h, slot_peer_base(p, h))) {
+			slot_recycle(p, slot);
+			continue;
+		}
+		p->zombies[(p->zombie_head + p->zombie_count) % SLOT_MAX] = (uint16_t)slot;
+		p->zombie_count++;
+	}
+}
+
+int party_slot_alloc(struct party *p)
+{
+	struct arena_hdr *hdr = arena_hdr(p->base);
+	int slot = -ENOSPC;
+
+	if (p->inherited)
+		return -ENOSPC;
+	lock_take(&p->lock);
+	zombies_reap(p, 4);
+	if (p->free_slot_count == 0 && p->slots_made == SLOT_MAX)
+		zombies_reap(p, SLOT_MAX);
+	if (p->free_slot_count > 0) {
+		slot = p->free_slots[--p->free_slot_count];
+	} else if (p->slots_made < SLOT_MAX) {
+		slot = (int)p->slots_made++;
+		store_release(&arena_half(p->base, (unsigned)slot)->gen_state,
+			      (uint64_t)1 << 32 | HALF_FREE);
+		store_release(&hdr->slots_used, p->slots_made);
+	}
+	lock_drop(&p->lock);
+	return slot;
+}
+
+void party_slot_retire(struct party *p, unsigned slot)
+{
+	if (p->inherited)
+		return;
+	lock_take(&p->lock);
+	p->zombies[(p->zombie_head + p->zombie_count) % SLOT_MAX] = (uint16_t)slot;
+	p->zombie_count++;
+	lock_drop(&p->lock);
+}
+
+void party_slot_free(struct party *p, unsigned slot)
+{
+	if (p->inherited)
+		return;
+	lock_take(&p->lock);
+	slot_recycle(p, slot);
+	lock_drop(&p->lock);
+}
+
+/* ----------------------------------------------------------------- peers */
+
+/* Caller holds the lock. */
+static struct peer *peer_known(struct party *p, unsigned id, uint32_t gen)
+{
+	struct peer *peer = p->peers[id];
+
+	return peer && peer->gen == gen ? peer : NULL;
+}
+
+/* Caller holds the lock. */
+static struct peer *peer_struct_get(struct party *p)
+{
+	struct peer *peer = p->peers_free;
+	unsigned n = PAGE_BYTES / sizeof(*peer);
+
+	if (!peer) {
+		peer = private_map(PAGE_BYTES);
+		if (!peer)
+			return NULL;
+		for (unsigned i = 0; i < n; i++) {
+			peer[i].base = p->peers_free;
+			p->peers_free = &peer[i];
+		}
+		peer = p->peers_free;
+	}
+	p->peers_free = peer->base;
+	return peer;
+}
+
+int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret)
+{
+	struct peer fresh, gone, *peer, *stale;
+	int r;
+
+	if (id >= PARTY_MAX)
+		return -EPROTO;
+	lock_take(&p->lock);
+	peer = peer_known(p, id, gen);
+	if (peer)
+		atomic_fetch_add(&peer->refs, 1);
+	lock_drop(&p->lock);
+	if (peer) {
+		*ret = peer;
+		return 0;
+	}
+	if (p->inherited || !p->ops)
+		return -ESRCH;
+	party_peers_sweep(p);
+	peer_clear(&fresh);
+	r = p->ops->introduce(p->ops_arg, id, gen, &fresh);
+	if (r < 0)
+		return r;
+	fresh.id = (uint16_t)id;
+	fresh.gen = gen;
+	lock_take(&p->lock);
+	peer = peer_known(p, id, gen);
+	if (peer) {
+		/* Another thread was faster. */
+		atomic_fetch_add(&peer->refs, 1);
+		lock_drop(&p->lock);
+		peer_unmap(p, &fresh);
+		*ret = peer;
+		return 0;
+	}
+	/* A party of the same number but another generation: dead, and the
+	 * daemon gave its number away, so nothing can refer to it here. */
+	stale = p->peers[id];
+	peer = stale && load_relaxed(&stale->refs) ? NULL : stale ? stale : peer_struct_get(p);
+	if (!peer) {
+		lock_drop(&p->lock);
+		peer_unmap(p, &fresh);
+		return stale ? -ESRCH : -ENOMEM;
+	}
+	if (stale)
+		gone = *stale;
+	*peer = fresh;
+	atomic_store(&peer->refs, 1);
+	p->peers[id] = peer;
+	lock_drop(&p->lock);
+	if (stale)
+		peer_unmap(p, &gone);
+	*ret = peer;
+	return 0;
+}
+
+void party_peer_put(struct party *p, struct peer *peer)
+{
+	(void)p;
+	if (!peer->self)
+		atomic_fetch_sub(&peer->refs, 1);
+}
+
+void party_peers_sweep(struct party *p)
+{
+	struct peer gone[SWEEP_MOST];
+	unsigned n = 0;
+
+	if (p->inherited || !p->reg || !p->ops->let_go)
+		return;
+	lock_take(&p->lock);
+	zombies_reap(p, SLOT_MAX);
+	for (unsigned id = 0; id < PARTY_MAX && n < SWEEP_MOST; id++) {
+		struct peer *peer = p->peers[id];
+
+		if (!peer || peer->self || load_relaxed(&peer->refs) != 0 ||
+		    registry_party_alive(p->reg, id, peer->gen))
+			continue;
+		p->peers[id] = NULL;
+		gone[n++] = *peer;
+		peer->base = p->peers_free;
+		p->peers_free = peer;
+	}
+	lock_drop(&p->lock);
+	for (unsigned i = 0; i < n; i++) {
+		peer_unmap(p, &gone[i]);
+		p->ops->let_go(p->ops_arg, gone[i].id, gone[i].gen);
+	}
+}
+
+void peer_ring_bell(struct party *p, struct peer *peer, unsigned slot, unsigned bell)
+{
+	struct arena_hdr *hdr = arena_hdr(peer->base);
+	uint64_t one = 1;
+	int fd;
+
+	hint_set(peer->mbox, slot); /* A full fence: pairs with the sleeper's. */
+	bell %= BELL_MAX;
+	if (load_relaxed(&hdr->bells[bell].sleepers) == 0)
+		return;
+	fd = load_acquire(&peer->bell_fd[bell]);
+	if (fd < 0) {
+		int none = -1;
+
+		if (!p->ops)
+			return;
+		fd = p->ops->fetch_bell(p->ops_arg, peer, bell);
+		if (fd < 0)
+			return;
+		if (!atomic_compare_exchange_strong(&peer->bell_fd[bell], &none, fd) &&
+		    none != fd) {
+			if (p->ops->close_fd)
+				p->ops->close_fd(p->ops_arg, fd);
+			else
+				sys1(SYS_close, fd);
+			fd = none;
+		}
+	}
+	sys3(SYS_write, fd, &one, sizeof(one));
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * registry.c - A port's word names one immutable record. To change who
+ * listens on a port, the daemon fills in another record and swaps the word;
+ * the word's sequence moves with each swap, so a reader that sees the same
+ * word before and after its copy has a whole record.
+ */
+#include <errno.h>
+
+#include "shm/registry.h"
+
+#define REGISTRY_TRIES 64
+
+int registry_check(const struct registry *r)
+{
+	return r->magic == REGISTRY_MAGIC && r->version == ABI_VERSION ? 0 : -EPROTO;
+}
+
+bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen)
+{
+	return id < PARTY_MAX &&
+	       load_acquire(&r->parties[id].gen_state) == ((uint64_t)gen << 32 | PARTY_ALIVE);
+}
+
+/* The record that a word names; NULL for none and for nonsense. */
+static const struct registry_listener *word_record(const struct registry *r, uint64_t word)
+{
+	uint32_t n = (uint32_t)word;
+
+	return n == 0 || n > LISTENER_MAX ? NULL : &r->records[n - 1];
+}
+
+int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
+		  struct listener_ref *ret)
+{
+	for (int try = 0; try < REGISTRY_TRIES; try++) {
+		uint64_t word = load_acquire(&r->ports[port]);
+		const struct registry_listener *l = word_record(r, word);
+		struct listener_ref found = { 0, 0 };
+		bool exact = false;
+		uint32_t n;
+
+		if (!l)
+			return -ENOENT;
+		n = load_relaxed(&l->count);
+		if (n > LISTEN_PER_PORT)
+			n = LISTEN_PER_PORT;
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t a = load_relaxed(&l->addr[i]);
+
+			if (exact || (a != addr && a != 0))
+				continue;
+			exact = a == addr;
+			found.half = load_relaxed(&l->half[i]);
+			found.party_gen = load_relaxed(&l->party_gen[i]);
+		}
+		atomic_thread_fence(memory_order_acquire);
+		if (load_relaxed(&r->ports[port]) != word)
+			continue;
+		if (!found.half)
+			return -ENOENT;
+		*ret = found;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void registry_init(struct registry *r, uint32_t policy)
+{
+	r->version = ABI_VERSION;
+	r->policy = policy;
+	r->magic = REGISTRY_MAGIC;
+}
+
+void registry_party_set(struct registry *r, unsigned id, uint32_t gen,
+			enum party_state state, uint32_t pid, uint32_t uid)
+{
+	store_relaxed(&r->parties[id].pid, pid);
+	store_relaxed(&r->parties[id].uid, uid);
+	store_release(&r->parties[id].gen_state, (uint64_t)gen << 32 | (uint32_t)state);
+}
+
+/* A record that no port names: the daemon alone asks, so a walk will do. */
+static uint32_t record_unused(const struct registry *r)
+{
+	for (uint32_t i = 0; i < LISTENER_MAX; i++)
+		if (load_relaxed(&r->records[i].count) == 0)
+			return i + 1;
+	return 0;
+}
+
+static void word_swap(struct registry *r, uint16_t port, uint32_t record)
+{
+	uint64_t old = load_relaxed(&r->ports[port]);
+	const struct registry_listener *was = word_record(r, old);
+
+	store_release(&r->ports[port], ((old >> 32) + 1) << 32 | record);
+	if (was)
+		store_relaxed(&r->records[(uint32_t)old - 1].count, 0);
+}
+
+int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
+		    const struct listener_ref *ref)
+{
+	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
+	uint32_t n = was ? load_relaxed(&was->count) : 0;
+	struct registry_listener *now;
+	uint32_t record;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (load_relaxed(&was->addr[i]) == addr)
+			return load_relaxed(&was->half[i]) == ref->half ? 0 : -EADDRINUSE;
+	record = record_unused(r);
+	if (record == 0 || n == LISTEN_PER_PORT)
+		return -ENOSPC;
+	now = &r->records[record - 1];
+	for (uint32_t i = 0; i < n; i++) {
+		store_relaxed(&now->addr[i], load_relaxed(&was->addr[i]));
+		store_relaxed(&now->half[i], load_relaxed(&was->half[i]));
+		store_relaxed(&now->party_gen[i], load_relaxed(&was->party_gen[i]));
+	}
+	store_relaxed(&now->addr[n], addr);
+	store_relaxed(&now->half[n], ref->half);
+	store_relaxed(&now->party_gen[n], ref->party_gen);
+	store_relaxed(&now->count, n + 1);
+	word_swap(r, port, record);
+	return 0;
+}
+
+/* Swap in a record without those entries of @port that @drop names. */
+static int port_filter(struct registry *r, uint16_t port, uint32_t addr, half_ref half,
+		       int party)
+{
+	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
+	uint32_t n = was ? load_relaxed(&was->count) : 0, kept = 0, record;
+	struct registry_listener *now;
+
+	record = record_unused(r);
+	if (n == 0)
+		return -ENOENT;
+	/* One entry and no spare record: nothing is kept, none is needed. */
+	now = record ? &r->records[record - 1] : NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		half_ref h = load_relaxed(&was->half[i]);
+		bool drop = party >= 0 ? half_ref_party(h) == (unsigned)party
+				       : h == half && load_relaxed(&was->addr[i]) == addr;
+
+		if (drop || !now)
+			continue;
+		store_relaxed(&now->addr[kept], load_relaxed(&was->addr[i]));
+		store_relaxed(&now->half[kept], h);
+		store_relaxed(&now->party_gen[kept], load_relaxed(&was->party_gen[i]));
+		kept++;
+	}
+	if (kept == n)
+		return -ENOENT;
+	if (kept)
+		store_relaxed(&now->count, kept);
+	word_swap(r, port, kept ? record : 0);
+	return 0;
+}
+
+int registry_unlisten(struct registry *r, uint32_t addr, uint16_t port, half_ref half)
+{
+	return port_filter(r, port, addr, half, -1);
+}
+
+void registry_unlisten_party(struct registry *r, unsigned party)
+{
+	for (unsigned port = 0; port < 65536; port++)
+		if ((uint32_t)load_relaxed(&r->ports[port]) != 0)
+			port_filter(r, (uint16_t)port, 0, 0, (int)party);
+}

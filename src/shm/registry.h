@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * registry.h - Who lives and who listens. The daemon writes, all others map
+ * it read-only.
+ */
+#ifndef MORTISE_SHM_REGISTRY_H
+#define MORTISE_SHM_REGISTRY_H
+
+#include "shm/abi.h"
+
+/**
+ * struct listener_ref - What a connector needs to know of a listener.
+ * @half:      The listening half.
+ * @party_gen: Generation of its party.
+ */
+struct listener_ref {
+	half_ref half;
+	uint32_t party_gen;
+};
+
+/* Readers. */
+
+/** registry_check() - 0, or -EPROTO where magic or version are not ours. */
+int registry_check(const struct registry *r);
+
+/**
+ * registry_find() - Who listens on @addr:@port (host order); an exact address
+ * goes before the wildcard.
+ * Return: 0, or -ENOENT.
+ */
+int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
+		  struct listener_ref *ret);
+
+/** registry_party_alive() - Is party @id still the one of generation @gen? */
+bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen);
+
+/* The daemon. */
+
+void registry_init(struct registry *r, uint32_t policy);
+void registry_party_set(struct registry *r, unsigned id, uint32_t gen,
+			enum party_state state, uint32_t pid, uint32_t uid);
+
+/**
+ * registry_listen() - Publish a listener.
+ * Return: 0, -EADDRINUSE where that address and port are taken, -ENOSPC.
+ */
+int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
+		    const struct listener_ref *ref);
+
+/** registry_unlisten() - Withdraw it. Return: 0 or -ENOENT. */
+int registry_unlisten(struct registry *r, uint32_t addr, uint16_t port, half_ref half);
+
+/** registry_unlisten_party() - Withdraw all that a party published. */
+void registry_unlisten_party(struct registry *r, unsigned party);
+
+#endif

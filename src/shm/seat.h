@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * seat.h - Connecting without a third party: a listener's seats, who claims
+ * them, who takes them.
+ */
+#ifndef MORTISE_SHM_SEAT_H
+#define MORTISE_SHM_SEAT_H
+
+#include "shm/conn.h"
+
+#define SEAT_BACKLOG_MAX 4096u
+
+/**
+ * seat_open() - Make a half a listener with @backlog + 1 seats.
+ * It goes to LISTEN.
+ * Return: 0 or -ENOSPC, with nothing changed.
+ */
+int seat_open(struct party *p, struct half *listener, unsigned backlog);
+
+/**
+ * seat_waiting() - Is a connector's claim there to be taken? May err high.
+ * @cursor: The caller's, as in seat_take().
+ */
+bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor);
+
+/**
+ * seat_take() - accept()'s step.
+ * @cursor: Of this listener; zero at first. Caller holds the listener's lock.
+ * @handle: Handle number for the new socket: its map entry is written here.
+ * @ret:    Set on success; its own half is OPEN.
+ *
+ * Return: 0; -EAGAIN where nobody waits; -ENFILE and the like where those
+ *         who wait could not be mapped (they stay).
+ */
+int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
+	      struct conn *ret);
+
+/**
+ * seat_claim() - connect()'s step.
+ * @own:  A half of ours in BOUND, with @local and @remote set. It goes to
+ *        OPEN, or back to BOUND.
+ * @ref:  From the registry.
+ *
+ * Return: 0, with @ret attached; -EAGAIN where no seat is free; -ECONNREFUSED
+ *         where the listener is gone; -ESRCH and others where its memory
+ *         could not be had.
+ */
+int seat_claim(struct party *p, struct half *own, const struct listener_ref *ref,
+	       struct conn *ret);
+
+/**
+ * seat_close() - The listener closes: each waiting connector gets an RST,
+ * each seat that nobody took is freed. Called by its owner.
+ */
+void seat_close(struct party *p, struct half *listener);
+
+#endif

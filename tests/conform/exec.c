@@ -1,0 +1,830 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conform-exec: runs programs of socket calls in two processes, and prints
+ * what each call gave.
+ *
+ * Theory of operation. The coordinator reads the text, starts two workers (by
+ * fork and exec of this file, before there is any socket) and lets them make
+ * one call at a time, so that only the sockets decide the result. A line is
+ *
+ *	seq N [sleep]		a new program; all descriptors are closed first
+ *	A recv s1 100 MSG_PEEK	worker A makes a call and the next line waits
+ *	A& recv s1 100 0	it makes it while the next line of B is executed
+ *
+ * What one side does reaches the other a little later. So the coordinator
+ * keeps a small account of every open file (who faces whom, by ports; bytes
+ * sent and taken; ends) and, after a step with a far effect, *settles*: waits
+ * until the other end shows it, for a bounded time. Settling asks with poll
+ * and FIONREAD; as this might itself wake something up, a `sleep` program
+ * just waits instead. Whether settling succeeded is never compared.
+ *
+ * The account also says which results are free to vary: how much of a large
+ * transfer is under way at some moment depends on windows and buffers. Such a
+ * result prints as `~`.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "program.h"
+
+enum {
+	FILES = 256,
+	ZONE_READ = 32768,	/* Unread bytes that are at the reader for certain. */
+	ZONE_SEND = 262144,	/* Unread bytes that a send takes for certain. */
+	ZONE_TUNED = 16384,	/* Both, where the program chose the buffers. */
+	HANG_MS = 5000,
+	LINE_MAX_BYTES = 1000,
+};
+
+enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
+
+/**
+ * struct file - An open file: what dup'ed slots share.
+ * @peer:     Index of the file that faces it, -1 none or not accepted yet.
+ * @sent, @taken: Bytes that its calls put into and took out of the stream.
+ * @asked:    connect() was begun.
+ * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
+ */
+struct file {
+	enum kind kind;
+	int proc;
+	int refs;
+	uint16_t lport;
+	uint16_t rport;
+	int peer;
+	uint64_t sent;
+	uint64_t taken;
+	bool asked;
+	bool listening;
+	bool closed;
+	bool shut_wr;
+	bool shut_rd;
+	bool linger0;
+	bool tuned_snd;
+	bool tuned_rcv;
+};
+
+/**
+ * struct worker - One of the two.
+ * @slot_file: Index of the file in each slot, -1 none.
+ * @busy:      A `&` step is under way: @step, line @line.
+ */
+struct worker {
+	pid_t pid;
+	int in;
+	int out;
+	int slot_file[SLOTS];
+	bool busy;
+	struct step step;
+	int line;
+	bool vague;
+};
+
+static struct worker workers[2];
+static struct file files[FILES];
+static int file_count;
+static uint16_t port_var[PORTVARS];
+static uint16_t port_seen[FILES];
+static int port_seen_count;
+static int program = -1;	/* Its number, while one runs. */
+static bool sleepy;		/* Settle by sleeping. */
+static bool slept;		/* Once for each step is enough. */
+static unsigned long settles, settle_failures;
+static unsigned long handles[3];	/* Connected sockets by outcome.handle. */
+
+static void stop_all(int status)
+{
+	fflush(stdout);
+	for (int i = 0; i < 2; i++)
+		if (workers[i].pid > 0)
+			kill(workers[i].pid, SIGKILL);
+	for (int i = 0; i < 2; i++)
+		if (workers[i].pid > 0)
+			waitpid(workers[i].pid, NULL, 0);
+	exit(status);
+}
+
+static void spawn(struct worker *w, const char *mutate)
+{
+	int to[2];
+	int from[2];
+
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) {
+		perror("conform-exec: pipe2");
+		exit(2);
+	}
+	w->pid = fork();
+	if (w->pid < 0) {
+		perror("conform-exec: fork");
+		exit(2);
+	}
+	if (!w->pid) {
+		dup2(to[0], 0);
+		dup2(from[1], 1);
+		execl("/proc/self/exe", "conform-exec", "--worker", mutate, (char *)NULL);
+		_exit(127);
+	}
+	close(to[0]);
+	close(from[1]);
+	w->in = to[1];
+	w->out = from[0];
+}
+
+static void dispatch(struct worker *w, const struct step *st)
+{
+	io_write_all(w->in, st, sizeof(*st));
+}
+
+/* Wait for @w's outcome; a worker that is stuck or gone ends the run. */
+static void collect(struct worker *w, int line, struct outcome *out)
+{
+	struct pollfd p = { .fd = w->out, .events = POLLIN };
+	int status = 0;
+	int n;
+
+	do
+		n = poll(&p, 1, HANG_MS);
+	while (n < 0 && errno == EINTR);
+	if (!n) {
+		printf("%d HANG\n", line);
+		stop_all(3);
+	}
+	if (!io_read_all(w->out, out, sizeof(*out))) {
+		waitpid(w->pid, &status, 0);
+		w->pid = 0;
+		printf("%d CRASH %s %d\n", line, WIFSIGNALED(status) ? "signal" : "exit",
+		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		stop_all(4);
+	}
+}
+
+static void order(struct worker *w, const struct step *st, int line, struct outcome *out)
+{
+	dispatch(w, st);
+	collect(w, line, out);
+}
+
+/* --- The account ------------------------------------------------------- */
+
+static struct file *slot_file(const struct worker *w, int64_t slot)
+{
+	if (slot < 0 || slot >= SLOTS || w->slot_file[slot] < 0)
+		return NULL;
+	return &files[w->slot_file[slot]];
+}
+
+static struct file *peer_of(const struct file *f)
+{
+	return f && f->peer >= 0 ? &files[f->peer] : NULL;
+}
+
+static uint64_t unread(const struct file *f)
+{
+	const struct file *g = peer_of(f);
+
+	return g && g->sent > f->taken ? g->sent - f->taken : 0;
+}
+
+static uint64_t unsent(const struct file *f)
+{
+	const struct file *g = peer_of(f);
+
+	return f->sent - (g ? g->taken : 0);
+}
+
+static uint64_t zone(const struct file *f, uint64_t normal)
+{
+	const struct file *g = peer_of(f);
+
+	return f->tuned_snd || f->tuned_rcv || (g && (g->tuned_snd || g->tuned_rcv)) ?
+		ZONE_TUNED : normal;
+}
+
+/* Is it open what can be read, or how far the ends got? */
+static bool vague(const struct file *f)
+{
+	return f && (unread(f) > zone(f, ZONE_READ) || unsent(f) > zone(f, ZONE_READ));
+}
+
+static int file_new(struct worker *w, int64_t slot, enum kind kind)
+{
+	int i = file_count;
+
+	if (file_count == FILES) {
+		fprintf(stderr, "conform-exec: too many files in one program\n");
+		stop_all(2);
+	}
+	file_count++;
+	memset(&files[i], 0, sizeof(files[i]));
+	files[i].kind = kind;
+	files[i].proc = (int)(w - workers);
+	files[i].refs = 1;
+	files[i].peer = -1;
+	w->slot_file[slot] = i;
+	return i;
+}
+
+static void settle(struct file *f, int what, uint64_t bytes, int line)
+{
+	struct worker *w;
+	struct outcome out;
+	struct step st = { .op = OP_SETTLE, .argc = 3, .arg = { 0, what, 3 }, .want = bytes };
+	struct file *g = peer_of(f);
+	int64_t slot = 0;
+
+	if (!f || f->closed)
+		return;
+	w = &workers[f->proc];
+	while (slot < SLOTS && (w->slot_file[slot] < 0 || &files[w->slot_file[slot]] != f))
+		slot++;
+	if (slot == SLOTS || w->busy)
+		return;
+	st.arg[0] = slot;
+	settles++;
+	if (!sleepy) {
+		order(w, &st, line, &out);
+		if (!out.ret)
+			return;
+	}
+	/* Small data may wait for an ACK, which may be delayed. */
+	if (g && !g->closed && g->kind == KIND_SOCKET && !workers[g->proc].busy) {
+		struct step push = { .op = OP_PUSH, .argc = 1 };
+
+		for (int64_t s = 0; s < SLOTS; s++)
+			if (workers[g->proc].slot_file[s] == f->peer)
+				push.arg[0] = s;
+		order(&workers[g->proc], &push, line, &out);
+	}
+	if (sleepy) {
+		if (!slept)
+			usleep(3000);
+		slept = true;
+		return;
+	}
+	/* A connect that found the backlog full may as well stay as it is. */
+	st.arg[2] = what == SETTLE_OUT ? 10 : 250;
+	order(w, &st, line, &out);
+	if (!out.ret)
+		return;
+	settle_failures++;
+	if (getenv("CONFORM_STATS"))
+		fprintf(stderr, "conform-exec: program %d line %d: settling for %d in vain\n",
+			program, line, what);
+}
+
+static void settle_unread(struct file *f, int line)
+{
+	uint64_t n = f ? unread(f) : 0;
+
+	if (!n)
+		return;
+	settle(f, SETTLE_BYTES, n < zone(f, ZONE_READ) ? n : zone(f, ZONE_READ), line);
+}
+
+/* @f stopped listening: those whom nobody accepted learn it. */
+static void refuse_queued(const struct file *f, int line)
+{
+	for (int i = 0; i < file_count; i++)
+		if (files[i].asked && files[i].peer < 0 && files[i].rport == f->lport)
+			settle(&files[i], SETTLE_HUP, 0, line);
+}
+
+static void slot_drop(struct worker *w, int64_t slot, int line)
+{
+	struct file *f = slot_file(w, slot);
+	struct file *g = peer_of(f);
+
+	if (!f)
+		return;
+	w->slot_file[slot] = -1;
+	if (--f->refs)
+		return;
+	f->closed = true;
+	if (f->kind != KIND_SOCKET)
+		return;
+	if (f->listening)
+		refuse_queued(f, line);
+	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
+}
+
+static void paired(struct file *n, int index, int line)
+{
+	for (int i = 0; i < file_count; i++) {
+		struct file *f = &files[i];
+
+		if (f == n || f->peer >= 0 || !f->asked || f->lport != n->rport ||
+		    f->rport != n->lport)
+			continue;
+		f->peer = index;
+		n->peer = i;
+		settle_unread(n, line);
+		if (f->closed)
+			settle(n, f->linger0 ? SETTLE_HUP : SETTLE_FIN, 0, line);
+		else if (f->shut_wr)
+			settle(n, SETTLE_FIN, 0, line);
+		return;
+	}
+}
+
+static void connected(struct file *f, const struct step *st, const struct outcome *out, int line)
+{
+	bool begun = !out->ret || out->err == EINPROGRESS || out->err == EINTR;
+
+	if (st->argc > 3 && st->arg[3] == AF_UNSPEC) {
+		struct file *g = peer_of(f);
+
+		if (out->ret)
+			return;
+		/* Disconnected: as new. What it queued is lost. */
+		f->peer = -1;
+		f->asked = false;
+		if (f->listening)
+			refuse_queued(f, line);
+		f->listening = false;
+		f->sent = 0;
+		f->taken = 0;
+		settle(g, SETTLE_HUP, 0, line);
+		return;
+	}
+	if (!begun || f->asked)
+		return;
+	f->asked = true;
+	f->lport = out->lport;
+	f->rport = (uint16_t)st->arg[2];
+	if (f->lport == f->rport)
+		f->peer = (int)(f - files);
+	settle(f, SETTLE_OUT, 0, line);
+	for (int i = 0; i < file_count; i++)
+		if (files[i].listening && files[i].lport == f->rport)
+			settle(&files[i], SETTLE_IN, 0, line);
+}
+
+static void shut(struct file *f, int64_t how, int line)
+{
+	struct file *g = peer_of(f);
+
+	if (f->listening && how != SHUT_WR) {
+		f->listening = false;
+		refuse_queued(f, line);
+	}
+	if (how != SHUT_WR)
+		f->shut_rd = true;
+	if (how == SHUT_RD)
+		return;
+	f->shut_wr = true;
+	if (!g)
+		return;
+	settle(g, g->shut_wr ? SETTLE_HUP : SETTLE_FIN, 0, line);
+	if (g->shut_wr || g->closed)
+		settle(f, SETTLE_HUP, 0, line);
+}
+
+static bool op_sends(int32_t op)
+{
+	return op == OP_SEND || op == OP_WRITE || op == OP_WRITEV || op == OP_SENDTO ||
+		op == OP_SENDMSG || op == OP_SENDFILE || op == OP_FILL;
+}
+
+static bool op_receives(int32_t op)
+{
+	return op == OP_RECV || op == OP_READ || op == OP_READV || op == OP_RECVFROM ||
+		op == OP_RECVMSG || op == OP_RECVALL || op == OP_DRAIN;
+}
+
+/* Has it flags in arg[2], and MSG_PEEK among them? */
+static bool peeks(const struct step *st)
+{
+	return (st->op == OP_RECV || st->op == OP_RECVFROM || st->op == OP_RECVMSG) &&
+		st->arg[2] & MSG_PEEK;
+}
+
+static bool op_dups(int32_t op)
+{
+	return op == OP_DUP || op == OP_DUP2 || op == OP_DUP3 || op == OP_FDUPFD;
+}
+
+static struct file *subject(struct worker *w, const struct step *st)
+{
+	bool second = op_dups(st->op) || st->op == OP_ACCEPT || st->op == OP_ACCEPT4;
+
+	return slot_file(w, st->arg[second ? 1 : 0]);
+}
+
+/* Enter into the account what @st did, and settle. */
+static void account(struct worker *w, const struct step *st, const struct outcome *out, int line)
+{
+	struct file *f = subject(w, st);
+	struct file *g = peer_of(f);
+	int64_t d = st->arg[0];
+	int i;
+
+	slept = false;
+	if (st->op == OP_CONNECT && f)
+		connected(f, st, out, line);
+	if (out->ret < 0)
+		return;
+	if (op_sends(st->op) && f && out->ret > 0) {
+		f->sent += (uint64_t)out->ret;
+		/* Who takes nothing more, and said so, answers with RST. */
+		if (g && (g->closed || (g->shut_rd && g->shut_wr)))
+			settle(f, SETTLE_HUP, 0, line);
+		else if (f->kind == KIND_SOCKET)
+			settle_unread(g, line);
+	}
+	if (op_receives(st->op) && f && !peeks(st)) {
+		bool was_vague = vague(f);
+
+		f->taken += (uint64_t)out->ret;
+		if (was_vague)
+			settle_unread(f, line);
+		if (was_vague && !unread(f) && g && (g->shut_wr || g->closed))
+			settle(f, SETTLE_FIN, 0, line);
+	}
+	if (op_dups(st->op) && f) {
+		bool over = st->op == OP_DUP2 || st->op == OP_DUP3;
+
+		i = (int)(f - files);
+		if (over && d == st->arg[1])
+			return;
+		f->refs++;
+		if (over)
+			slot_drop(w, d, line);
+		w->slot_file[d] = i;
+	}
+	switch (st->op) {
+	case OP_SOCKET: file_new(w, d, KIND_SOCKET); break;
+	case OP_EPCREATE: file_new(w, d, KIND_EPOLL); break;
+	case OP_PIPE: {
+		int r = file_new(w, d, KIND_PIPE);
+		int x = file_new(w, st->arg[1], KIND_PIPE);
+
+		files[r].peer = x;
+		files[x].peer = r;
+		files[r].rport = files[x].lport = (uint16_t)r;
+		break;
+	}
+	case OP_BIND:
+		if (f)
+			f->lport = out->lport;
+		if (st->argc > 3 && st->arg[3] >= PORTREF && st->arg[3] < PORTREF + PORTVARS)
+			port_var[st->arg[3] - PORTREF] = out->lport;
+		break;
+	case OP_LISTEN:
+		if (f) {
+			f->listening = true;
+			f->lport = out->lport;
+		}
+		break;
+	case OP_ACCEPT: case OP_ACCEPT4: {
+		i = file_new(w, d, KIND_SOCKET);
+		files[i].lport = out->lport;
+		files[i].rport = out->rport;
+		files[i].tuned_snd = f && f->tuned_snd;
+		files[i].tuned_rcv = f && f->tuned_rcv;
+		paired(&files[i], i, line);
+		break;
+	}
+	case OP_SHUTDOWN:
+		if (f)
+			shut(f, st->arg[1], line);
+		break;
+	case OP_CLOSE: case OP_CLOSERANGE:
+		slot_drop(w, d, line);
+		break;
+	case OP_SETSOCKOPT:
+		if (!f || st->arg[1] != SOL_SOCKET)
+			break;
+		if (st->arg[2] == SO_LINGER)
+			f->linger0 = st->arg[3] && !st->arg[4];
+		f->tuned_snd |= st->arg[2] == SO_SNDBUF;
+		f->tuned_rcv |= st->arg[2] == SO_RCVBUF;
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- Printing ----------------------------------------------------------- */
+
+static const char *port_name(uint16_t port)
+{
+	static char name[16];
+
+	if (port < 2)
+		return port ? "1" : "0";
+	for (int i = 0; i < PORTVARS; i++) {
+		if (port_var[i] == port) {
+			snprintf(name, sizeof(name), "p%d", i);
+			return name;
+		}
+	}
+	for (int i = 0; i <= port_seen_count && i < FILES; i++) {
+		if (i < port_seen_count && port_seen[i] != port)
+			continue;
+		if (i == port_seen_count)
+			port_seen[port_seen_count++] = port;
+		snprintf(name, sizeof(name), "e%d", i);
+		return name;
+	}
+	return "e?";
+}
+
+/* Print @text with its `@N@` by name. */
+static void print_text(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if (*p != '@') {
+			putchar(*p);
+			continue;
+		}
+		fputs(port_name((uint16_t)strtoul(p + 1, (char **)&p, 10)), stdout);
+		if (*p != '@')
+			return;
+	}
+}
+
+static bool op_makes_fd(int32_t op)
+{
+	return op == OP_SOCKET || op == OP_ACCEPT || op == OP_ACCEPT4 || op == OP_EPCREATE ||
+		op_dups(op);
+}
+
+/* Is this result one of those that windows and buffers decide? */
+static bool outcome_vague(struct worker *w, const struct step *st)
+{
+	struct file *f = subject(w, st);
+
+	switch (st->op) {
+	case OP_SEND: case OP_WRITE: case OP_WRITEV: case OP_SENDTO: case OP_SENDMSG:
+	case OP_SENDFILE:
+		return f && f->kind == KIND_SOCKET &&
+			unsent(f) + (uint64_t)(st->arg[1] < 0 ? 0 : st->arg[1]) >
+			zone(f, ZONE_SEND);
+	case OP_RECV: case OP_READ: case OP_READV: case OP_RECVFROM: case OP_RECVMSG:
+	case OP_FIONREAD:
+		return vague(f);
+	case OP_POLL: case OP_SELECT: case OP_EPWAIT:
+		/* Whichever it looks at, directly or in a nested set. */
+		for (int i = 0; i < file_count; i++)
+			if (files[i].proc == (int)(w - workers) && !files[i].closed &&
+			    vague(&files[i]))
+				return true;
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void print_outcome(struct worker *w, const struct step *st, const struct outcome *out,
+			  bool is_vague, int line)
+{
+	static const char *const bytes_name[] = { "", " good", " BAD", " void" };
+	const struct file *f = subject(w, st);
+
+	printf("%d ", line);
+	if (is_vague) {
+		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
+		return;
+	}
+	if (out->ret < 0) {
+		const char *name = strerrorname_np(out->err);
+
+		printf("-1 %s", name ? name : "?");
+	} else if (op_makes_fd(st->op)) {
+		printf("fd");
+	} else if (st->op == OP_FILL || (st->op == OP_DRAIN && !strcmp(out->text, " all"))) {
+		printf("~");
+	} else {
+		printf("%lld", (long long)out->ret);
+	}
+	fputs(bytes_name[out->bytes], stdout);
+	if (st->op == OP_GETSOCKOPT && !out->ret && st->arg[1] == SOL_SOCKET && f &&
+	    ((st->arg[2] == SO_SNDBUF && !f->tuned_snd) ||
+	     (st->arg[2] == SO_RCVBUF && !f->tuned_rcv)))
+		printf(" value=~");
+	else
+		print_text(out->text);
+	if (out->sigpipe)
+		printf(" sigpipe=%d", out->sigpipe);
+	putchar('\n');
+}
+
+/* --- Programs ------------------------------------------------------------ */
+
+static void finish(struct worker *w, const struct step *st, const struct outcome *out,
+		   bool is_vague, int line)
+{
+	if (out->handle >= 0 && out->handle < 3)
+		handles[out->handle]++;
+	print_outcome(w, st, out, is_vague, line);
+	account(w, st, out, line);
+}
+
+static void join(struct worker *w)
+{
+	struct outcome out;
+
+	if (!w->busy)
+		return;
+	collect(w, w->line, &out);
+	w->busy = false;
+	finish(w, &w->step, &out, w->vague, w->line);
+}
+
+static void prepare(struct worker *w, struct step *st)
+{
+	const struct file *f = subject(w, st);
+
+	/* Where this leads. BIND's fourth argument is the variable itself. */
+	if ((st->op == OP_BIND || st->op == OP_CONNECT) && st->arg[2] >= PORTREF &&
+	    st->arg[2] < PORTREF + PORTVARS)
+		st->arg[2] = port_var[st->arg[2] - PORTREF];
+	if (!f)
+		return;
+	st->want = unread(f);
+	if (op_sends(st->op)) {
+		st->key = (uint64_t)f->lport << 16 | f->rport;
+		st->pos = f->sent;
+	} else {
+		st->key = (uint64_t)f->rport << 16 | f->lport;
+		st->pos = f->taken;
+	}
+}
+
+static bool destination_taken(const struct worker *w, const struct step *st)
+{
+	if (st->op == OP_PIPE && slot_file(w, st->arg[1]))
+		return true;
+	return (op_makes_fd(st->op) || st->op == OP_PIPE) && st->op != OP_DUP2 &&
+		st->op != OP_DUP3 && slot_file(w, st->arg[0]);
+}
+
+static void run_step(struct worker *w, struct step *st, bool background, int line)
+{
+	struct worker *other = &workers[w == workers];
+	struct outcome out;
+
+	join(w);
+	if (destination_taken(w, st)) {
+		printf("%d skip\n", line);
+		return;
+	}
+	prepare(w, st);
+	if (background) {
+		w->vague = outcome_vague(w, st);
+		w->busy = true;
+		w->step = *st;
+		w->line = line;
+		dispatch(w, st);
+		/* Long enough to be asleep in it. */
+		usleep(3000);
+		return;
+	}
+	order(w, st, line, &out);
+	finish(w, st, &out, outcome_vague(w, st), line);
+	join(other);
+}
+
+/* Parse `A& op arg...`; false where it is none. */
+static bool parse(char *text, int *ret_proc, bool *ret_background, struct step *st)
+{
+	char *save = NULL;
+	char *word = strtok_r(text, " \t\n", &save);
+
+	if (!word || (word[0] != 'A' && word[0] != 'B') || (word[1] && strcmp(word + 1, "&")))
+		return false;
+	*ret_proc = word[0] == 'B';
+	*ret_background = word[1] == '&';
+	word = strtok_r(NULL, " \t\n", &save);
+	memset(st, 0, sizeof(*st));
+	st->op = word ? (int32_t)names_op(word) : OP_COUNT;
+	if (st->op >= OP_SETTLE)
+		return false;
+	while ((word = strtok_r(NULL, " \t\n", &save))) {
+		if (st->argc == ARGS_MAX || !names_number(word, &st->arg[st->argc]))
+			return false;
+		st->argc++;
+	}
+	/* Slots that are made must be slots. */
+	if (st->op != OP_POLL && st->op != OP_SELECT && (st->arg[0] < 0 || st->arg[0] >= SLOTS))
+		return false;
+	return st->op != OP_PIPE || (st->arg[1] >= 0 && st->arg[1] < SLOTS);
+}
+
+static void program_end(void)
+{
+	struct step st = { .op = OP_RESET, .argc = 1, .arg = { program % 4 != 0 } };
+	struct outcome out;
+
+	for (int i = 0; i < 2; i++) {
+		join(&workers[i]);
+		order(&workers[i], &st, -1, &out);
+		for (int s = 0; s < SLOTS; s++)
+			workers[i].slot_file[s] = -1;
+	}
+	file_count = 0;
+	port_seen_count = 0;
+	memset(port_var, 0, sizeof(port_var));
+	fflush(stdout);
+}
+
+static int run_file(FILE *in)
+{
+	char text[LINE_MAX_BYTES];
+	char copy[LINE_MAX_BYTES];
+	int line = 0;
+
+	while (fgets(text, sizeof(text), in)) {
+		struct step st;
+		bool background;
+		int proc;
+
+		if (text[0] == '#' || text[0] == '\n')
+			continue;
+		if (!strncmp(text, "seq ", 4)) {
+			if (program >= 0)
+				program_end();
+			program = atoi(text + 4);
+			sleepy = strstr(text, " sleep") != NULL;
+			line = 0;
+			printf("seq %d\n", program);
+			fflush(stdout);
+			continue;
+		}
+		strcpy(copy, text);
+		if (!parse(copy, &proc, &background, &st)) {
+			fprintf(stderr, "conform-exec: not a step: %s", text);
+			stop_all(2);
+		}
+		run_step(&workers[proc], &st, background, line++);
+	}
+	if (program >= 0)
+		program_end();
+	printf("end kernel=%lu ours=%lu\n", handles[1], handles[2]);
+	return 0;
+}
+
+/* A network of our own, as far as we may; else that of everyone. */
+static void leave_network(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	if (unshare(CLONE_NEWNET) && unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr)) {
+		perror("conform-exec: lo");
+		exit(2);
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	const char *mutate = getenv("CONFORM_MUTATE");
+	FILE *in;
+
+	if (argc == 3 && !strcmp(argv[1], "--worker"))
+		return worker_main(0, 1, atoi(argv[2]));
+	if (argc != 2) {
+		fprintf(stderr, "usage: conform-exec PROGRAM\n");
+		return 2;
+	}
+	in = fopen(argv[1], "re");
+	if (!in) {
+		perror(argv[1]);
+		return 2;
+	}
+	if (getenv("CONFORM_NETNS"))
+		leave_network();
+	signal(SIGPIPE, SIG_IGN);	/* A worker that died is seen by its outcome. */
+	for (int i = 0; i < 2; i++) {
+		for (int s = 0; s < SLOTS; s++)
+			workers[i].slot_file[s] = -1;
+		spawn(&workers[i], mutate ? mutate : "0");
+	}
+	run_file(in);
+	if (getenv("CONFORM_STATS"))
+		fprintf(stderr, "conform-exec: %lu settles, %lu in vain\n", settles,
+			settle_failures);
+	fclose(in);
+	for (int i = 0; i < 2; i++) {
+		close(workers[i].in);
+		waitpid(workers[i].pid, NULL, 0);
+	}
+	return 0;
+}

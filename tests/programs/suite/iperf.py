@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""iperf3, both directions, one and eight streams."""
+import json
+
+from .harness import check
+
+PACED = ("-b", "400M")  # each stream, a second: the reader keeps up
+BLOCK = 128 << 10
+# iperf3's receiver stops by the clock as well, and leaves unread what is on its
+# way: here at most a block, without pacing what a connection's buffers hold.
+HELD = 12 << 20
+
+
+def iperf3(b):
+    """What one end says it sent is what the other end received."""
+    b.server(["iperf3", "-s", "-B", "127.0.0.1", "-p", str(b.port)])
+    octets = streams = 0
+    for options in (PACED, ("-R", *PACED), ("-P", "8", *PACED), ("-P", "8", "-R", *PACED),
+                    (), ("-R",), ("-P", "8"), ("-P", "8", "-R")):
+        out = json.loads(b.client(["iperf3", "-c", "127.0.0.1", "-p", str(b.port), "-J", "-t", "1",
+                                   *options]))
+        name = " ".join(("iperf3",) + options)
+        check("error" not in out, "%s: %s" % (name, out.get("error")))
+        count = len(out["start"]["connected"])
+        check(count == (8 if "-P" in options else 1), "%s: %d streams" % (name, count))
+        sent, received = (out["end"][k]["bytes"] for k in ("sum_sent", "sum_received"))
+        may_miss = count * (BLOCK if "-b" in options else HELD)
+        check(sent > count * 20000000 and received <= sent <= received + may_miss,
+              "%s: %d bytes sent, %d received" % (name, sent, received))
+        octets += received
+        streams += count + 1
+    b.expect_traffic(streams, octets)
+
+
+iperf3.needs = ("iperf3",)
+TESTS = (iperf3,)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line of a suite: chooses tests, runs them one by one, adds them up."""
+import argparse
+import fnmatch
+import os
+import shutil
+import signal
+import time
+
+from . import harness
+
+LIMIT_S = 60  # of one test, where it names no other; each step in it has a shorter one
+
+
+class TimedOut(harness.Failed):
+    """A test took longer than it may."""
+
+
+def on_alarm(_sig, _frame):
+    raise TimedOut("took too long")
+
+
+def expand(functions, kernel):
+    """All (name, arrangement, function), in order."""
+    for fn in functions:
+        for arrangement in ("kernel",) if kernel else getattr(fn, "arrangements",
+                                                              harness.ARRANGEMENTS):
+            yield "%s/%s" % (fn.__name__, arrangement), arrangement, fn
+
+
+def run_one(mortise, name, arrangement, fn):
+    """Run one test. Return "ok", "not ok" or "skip"."""
+    started = time.monotonic()
+    missing = [p for p in getattr(fn, "needs", ()) if not shutil.which(p)]
+    if missing:
+        print("skip %s: no %s here" % (name, ", ".join(missing)), flush=True)
+        return "skip"
+    bench = harness.Bench(mortise, arrangement)
+    signal.alarm(getattr(fn, "limit_s", LIMIT_S))
+    try:
+        fn(bench)
+        bench.finish()
+        signal.alarm(0)
+        print("ok %s (%.1f s)" % (name, time.monotonic() - started), flush=True)
+        return "ok"
+    except harness.Skipped as e:
+        print("skip %s: %s" % (name, e), flush=True)
+        return "skip"
+    except Exception as e:  # a test's own mistake is its failure, not the end of the suite's
+        signal.alarm(0)
+        why = str(e) if isinstance(e, harness.Failed) else "%s: %s" % (type(e).__name__, e)
+        print("not ok %s: %s" % (name, why), flush=True)
+        print(bench.last_words(), flush=True)
+        return "not ok"
+    finally:
+        signal.alarm(0)
+        bench.clean()
+
+
+def main(functions, what):
+    """Run what the command line chooses of @functions. Return the exit status."""
+    ap = argparse.ArgumentParser(description=what)
+    ap.add_argument("--kernel", action="store_true",
+                    help="without Mortise: what fails then is the test's own fault")
+    ap.add_argument("--mortise", default=harness.default_mortise(), metavar="PATH")
+    ap.add_argument("--only", default="*", metavar="PATTERN", help="part of a name, or a glob")
+    ap.add_argument("--list", action="store_true", help="print the names")
+    args = ap.parse_args()
+    args.mortise = os.path.abspath(args.mortise)
+
+    pattern = args.only if any(c in args.only for c in "*?[") else "*%s*" % args.only
+    chosen = [t for t in expand(functions, args.kernel) if fnmatch.fnmatch(t[0], pattern)]
+    if not chosen:
+        ap.error("no test matches %s; --list names them" % args.only)
+    if args.list:
+        print("\n".join(t[0] for t in chosen))
+        return 0
+    if not args.kernel and not os.access(args.mortise, os.X_OK):
+        ap.error("no program at %s; build first, or name it with --mortise" % args.mortise)
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    results = [run_one(args.mortise, *t) for t in chosen]
+    print("%d passed, %d failed, %d skipped" % tuple(
+        results.count(r) for r in ("ok", "not ok", "skip")))
+    return 1 if "not ok" in results else 0

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/holders.h"
+#include "cli/json.h"
+#include "cli/kernel.h"
+#include "cli/ss_format.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+#include "shm/abi.h"
+
+#define LOOPBACK 0x7f000001u
+
+static struct ctl_msg message(uint32_t state, uint16_t local, uint16_t remote)
+{
+	struct ctl_msg m = { .type = CTL_LIST | CTL_REPLY };
+
+	m.row.state = state;
+	m.row.local = addr_word_make(LOOPBACK, local);
+	m.row.remote = remote ? addr_word_make(LOOPBACK, remote) : 0;
+	m.row.pid = 12;
+	m.row.fd = 7;
+	m.row.uid = 1000;
+	m.row.tx_bytes = 100;
+	m.row.rx_bytes = 2000;
+	strcpy(m.row.comm, "redis-server");
+	return m;
+}
+
+static struct ss_row row(uint32_t state, uint16_t local, uint16_t remote)
+{
+	struct ctl_msg m = message(state, local, remote);
+	struct ss_row r;
+
+	assert_true(ss_row_make(&m, &r));
+	return r;
+}
+
+static char *table(const struct ss_row *rows, size_t n, struct ss_show show)
+{
+	char *ret = NULL;
+	size_t size;
+	FILE *f = open_memstream(&ret, &size);
+
+	ss_table(f, rows, n, &show);
+	fclose(f);
+	return ret;
+}
+
+static void ss_row_make__in_memory(void **state)
+{
+	struct ss_row r = row(HALF_OPEN, 6379, 40000);
+
+	(void)state;
+	assert_string_equal(r.netid, "tcp");
+	assert_string_equal(r.state, "ESTAB");
+	assert_string_equal(r.transport, "shm");
+	assert_null(r.reason);
+	assert_string_equal(r.local, "127.0.0.1");
+	assert_int_equal(r.local_port, 6379);
+	assert_int_equal(r.peer_port, 40000);
+	assert_string_equal(r.process, "redis-server");
+}
+
+static void ss_row_make__kernel(void **state)
+{
+	struct ctl_msg m = message(0, 80, 40000);
+	struct ss_row r;
+
+	(void)state;
+	m.row.transport = 1;
+	m.row.reason = REASON_NO_LISTENER;
+	assert_true(ss_row_make(&m, &r));
+	assert_string_equal(r.transport, "kernel");
+	assert_string_equal(r.reason, "no-listener");
+	assert_string_equal(r.state, "ESTAB");
+	m.row.remote = 0;
+	m.row.reason = REASON_DATAGRAM;
+	assert_true(ss_row_make(&m, &r));
+	assert_string_equal(r.netid, "udp");
+	assert_string_equal(r.state, "UNCONN");
+	m.row.reason = 1234;
+	assert_true(ss_row_make(&m, &r));
+	assert_null(r.reason);
+}
+
+static void ss_row_make__nothing_to_show(void **state)
+{
+	struct ctl_msg m = message(HALF_FREE, 1, 2);
+	struct ss_row r;
+
+	(void)state;
+	assert_false(ss_row_make(&m, &r));
+	m.row.state = HALF_RELEASED;
+	assert_false(ss_row_make(&m, &r));
+	m.row.state = 0xffffffff;
+	assert_false(ss_row_make(&m, &r));
+}
+
+static void ss_row_make__name_without_end(void **state)
+{
+	struct ctl_msg m = message(HALF_OPEN, 1, 2);
+	struct ss_row r;
+
+	(void)state;
+	memset(m.row.comm, 'x', sizeof(m.row.comm));
+	assert_true(ss_row_make(&m, &r));
+	assert_int_equal(strlen(r.process), 16);
+}
+
+static void ss_wanted__as_ss(void **state)
+{
+	struct ss_row open = row(HALF_OPEN, 1, 2), listen = row(HALF_LISTEN, 1, 0),
+		      bound = row(HALF_BOUND, 1, 0), udp = row(HALF_BOUND, 1, 0);
+	struct ss_show none = { 0 }, l = { .listening = true }, a = { .all = true },
+		       la = { .listening = true, .all = true }, ta = { .all = true, .tcp = true };
+
+	(void)state;
+	udp.netid = "udp";
+	assert_true(ss_wanted(&open, &none));
+	assert_false(ss_wanted(&listen, &none));
+	assert_false(ss_wanted(&bound, &none));
+	assert_false(ss_wanted(&udp, &none));
+	assert_false(ss_wanted(&open, &l));
+	assert_true(ss_wanted(&listen, &l));
+	assert_false(ss_wanted(&bound, &l));
+	assert_true(ss_wanted(&udp, &l));
+	assert_true(ss_wanted(&open, &a));
+	assert_true(ss_wanted(&bound, &a));
+	assert_true(ss_wanted(&open, &la));
+	assert_false(ss_wanted(&udp, &ta));
+}
+
+static void ss_table__aligned(void **state)
+{
+	struct ss_row rows[2] = { row(HALF_OPEN, 40000, 6379), row(HALF_LISTEN, 6379, 0) };
+	char *got = table(rows, 2, (struct ss_show){ .tcp = true, .numeric = true,
+						     .processes = true });
+
+	(void)state;
+	assert_string_equal(
+		got,
+		"State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Transport Reason "
+		"Tx-Bytes Rx-Bytes Process\n"
+		"ESTAB  0      0          127.0.0.1:40000    127.0.0.1:6379 shm       -      "
+		"100      2000     users:((\"redis-server\",pid=12,fd=7))\n"
+		"LISTEN 0      0          127.0.0.1:6379       0.0.0.0:*    shm       -      "
+		"100      2000     users:((\"redis-server\",pid=12,fd=7))\n");
+	free(got);
+}
+
+static void ss_table__options(void **state)
+{
+	struct ss_row r = row(HALF_OPEN, 80, 40000);
+	char *got = table(&r, 1, (struct ss_show){ .no_header = true });
+
+	(void)state;
+	assert_memory_equal(got, "tcp ESTAB 0 0 127.0.0.1:", 24);
+	assert_null(strstr(got, "users"));
+	assert_null(strstr(got, "State"));
+	free(got);
+	r.fd = -1;
+	strcpy(r.process, "a\033[2J");
+	got = table(&r, 1, (struct ss_show){ .numeric = true, .processes = true });
+	assert_non_null(strstr(got, "users:((\"a?[2J\",pid=12))"));
+	assert_memory_equal(got, "Netid", 5);
+	free(got);
+	r.pid = 0;
+	got = table(&r, 1, (struct ss_show){ .processes = true });
+	assert_null(strstr(got, "users"));
+	free(got);
+	got = table(NULL, 0, (struct ss_show){ .no_header = true });
+	assert_string_equal(got, "");
+	free(got);
+	strcpy(r.local, "::1");
+	got = table(&r, 1, (struct ss_show){ .numeric = true });
+	assert_non_null(strstr(got, "[::1]:80"));
+	free(got);
+}
+
+static void ss_json__fields(void **state)
+{
+	struct ss_row rows[2] = { row(HALF_OPEN, 6379, 40000), row(HALF_OPEN, 80, 40000) };
+	char *got = NULL;
+	size_t size;
+	FILE *f;
+
+	(void)state;
+	rows[1].transport = "kernel";
+	rows[1].reason = "accepted";
+	f = open_memstream(&got, &size);
+	ss_json(f, "default", rows, 2);
+	fclose(f);
+	assert_string_equal(
+		got,
+		"{\"domain\":\"default\",\"sockets\":[\n"
+		"{\"netid\":\"tcp\",\"state\":\"ESTAB\",\"recv_q\":0,\"send_q\":0,"
+		"\"local_address\":\"127.0.0.1\",\"local_port\":6379,"
+		"\"peer_address\":\"127.0.0.1\",\"peer_port\":40000,\"transport\":\"shm\","
+		"\"reason\":null,\"pid\":12,\"process\":\"redis-server\",\"uid\":1000,"
+		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0},\n"
+		"{\"netid\":\"tcp\",\"state\":\"ESTAB\",\"recv_q\":0,\"send_q\":0,"
+		"\"local_address\":\"127.0.0.1\",\"local_port\":80,"
+		"\"peer_address\":\"127.0.0.1\",\"peer_port\":40000,\"transport\":\"kernel\","
+		"\"reason\":\"accepted\",\"pid\":12,\"process\":\"redis-server\",\"uid\":1000,"
+		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0}\n]}\n");
+	free(got);
+	f = open_memstream(&got, &size);
+	ss_json(f, "default", NULL, 0);
+	fclose(f);
+	assert_string_equal(got, "{\"domain\":\"default\",\"sockets\":[]}\n");
+	free(got);
+}
+
+static void json_string__escapes(void **state)
+{
+	char *got = NULL;
+	size_t size;
+	FILE *f = open_memstream(&got, &size);
+
+	(void)state;
+	json_string(f, "a\"\\\n\xff z");
+	json_string(f, NULL);
+	fclose(f);
+	assert_string_equal(got, "\"a\\\"\\\\\\u000a? z\"null");
+	free(got);
+}
+
+static void kernel_line__both_families(void **state)
+{
+	struct ss_row r = { 0 };
+
+	(void)state;
+	assert_true(kernel_line("   0: 0100007F:18EB 0200007F:0050 08 00000003:00000011 00:00000000 "
+				"00000000  1000        0 77123 1 0000000000000000 100 0 0 10 0",
+				"tcp", &r));
+	assert_string_equal(r.local, "127.0.0.1");
+	assert_int_equal(r.local_port, 6379);
+	assert_string_equal(r.peer, "127.0.0.2");
+	assert_int_equal(r.peer_port, 80);
+	assert_string_equal(r.state, "CLOSE-WAIT");
+	assert_int_equal(r.send_q, 3);
+	assert_int_equal(r.recv_q, 17);
+	assert_int_equal(r.uid, 1000);
+	assert_int_equal(r.inode, 77123);
+	assert_true(kernel_line("   1: 00000000000000000000000001000000:0050 "
+				"00000000000000000000000000000000:0000 0A 00000000:00000000 "
+				"00:00000000 00000000     0        0 9 1 0 100 0 0 10 0",
+				"tcp", &r));
+	assert_string_equal(r.local, "::1");
+	assert_string_equal(r.state, "LISTEN");
+}
+
+static void kernel_line__refuses(void **state)
+{
+	struct ss_row r = { .inode = 5 };
+
+	(void)state;
+	assert_false(kernel_line("  sl  local_address rem_address   st tx_queue rx_queue", "tcp", &r));
+	assert_false(kernel_line("", "tcp", &r));
+	assert_false(kernel_line("0: 0100:18EB 0200007F:0050 08 3:11 0:0 0 0 0 77", "tcp", &r));
+	assert_int_equal(r.inode, 5);
+	assert_null(r.state);
+}
+
+static void put(const char *proc, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", proc, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static char proc[32];
+
+static int proc_make(void **state)
+{
+	static const char *const dirs[] = { "net", "12", "12/fd", "13", "13/fd" };
+	char path[128];
+
+	(void)state;
+	strcpy(proc, "/tmp/test_ss_XXXXXX");
+	assert_non_null(mkdtemp(proc));
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		snprintf(path, sizeof(path), "%s/%s", proc, dirs[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	put(proc, "12/comm", "redis-server\n");
+	put(proc, "13/comm", "child\n");
+	return 0;
+}
+
+static int proc_remove(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", proc);
+	return system(command); /* NOLINT(cert-env33-c): a fixed name below /tmp */
+}
+
+static void holds(const char *fd, const char *what)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", proc, fd);
+	assert_int_equal(symlink(what, path), 0);
+}
+
+static void kernel_fill__by_inode(void **state)
+{
+	struct ss_row rows[2] = { row(HALF_OPEN, 1, 2), row(HALF_OPEN, 3, 4) };
+
+	(void)state;
+	put(proc, "net/tcp",
+	    "   0: 0100007F:18EB 0200007F:0050 0A 00000000:00000000 00:00000000 00000000  1000 0 "
+	    "77123 1 0\n");
+	rows[0].transport = "kernel";
+	rows[0].inode = 77123;
+	kernel_fill(proc, rows, 2);
+	assert_string_equal(rows[0].state, "LISTEN");
+	assert_int_equal(rows[0].local_port, 6379);
+	assert_string_equal(rows[0].process, "redis-server");
+	assert_int_equal(rows[1].local_port, 3);
+}
+
+static void holders_fill__all_of_them(void **state)
+{
+	struct holder_key keys[] = { { 500, 3, 9 }, { 77124, 3, 7 }, { 501, 2, 7 } };
+	struct ss_row rows[3] = { row(HALF_OPEN, 1, 2), row(HALF_OPEN, 3, 4),
+				  row(HALF_OPEN, 5, 6) };
+	char *got;
+
+	(void)state;
+	holds("12/fd/9", "socket:[77123]");
+	holds("12/fd/8", "socket:[77124]");
+	holds("13/fd/8", "socket:[77124]");
+	holds("13/fd/1", "/dev/null");
+	rows[0].inode = 77123;
+	rows[1].party = 3;
+	rows[1].handle = 7 + 1;
+	rows[2].fd = -1;
+	rows[2].party = 3;
+	rows[2].handle = 8 + 1;
+	holders_fill(proc, keys, 3, rows, 3);
+	got = table(rows, 3, (struct ss_show){ .tcp = true, .numeric = true, .processes = true });
+	assert_non_null(strstr(got, "users:((\"redis-server\",pid=12,fd=9))\n"));
+	assert_non_null(strstr(got, "users:((\"redis-server\",pid=12,fd=8),"
+				    "(\"child\",pid=13,fd=8))\n"));
+	assert_non_null(strstr(got, "users:((\"redis-server\",pid=12))\n"));
+	free(got);
+}
+
+static void holders_fill__two_domains_of_one_name(void **state)
+{
+	struct holder_key keys[] = { { 600, 3, 7 }, { 601, 3, 7 } };
+	struct ss_row own = row(HALF_OPEN, 1, 2), strange = row(HALF_OPEN, 1, 2);
+
+	(void)state;
+	holds("12/fd/20", "socket:[601]");
+	holds("13/fd/20", "socket:[600]");
+	own.party = strange.party = 3;
+	own.handle = strange.handle = 8;
+	strange.pid = 99;
+	holders_fill(proc, keys, 2, &own, 1);
+	assert_int_equal(own.user_count, 1);
+	assert_int_equal(own.users[0].pid, 12);
+	holders_fill(proc, keys, 2, &strange, 1);
+	assert_int_equal(strange.user_count, 0);
+}
+
+static void holders_name__takes_apart(void **state)
+{
+	static const char good[] = "\0mortise/402/lab/12/34", more[] = "\0mortise/402/lab/12/34/9.1";
+	static const char *const bad[] = { "mortise/402/lab/12/34", "\0mortise/403/lab/12/34",
+					   "\0mortise/402/lap/12/34", "\0mortise/402/lab/12",
+					   "\0mortise/402/lab/12/", "\0mortise/402/lab//34",
+					   "\0mortise/402/lab/12/34x", "\0mortise/402/lab/-1/34" };
+	struct holder_key k = { 0 };
+	char longest[200] = "";
+
+	(void)state;
+	assert_true(holders_name(good, sizeof(good) - 1, 402, "lab", &k));
+	assert_int_equal(k.party, 12);
+	assert_int_equal(k.handle, 34);
+	assert_true(holders_name(more, sizeof(more) - 1, 402, "lab", &k));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(holders_name(bad[i], 1 + strlen(bad[i] + 1), 402, "lab", &k));
+	assert_false(holders_name(longest, sizeof(longest), 402, "lab", &k));
+	assert_false(holders_name("", 0, 402, "lab", &k));
+}
+
+static struct ctl_msg status_message(void)
+{
+	struct ctl_msg m = { .type = CTL_STATUS | CTL_REPLY };
+
+	m.status.version = 1;
+	m.status.policy = POLICY_SHARE;
+	m.status.daemon_pid = 11;
+	m.status.keeper_pid = 10;
+	m.status.clients = 2;
+	m.status.connections = 3;
+	m.status.opened = 30;
+	m.status.bytes = 12345678;
+	m.status.fallbacks[REASON_NO_LISTENER] = 4;
+	m.status.fallbacks[REASON_OPTION] = 1;
+	m.status.fallbacks[31] = 9; /* of a later version: no word here */
+	m.status.started_ns = 1000000000;
+	strcpy(m.status.domain, "lab");
+	return m;
+}
+
+static void status_text__lines(void **state)
+{
+	struct ctl_msg m = status_message();
+	char *got = NULL;
+	size_t size;
+	FILE *f = open_memstream(&got, &size);
+
+	(void)state;
+	status_text(f, &m, 4500000000);
+	fclose(f);
+	assert_string_equal(got, "domain        lab\n"
+				 "policy        share\n"
+				 "daemon        pid 11, keeper 10, up 3 s\n"
+				 "clients       2\n"
+				 "connections   3 open, 30 since it began\n"
+				 "listeners     0\n"
+				 "memory        12.3 MB sent through it\n"
+				 "fallbacks     no-listener 4, option 1\n");
+	free(got);
+	memset(m.status.fallbacks, 0, sizeof(m.status.fallbacks));
+	f = open_memstream(&got, &size);
+	status_text(f, &m, 0);
+	fclose(f);
+	assert_non_null(strstr(got, "up 0 s"));
+	assert_non_null(strstr(got, "fallbacks     none\n"));
+	free(got);
+}
+
+static void status_json__fields(void **state)
+{
+	struct ctl_msg m = status_message();
+	char *got = NULL;
+	size_t size;
+	FILE *f = open_memstream(&got, &size);
+
+	(void)state;
+	status_json(f, &m, 4500000000);
+	fclose(f);
+	assert_non_null(strstr(got, "{\"domain\":\"lab\",\"policy\":\"share\",\"version\":1,"
+				    "\"daemon_pid\":11,\"keeper_pid\":10,\"up_s\":3,"));
+	assert_non_null(strstr(got, "\"bytes\":12345678,"));
+	assert_non_null(strstr(got, "\"fallbacks\":{\"no-listener\":4,\"remote\":0,"));
+	assert_non_null(strstr(got, "\"reuseport\":0}}\n"));
+	free(got);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ss_row_make__in_memory),
+		cmocka_unit_test(ss_row_make__kernel),
+		cmocka_unit_test(ss_row_make__nothing_to_show),
+		cmocka_unit_test(ss_row_make__name_without_end),
+		cmocka_unit_test(ss_wanted__as_ss),
+		cmocka_unit_test(ss_table__aligned),
+		cmocka_unit_test(ss_table__options),
+		cmocka_unit_test(ss_json__fields),
+		cmocka_unit_test(json_string__escapes),
+		cmocka_unit_test(kernel_line__both_families),
+		cmocka_unit_test(kernel_line__refuses),
+		cmocka_unit_test_setup_teardown(kernel_fill__by_inode, proc_make, proc_remove),
+		cmocka_unit_test_setup_teardown(holders_fill__all_of_them, proc_make, proc_remove),
+		cmocka_unit_test_setup_teardown(holders_fill__two_domains_of_one_name, proc_make,
+						proc_remove),
+		cmocka_unit_test(holders_name__takes_apart),
+		cmocka_unit_test(status_text__lines),
+		cmocka_unit_test(status_json__fields),
+	};
+
+	return cmocka_run_group_tests_name("ss_format", tests, NULL, NULL);
+}
