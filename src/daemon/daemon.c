@@ -113,9 +113,13 @@ static _Noreturn void daemon_end(struct daemon *d)
 void daemon_leave(struct daemon *d, bool force)
 {
 	log_line("leaving%s", force ? ", connections are ended" : "");
+	/* All of them first: one that sees its peer's end may close at once. */
 	for (unsigned id = 1; force && id < d->t->rec_high; id++)
 		if (daemon_state(d, id) >= REC_ALIVE)
-			estate_execute_all(d, id, true);
+			estate_reset_all(d, id);
+	for (unsigned id = 1; force && id < d->t->rec_high; id++)
+		if (daemon_state(d, id) >= REC_ALIVE)
+			estate_execute_all(d, id);
 	daemon_end(d);
 }
 

@@ -152,8 +152,11 @@ void estate_try_drop(struct daemon *d, unsigned id);
 /** estate_sweep() - Try to drop each. */
 void estate_sweep(struct daemon *d);
 
-/** estate_execute_all() - Every half of a party. @rst: with END_RST. */
-void estate_execute_all(struct daemon *d, unsigned id, bool rst);
+/** estate_reset_all() - Every open half of a party gets END_RST. */
+void estate_reset_all(struct daemon *d, unsigned id);
+
+/** estate_execute_all() - Every half of a party. */
+void estate_execute_all(struct daemon *d, unsigned id);
 
 /* list.c */
 

@@ -35,23 +35,29 @@ static void estate_execute(struct daemon *d, unsigned id, unsigned slot, uint32_
 	execute_half(d->exec, &c->peer, slot, gen);
 }
 
-void estate_execute_all(struct daemon *d, unsigned id, bool rst)
+void estate_reset_all(struct daemon *d, unsigned id)
 {
 	struct client *c = &d->clients[id];
-	unsigned used;
+	unsigned used = c->peer.base ? load_acquire(&arena_hdr(c->peer.base)->slots_used) : 0;
 
-	if (!c->peer.base)
-		return;
-	used = load_acquire(&arena_hdr(c->peer.base)->slots_used);
 	for (unsigned slot = 0; slot < used && slot < SLOT_MAX; slot++) {
 		struct half *h = arena_half(c->peer.base, slot);
-		enum half_state s = half_state(h);
 
-		if (s == HALF_FREE || s == HALF_RELEASED)
-			continue;
-		if (rst && s == HALF_OPEN)
+		if (half_state(h) == HALF_OPEN)
 			atomic_fetch_or(&h->end, END_RST);
-		estate_execute(d, id, slot, half_gen(h));
+	}
+}
+
+void estate_execute_all(struct daemon *d, unsigned id)
+{
+	struct client *c = &d->clients[id];
+	unsigned used = c->peer.base ? load_acquire(&arena_hdr(c->peer.base)->slots_used) : 0;
+
+	for (unsigned slot = 0; slot < used && slot < SLOT_MAX; slot++) {
+		uint64_t gs = load_acquire(&arena_half(c->peer.base, slot)->gen_state);
+
+		if ((uint32_t)gs != HALF_FREE && (uint32_t)gs != HALF_RELEASED)
+			estate_execute(d, id, slot, (uint32_t)(gs >> 32));
 	}
 }
 
@@ -193,7 +199,7 @@ void estate_died(struct daemon *d, unsigned id)
 	if (c->live > 0)
 		return;
 	if (!r->executed) {
-		estate_execute_all(d, id, false);
+		estate_execute_all(d, id);
 		ports_party_ended(d, id);
 		r->executed = 1;
 	}

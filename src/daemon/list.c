@@ -128,6 +128,7 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	m->row.sleeps = load_relaxed(&h->sleeps);
 	m->row.spins = load_relaxed(&h->spins);
 	m->row.cookie = load_relaxed(&h->cookie);
+	m->row.inode = (uint64_t)id << 32 | load_relaxed(&h->handle);
 	if (s == HALF_LISTEN) {
 		uint32_t seats = load_relaxed(&h->seat_count);
 

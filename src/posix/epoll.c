@@ -181,7 +181,8 @@ static uint32_t mirror_events(const struct watch *w)
 {
 	if (w->disabled)
 		return 0;
-	return (w->care & EPOLLIN) | (w->flags & (uint32_t)(EPOLLET | EPOLLONESHOT));
+	/* Not EPOLLONESHOT: only what we report counts as the one shot. */
+	return (w->care & (EPOLLIN | EPOLLRDNORM)) | (w->flags & (uint32_t)EPOLLET);
 }
 
 /* Put a part of @w into the kernel's set: @fd stands there for it. */
@@ -247,6 +248,11 @@ void epset_unmirror(struct watch *w)
 	for (struct watch *o = watch_sock(w) ? watch_sock(w)->watches : NULL; o; o = o->target_next)
 		if (o != w && o->waiter == w->waiter)
 			mirror_shadow(o);
+}
+
+void epset_abandon(struct watch *w)
+{
+	mirror_forget(w);
 }
 
 void epset_changed(struct watch *w)
@@ -394,7 +400,7 @@ static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
 	else
 		mirror_shadow(w);
 	grown = watch_bell(w);
-	if (r == 0 && grown) {
+	if (r == 0) {
 		waiter_add_bells(&e->w, grown);
 		r = epset_sync(e);
 	}
@@ -515,6 +521,14 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 
 /* --------------------------------------------------------------- epoll_wait */
 
+/* What no bell rings for is looked at whenever we look at all. */
+static void requeue_foreign(struct epset *e)
+{
+	for (struct watch *w = e->w.slow ? e->w.all : NULL; w; w = w->all_next)
+		if (w->foreign && !w->on_ready && !w->disabled)
+			watch_requeue(w);
+}
+
 /* Take from the ready list. Each candidate is looked at once. */
 static int take_ready(struct epset *e, int epfd, struct epoll_event *evs, int max)
 {
@@ -601,6 +615,7 @@ static int collect(const struct wait *c)
 
 	watch_lock();
 	watch_take_hints(&e->w);
+	requeue_foreign(e);
 	e->turn++;
 	/* The kernel's descriptors get their turn also where ours are always
 	 * busy, and where the array has room for one. */
@@ -636,7 +651,9 @@ static bool look_kernel(void *arg)
 
 	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) != 1)
 		return false;
+	watch_lock();
 	c->e->kernel_hot = true;
+	watch_unlock();
 	return true;
 }
 
@@ -709,10 +726,7 @@ static long wait_asleep(struct wait *c)
 		n = kernel_events(e, c->epfd, c->evs, (int)r);
 	else if (r == 0)
 		e->alien = false;
-	if (slices)
-		for (struct watch *w = e->w.all; w; w = w->all_next)
-			if (w->foreign && !w->on_ready && !w->disabled)
-				watch_requeue(w);
+	requeue_foreign(e);
 	watch_take_hints(&e->w);
 	n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
 	pass_on(e);
@@ -803,10 +817,7 @@ uint32_t epset_poll(struct epset *e)
 	struct pollfd p = { .events = POLLIN };
 	uint32_t now;
 
-	if (e->w.slow)
-		for (struct watch *w = e->w.all; w; w = w->all_next)
-			if (w->foreign && !w->on_ready && !w->disabled)
-				watch_requeue(w);
+	requeue_foreign(e);
 	now = epset_poll_ours(e);
 	if (now || !e->kernel)
 		return now;
@@ -835,9 +846,10 @@ void epset_fork_child(void)
 		for (struct watch *w = r->all; w; w = w->all_next) {
 			w->belled = false;
 			w->armed = 0;
-			w->foreign = watch_sock(w) != NULL;
+			/* Inner sets, too: what is in them is foreign. */
+			w->foreign = true;
 			w->mute = false;
-			r->slow += w->foreign;
+			r->slow++;
 		}
 	}
 }

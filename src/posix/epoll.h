@@ -28,7 +28,7 @@ struct epset {
 	struct fobj obj;
 	struct waiter w;
 	int fd;
-	uint32_t kernel;
+	_Atomic uint32_t kernel; /* read without the lock as well */
 	bool kernel_hot;
 	uint32_t bells_in;
 	uint32_t turn;
@@ -50,6 +50,9 @@ uint32_t epset_poll(struct epset *e);
 /** epset_sync() - Bring the kernel's set up to date: bells, shadows.
  * Return: 0 or -errno. */
 int epset_sync(struct epset *e);
+
+/** epset_abandon() - Its part in the kernel's set stays: another process's. */
+void epset_abandon(struct watch *w);
 
 /** epset_changed() - @w's socket has come to another stage: its shadow may have to be
  * in the kernel's set from now on. */

@@ -40,7 +40,7 @@ long fallback_socket(struct sock *s, enum reason why)
 			return kernel;
 		options_replay(s, kernel);
 	}
-	r = sys3(SYS_fcntl, kernel, F_SETFL, sock_nonblocking(s) ? O_NONBLOCK : 0);
+	sys3(SYS_fcntl, kernel, F_SETFL, sock_nonblocking(s) ? O_NONBLOCK : 0);
 	if (listening && !s->foreign)
 		unlisten(s);
 	for (int fd = 0; left > 0 && (unsigned)fd < fdtab_size; fd++) {

@@ -28,6 +28,7 @@
 #include "posix/watch.h"
 #include "shm/futex.h"
 
+#define OUTQ_DELIVERED (2u << 20) /* half of what a ring takes */
 #define OPTS_MOST 24u
 #define OPT_BYTES 32u
 
@@ -167,7 +168,8 @@ static long opt_remember(struct sock *s, int level, int name, const void *val, u
 	e->level = level;
 	e->name = name;
 	e->len = len;
-	memcpy(e->val, val, len);
+	if (len)
+		memcpy(e->val, val, len);
 	return 0;
 }
 
@@ -565,9 +567,10 @@ static long sock_ioctl(struct sock *s, unsigned long request, void *arg)
 			return -EINVAL;
 		if (!arg)
 			return -EFAULT;
-		/* What the peer's side has is acknowledged, as on loopback,
-		 * where only bytes beyond its receive buffer are not. */
-		*(int *)arg = open ? (int)conn_unsent(&s->conn) : 0;
+		/* What fits the peer's receive buffer is delivered and
+		 * acknowledged at once, as on loopback. */
+		n = open ? conn_unsent(&s->conn) : 0;
+		*(int *)arg = n > OUTQ_DELIVERED ? (int)(n - OUTQ_DELIVERED) : 0;
 		return 0;
 	case FIONBIO:
 		if (!arg)

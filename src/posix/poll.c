@@ -87,6 +87,7 @@ static void resolve(struct pollcall *c)
 	c->ours = c->sets = c->kernel = 0;
 	for (nfds_t i = 0; i < c->n; i++) {
 		int fd = c->fds[i].fd, shadow;
+		bool in;
 
 		c->objs[i] = NULL;
 		c->k[i] = (struct pollfd){ .fd = -1, .events = c->fds[i].events };
@@ -100,13 +101,15 @@ static void resolve(struct pollcall *c)
 			continue;
 		}
 		c->ours++;
+		in = care_of(c, i) & (POLLIN | POLLRDNORM);
 		if (epset_at(c, i)) {
 			c->sets++;
-			c->k[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+			if (in)
+				c->k[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
 			continue;
 		}
 		shadow = sock_shadow(sock_at(c, i));
-		if (shadow >= 0) {
+		if (in && shadow >= 0) {
 			c->k[i] = (struct pollfd){ .fd = shadow, .events = POLLIN };
 			c->kernel++;
 		}
@@ -236,16 +239,20 @@ static uint32_t stamp(const struct pollcall *c)
 static bool spin_direct(struct pollcall *c)
 {
 	uint64_t now, until, kernel;
+	uint32_t cpu;
 
 	if (process.spin_ns == 0)
 		return false;
-	if (spin_same_cpu(stamp(c))) {
+	cpu = stamp(c);
+	if (spin_same_cpu(cpu)) {
 		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
 			sys0(SYS_sched_yield);
 			if (look_socks(c))
 				return true;
 		}
-		return false;
+		/* Not known: it may be on another CPU after all. */
+		if (cpu)
+			return false;
 	}
 	now = clock_now_ns();
 	kernel = now + SPIN_KERNEL_NS;

@@ -4,6 +4,7 @@
 #include "posix/process.h"
 
 #define LEASE_MOST 400u
+#define LEASE_TRIES 16u /* other threads may be faster with a new one */
 
 /**
  * struct lease - Ports [@first, @first + @count), count at most 64.
@@ -22,7 +23,8 @@ static struct lock lease_lock;
  * the lock. */
 static uint16_t lease_search(void)
 {
-	for (unsigned n = 0; n < lease_count; n++) {
+	/* Once more than there are: the rest of the first one comes last. */
+	for (unsigned n = 0; lease_count && n <= lease_count; n++) {
 		struct lease *l = &leases[lease_at];
 
 		for (; port_at < l->count; port_at++) {
@@ -39,7 +41,7 @@ static uint16_t lease_search(void)
 
 uint16_t port_take(void)
 {
-	for (unsigned try = 0; try < 2; try++) {
+	for (unsigned try = 0; try < LEASE_TRIES; try++) {
 		struct ctl_msg m = { .type = CTL_LEASE };
 		uint16_t port;
 
@@ -53,6 +55,8 @@ uint16_t port_take(void)
 			leases[lease_count] = (struct lease){ m.lease.first, m.lease.count, 0 };
 			lease_at = lease_count++;
 			port_at = 0;
+		} else {
+			try = LEASE_TRIES;
 		}
 		lock_drop(&lease_lock);
 	}

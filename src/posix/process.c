@@ -243,8 +243,12 @@ static int party_fetch_bell(void *arg, const struct peer *p, unsigned bell)
 	int fd = -1, r;
 
 	(void)arg;
-	if (p->self)
+	if (p->self && process.party)
 		return process_bell_fd(bell);
+	/* A forked child that sends on its parent's connection: it needs a
+	 * channel of its own to ask on. */
+	if (!process.party && !process_party())
+		return -ENOTCONN;
 	m.peer.id = p->id;
 	m.peer.gen = p->gen;
 	m.peer.bell = bell;
@@ -470,6 +474,7 @@ void process_epoch_move(void)
 void process_fork_before(void)
 {
 	section_enter();
+	watch_fork_before();
 	process_epoch_move();
 	sock_fork_before();
 	/* In the child, nobody would ever drop them. */
@@ -487,6 +492,7 @@ void process_fork_parent(void)
 	lock_drop(&process.lock);
 	sock_fork_parent();
 	process_epoch_move();
+	watch_fork_parent();
 	section_leave();
 }
 

@@ -92,10 +92,21 @@ long rlimit_open_max(void)
 	return soft == RLIM64_INFINITY ? -1 : (long)soft;
 }
 
+/* A child that shares our memory (vfork's) has limits of its own, and never
+ * comes back from a good exec to count. */
+static bool is_borrowed(void)
+{
+	return (uint32_t)sys0(SYS_getpid) != process.pid;
+}
+
 void rlimit_exec_before(void)
 {
 	if (!process.pid)
 		return;
+	if (is_borrowed()) {
+		kernel_soft(load_relaxed(&process.nofile_soft));
+		return;
+	}
 	section_enter();
 	lock_take(&lock);
 	if (lowered++ == 0)
@@ -108,6 +119,10 @@ void rlimit_exec_after(void)
 {
 	if (!process.pid)
 		return;
+	if (is_borrowed()) {
+		kernel_soft(load_relaxed(&process.nofile_hard));
+		return;
+	}
 	section_enter();
 	lock_take(&lock);
 	if (--lowered == 0)

@@ -29,6 +29,7 @@
  * case above), and section_sleep() holds nothing.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ucontext.h>
 #include <unistd.h>
@@ -63,6 +64,9 @@ __thread struct section_state section_state
 static __thread uint64_t deferred __attribute__((tls_model("initial-exec")));
 
 bool signals_off;
+
+__thread bool signals_cancelled
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static struct action actions[SIGNALS];
 static struct lock actions_lock;
@@ -161,8 +165,19 @@ extern const char section_sleep_check[] __attribute__((visibility("hidden")));
 extern const char section_sleep_syscall[] __attribute__((visibility("hidden")));
 extern const char section_sleep_eintr[] __attribute__((visibility("hidden")));
 
+static bool is_cancellable(void)
+{
+	int state, ignored;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_setcancelstate(state, &ignored);
+	return state == PTHREAD_CANCEL_ENABLE;
+}
+
 long section_sleep(long nr, const long args[6], const uint32_t *counter, uint32_t seen)
 {
+	if (unlikely(signals_cancelled) && is_cancellable())
+		return -EINTR;
 	return section_sleep_asm(args, counter, seen, nr);
 }
 
@@ -239,14 +254,17 @@ static void put_off(int sig, siginfo_t *info, ucontext_t *c)
 	section_state.pending = 1;
 }
 
+/** struct kernel_action - struct sigaction as the kernel has it. */
+struct kernel_action {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
 static void raise_default(int sig)
 {
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} dfl = { .handler = NULL }; /* SIG_DFL */
+	struct kernel_action dfl = { .handler = NULL }; /* SIG_DFL */
 
 	sys4(SYS_rt_sigaction, sig, &dfl, NULL, SIGSET_BYTES);
 }
@@ -296,6 +314,43 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 	}
 	st->depth = depth;
 	sleep_check_again(c);
+}
+
+/* libc's own signal for pthread_cancel(): no program can block it. */
+#define SIGNAL_CANCEL 32
+
+static void (*libc_cancel)(int, siginfo_t *, void *);
+
+/* In a section as well: it touches this thread's own words only. */
+static void cancel_entry(int sig, siginfo_t *info, void *context)
+{
+	signals_cancelled = true;
+	if (is_cancellable()) {
+		section_state.handled++;
+		section_state.broke++;
+		sleep_check_again(context);
+	}
+	/* Does not come back where the thread is to end at once. */
+	libc_cancel(sig, info, context);
+}
+
+int signals_cancel_start(void)
+{
+	struct kernel_action a;
+	long r = sys4(SYS_rt_sigaction, SIGNAL_CANCEL, NULL, &a, SIGSET_BYTES);
+
+	if (r < 0)
+		return (int)r;
+	if (!a.handler)
+		return -ENOENT;
+	if (a.handler == cancel_entry)
+		return SIGNAL_CANCEL;
+	libc_cancel = a.handler;
+	a.handler = cancel_entry;
+	/* A thread that has disabled cancellation is to notice little. */
+	a.flags |= SA_RESTART;
+	r = sys4(SYS_rt_sigaction, SIGNAL_CANCEL, &a, NULL, SIGSET_BYTES);
+	return r < 0 ? (int)r : SIGNAL_CANCEL;
 }
 
 void section_raise(void)
@@ -388,7 +443,7 @@ sighandler_t signals_sysv(int sig, sighandler_t handler, sigaction_fn libc)
 
 int signals_interrupt(int sig, int flag, sigaction_fn libc)
 {
-	struct sigaction act;
+	struct sigaction act = { 0 };
 
 	if (signals_action(sig, NULL, &act, libc) < 0)
 		return -1;

@@ -17,6 +17,23 @@ extern bool signals_off;
 typedef int (*sigaction_fn)(int sig, const struct sigaction *act, struct sigaction *old);
 
 /**
+ * signals_cancelled - pthread_cancel() was called for this thread: sleeps in
+ * sockets of ours end with -EINTR from now on, unless the thread has disabled
+ * cancellation, and who sees that calls pthread_testcancel() with nothing
+ * held.
+ */
+extern __thread bool signals_cancelled
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/**
+ * signals_cancel_start() - Be told of cancelled threads: stand before libc's
+ * handler of its own signal for that, which exists from the first
+ * pthread_cancel() on.
+ * Return: That signal, or -errno.
+ */
+int signals_cancel_start(void);
+
+/**
  * signals_action() - sigaction() as the program means it.
  * @libc: libc's own sigaction().
  * Return: As sigaction(), with errno.

@@ -140,6 +140,7 @@ static void sock_last(struct fobj *o)
 	struct sock *s = (struct sock *)o;
 	bool shared = s->foreign || s->epoch != load_acquire(&process.epoch);
 
+	watch_gone(s);
 	if (!s->foreign)
 		by_slot[s->slot] = NULL;
 	if (s->shadow_fd >= 0)
@@ -443,7 +444,9 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 			s->bound = true;
 		return r;
 	}
-	if (s->bound || load_relaxed(&s->stage) != SOCK_NEW) {
+	if (s->shadow_fd >= 0)
+		return sys3(SYS_bind, s->shadow_fd, addr, len);
+	if (load_relaxed(&s->stage) != SOCK_NEW) {
 		r = addr_parse(addr, len, &want);
 		return r < 0 ? r : -EINVAL;
 	}
@@ -842,7 +845,7 @@ long call_shutdown(int fd, int how)
 		r = -ENOTCONN;
 	} else {
 		if (how != SHUT_WR)
-			atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
+			conn_shutdown_read(&s->conn);
 		if (how != SHUT_RD && !(load_relaxed(&s->half->side) & SIDE_WR_SHUT)) {
 			sock_tx_lock(s);
 			conn_shutdown_write(&s->conn);

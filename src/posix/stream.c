@@ -16,6 +16,7 @@
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/sock.h"
+#include "posix/watch.h"
 #include "shm/futex.h"
 #include "shm/spin.h"
 
@@ -206,6 +207,7 @@ static long send_piece(struct sock *s, const char *buf, size_t len, int flags,
 		if (flags & MSG_DONTWAIT || sock_nonblocking(s)) {
 			if (r >= 0)
 				continue; /* until it says EAGAIN */
+			watch_full(s);
 			break;
 		}
 		r = waiting_wait(w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
@@ -218,12 +220,18 @@ static long send_piece(struct sock *s, const char *buf, size_t len, int flags,
 static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 {
 	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
+	uint32_t before = load_relaxed(&s->half->side);
 	long total = 0, r = send_flags_check(flags);
 
 	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN)
 		r = -EPIPE;
 	s->run = 0;
 	for (int i = 0; r >= 0 && i < n; i++) {
+		/* What the first piece met is reported by the next call. */
+		if (i && (load_relaxed(&s->half->side) & ~before) & SIDE_MET_CLOSED) {
+			total += (long)iov[i].iov_len;
+			continue;
+		}
 		r = send_piece(s, iov[i].iov_base, iov[i].iov_len, flags, &w);
 		if (r > 0)
 			total += r;
@@ -293,12 +301,7 @@ long call_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return NOT_OURS;
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
-	if (msg->msg_controllen) {
-		const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-
-		if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			return -EINVAL;
-	}
+	/* TCP has no use for control messages, and says nothing. */
 	return call_sendv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
 }
 
@@ -373,12 +376,12 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 	int i = 0;
 	long r = 0;
 
-	if (flags & MSG_OOB)
-		return -EINVAL;
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (load_acquire(&s->stage) != SOCK_OPEN)
 		return -ENOTCONN;
+	if (flags & MSG_OOB)
+		return -EINVAL;
 	for (int k = 0; k < n; k++)
 		want += iov[k].iov_len;
 	goal = load_relaxed(&s->half->rcvlowat);

@@ -97,7 +97,10 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 	w->kernel_fd = -1;
 	w->care = care;
 	w->sig = ~0ull;
-	w->foreign = watch_sock(w) && watch_sock(w)->foreign;
+	if (watch_sock(w))
+		w->foreign = watch_sock(w)->foreign;
+	else
+		w->foreign = ((struct epset *)(void *)target)->w.slow != 0;
 	r->slow += w->foreign;
 	w->all_next = r->all;
 	if (r->all)
@@ -213,7 +216,7 @@ uint32_t watch_now(struct watch *w)
 static uint64_t foreign_sig(const struct watch *w, uint32_t now)
 {
 	const struct sock *s = watch_sock(w);
-	const struct half *peer = s->conn.peer;
+	const struct half *peer = s ? s->conn.peer : NULL;
 	uint64_t sig;
 
 	if (!peer)
@@ -225,16 +228,16 @@ static uint64_t foreign_sig(const struct watch *w, uint32_t now)
 
 static uint32_t foreign_look(struct watch *w)
 {
-	uint32_t now = watch_now(w);
+	uint32_t now = watch_now(w), hit = now & w->care;
 	uint64_t sig;
 
-	if (!(now & w->care) || !(w->flags & EPOLLET))
-		return now & w->care;
+	if (hit == 0 || !(w->flags & EPOLLET))
+		return hit;
 	sig = foreign_sig(w, now);
 	if (sig == w->sig)
 		return 0;
 	w->sig = sig;
-	return now & w->care;
+	return hit;
 }
 
 static void watch_arm(struct watch *w, uint32_t what)
@@ -364,7 +367,7 @@ static void hint_deliver(void *arg, unsigned slot)
 		return;
 	for (struct watch *w = s->watches; w; w = w->target_next) {
 		if (s->conn.peer)
-			w->waiter->peer_cpu = load_relaxed(&s->conn.peer->cpu);
+			store_relaxed(&w->waiter->peer_cpu, load_relaxed(&s->conn.peer->cpu));
 		watch_enqueue(w);
 	}
 }
@@ -594,7 +597,7 @@ void waiter_heard(const struct waiter *r, const struct pollfd *fds, unsigned n)
 
 uint32_t waiter_sleep_begin(struct waiter *r)
 {
-	uint32_t mask = r->bells;
+	uint32_t mask = load_relaxed(&r->bells);
 
 	if (!process.party)
 		return 0;
@@ -630,16 +633,20 @@ bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), v
 {
 	uint64_t now, until, kernel, budget;
 	bool found = false;
+	uint32_t cpu;
 
-	if (!process.party || process.spin_ns == 0 || !r->all)
+	if (!process.party || process.spin_ns == 0 || !load_relaxed(&r->bells))
 		return false;
-	if (spin_same_cpu(load_relaxed((_Atomic uint32_t *)&r->peer_cpu))) {
+	cpu = load_relaxed(&r->peer_cpu);
+	if (spin_same_cpu(cpu)) {
 		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
 			sys0(SYS_sched_yield);
 			if (hints_for(r))
 				return true;
 		}
-		return false;
+		/* Not known: it may be on another CPU after all. */
+		if (cpu)
+			return false;
 	}
 	budget = spin_budget_ns(&r->spin, process.spin_ns);
 	now = clock_now_ns();
@@ -663,124 +670,6 @@ bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), v
 	}
 	spin_done(&r->spin, found);
 	return found;
-}
-
-/* -------------------------------------------------------------- one socket */
-
-static bool sock_spin(struct sock *s, uint32_t events)
-{
-	uint64_t until;
-
-	if (process.spin_ns == 0 || s->foreign)
-		return false;
-	if (spin_same_cpu(s->conn.peer ? load_relaxed(&s->conn.peer->cpu) : 0)) {
-		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
-			sys0(SYS_sched_yield);
-			if (sock_poll(s) & events)
-				return true;
-		}
-		return false;
-	}
-	until = clock_now_ns() + spin_budget_ns(&s->spin, process.spin_ns);
-	do {
-		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
-			if (sock_poll(s) & events) {
-				spin_done(&s->spin, true);
-				return true;
-			}
-			cpu_relax();
-		}
-	} while (clock_now_ns() < until && !section_state.pending);
-	spin_done(&s->spin, false);
-	return false;
-}
-
-static long wait_sleep(struct pollfd *fds, unsigned n, uint64_t until_ns, const uint32_t *counter,
-		       uint32_t seen)
-{
-	uint64_t now = until_ns ? clock_now_ns() : 0;
-	struct timespec t = clock_timespec(until_ns > now ? until_ns - now : 0);
-	long args[6] = { (long)fds, n, until_ns ? (long)&t : 0, 0, 8, 0 };
-	long ret;
-
-	section_leave();
-	ret = section_sleep(SYS_ppoll, args, counter, seen);
-	section_enter();
-	return ret;
-}
-
-int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint32_t *counter,
-	      uint32_t seen)
-{
-	struct pollfd fds[BELL_MAX + 1];
-	uint64_t slice = SLICE_MIN_NS;
-	struct waiter *r;
-	struct watch *w;
-	int ret = 0;
-
-	if (sock_spin(s, events))
-		return 0;
-	r = waiter_call_get();
-	if (!r)
-		return -ENOMEM;
-	waiter_bell_get(r);
-	watch_lock();
-	w = watch_add(r, &s->obj, -1, events);
-	if (w)
-		waiter_add_bells(r, watch_bell(w));
-	watch_unlock();
-	if (!w)
-		ret = -ENOMEM;
-	while (ret == 0) {
-		uint32_t rung = waiter_sleep_begin(r), generation = r->generation;
-		uint64_t until = deadline_ns;
-		int shadow = sock_shadow(s);
-		unsigned n = 0;
-		bool over;
-		long got;
-
-		watch_lock();
-		watch_take_hints(r);
-		over = w->moved || watch_look(w);
-		if (!over) {
-			n = waiter_pollfds(r, fds);
-			r->sleeping++;
-		}
-		watch_unlock();
-		if (over) {
-			waiter_sleep_end(rung, generation);
-			break;
-		}
-		if (shadow >= 0 && events & POLLIN)
-			fds[n] = (struct pollfd){ .fd = shadow, .events = POLLIN };
-		else
-			shadow = -1;
-		if (waiter_in_slices(r)) {
-			uint64_t end = clock_now_ns() + slice;
-
-			until = !deadline_ns || end < deadline_ns ? end : deadline_ns;
-			slice = slice * 2 < SLICE_MAX_NS ? slice * 2 : SLICE_MAX_NS;
-		}
-		got = wait_sleep(fds, n + (shadow >= 0), until, counter, seen);
-		waiter_sleep_end(rung, generation);
-		if (generation != watch_generation)
-			break; /* A handler forked, and this is the child. */
-		watch_lock();
-		waiter_awake(r);
-		if (got > 0)
-			waiter_heard(r, fds, n);
-		watch_take_hints(r);
-		over = w->moved || watch_look(w);
-		watch_unlock();
-		if (over || (got > 0 && shadow >= 0 && fds[n].revents))
-			break;
-		if (got < 0)
-			ret = (int)got;
-		else if (got == 0 && deadline_ns && clock_now_ns() >= deadline_ns)
-			ret = -ETIMEDOUT;
-	}
-	waiter_call_put(r);
-	return ret;
 }
 
 /* -------------------------------------------------- what the socket tells */
@@ -814,8 +703,13 @@ void watch_gone(struct sock *s)
 	watch_lock();
 	for (struct watch *w = s->watches; w; w = next) {
 		next = w->target_next;
-		if (w->waiter->kind == WAITER_EPOLL)
-			watch_del(w);
+		if (w->waiter->kind != WAITER_EPOLL)
+			continue;
+		/* The kernel's set may be our parent's as well, where the
+		 * socket is open still. */
+		if (w->kernel_id && s->foreign)
+			epset_abandon(w);
+		watch_del(w);
 	}
 	watch_unlock();
 }

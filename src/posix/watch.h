@@ -36,18 +36,19 @@ enum waiter_kind { WAITER_EPOLL = 1, WAITER_CALL = 2 };
  * @bells:    Bells that may ring for it: the ones of its sockets' halves.
  * @sleeping: Threads of ours that sleep in it, or are about to.
  * @generation: watch_generation when it was made.
- * @ready:    Watches to be looked at, in order; ready_count of them. Read
- *            without the lock while spinning.
+ * @ready:    Watches to be looked at, in order; ready_count of them.
  * @all:      All watches.
  * @slow:     Of those, the ones that no bell rings for.
  * @mirrored: Watches that have a part in the kernel's set (epoll.c).
  * @peer_cpu: half.cpu of the peer that hinted last.
+ *
+ * The atomic ones are written under the lock, and read without as well.
  */
 struct waiter {
 	enum waiter_kind kind;
 	int bell;
 	int kick_bell;
-	uint32_t bells;
+	_Atomic uint32_t bells;
 	uint32_t sleeping;
 	uint32_t generation;
 	struct watch *ready_first, *ready_last;
@@ -55,7 +56,7 @@ struct waiter {
 	struct watch *all;
 	struct watch *mirrored;
 	uint32_t slow;
-	uint32_t peer_cpu;
+	_Atomic uint32_t peer_cpu;
 	struct spin spin;
 	struct waiter *next, *prev; /* WAITER_CALL: all of them */
 };

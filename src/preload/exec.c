@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "posix/exec.h"
 #include "posix/rlimit.h"
-#include "preload/real.h"
+#include "preload/fork.h"
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
@@ -42,20 +42,20 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 }
 
 /* The arguments of execl() and its like, up to the NULL, in @argv. */
-static size_t list_count(const char *first, va_list ap)
+static size_t list_count(const char *first, va_list *ap)
 {
 	size_t n = 0;
 
-	for (const char *a = first; a; a = va_arg(ap, const char *))
+	for (const char *a = first; a; a = va_arg(*ap, const char *))
 		n++;
 	return n;
 }
 
-static void list_fill(char **argv, const char *first, va_list ap)
+static void list_fill(char **argv, const char *first, va_list *ap)
 {
 	size_t n = 0;
 
-	for (const char *a = first; a; a = va_arg(ap, const char *))
+	for (const char *a = first; a; a = va_arg(*ap, const char *))
 		argv[n++] = (char *)(uintptr_t)a;
 	argv[n] = NULL;
 }
@@ -66,11 +66,11 @@ static void list_fill(char **argv, const char *first, va_list ap)
 	size_t count;                          \
                                                \
 	va_start(ap, first);                   \
-	count = list_count(first, ap);         \
+	count = list_count(first, &ap);         \
 	va_end(ap);                            \
 	char *argv[count + 1];                 \
 	va_start(ap, first);                   \
-	list_fill(argv, first, ap)
+	list_fill(argv, first, &ap)
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
@@ -149,6 +149,12 @@ static struct {
 	unsigned users;
 	struct sigaction intr, quit;
 } waiting;
+
+void system_fork_child(void)
+{
+	waiting.lock = (struct lock){ 0 };
+	waiting.users = 0;
+}
 
 static void waiting_begin(void)
 {

@@ -22,6 +22,7 @@ long fork_after(long pid)
 	signals_fork_after();
 	if (pid == 0) {
 		rlimit_fork_child();
+		system_fork_child();
 		process_fork_child();
 	} else {
 		process_fork_parent();

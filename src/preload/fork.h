@@ -10,4 +10,7 @@ void fork_before(void);
  * errno stays. */
 long fork_after(long pid);
 
+/** system_fork_child() - Nobody is in system() here. */
+void system_fork_child(void);
+
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +27,7 @@ static long ours_readv(int fd, const struct iovec *iov, int n, int flags)
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)
 {
-	long r = fdtab_peek(fd) ? ours_read(fd, buf, n) : NOT_OURS;
+	long r = is_ours(fd) ? ours_read(fd, buf, n) : NOT_OURS;
 
 	return r == NOT_OURS ? real.read(fd, buf, n) : result(r);
 }
@@ -33,7 +35,7 @@ ALIAS(__read, read);
 
 EXPORT ssize_t write(int fd, const void *buf, size_t n)
 {
-	long r = fdtab_peek(fd) ? call_send(fd, buf, n, 0) : NOT_OURS;
+	long r = is_ours(fd) ? call_send(fd, buf, n, 0) : NOT_OURS;
 
 	return r == NOT_OURS ? real.write(fd, buf, n) : result(r);
 }
@@ -41,14 +43,23 @@ ALIAS(__write, write);
 
 EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	long r = fdtab_peek(fd) ? ours_readv(fd, iov, n, 0) : NOT_OURS;
+	long r = is_ours(fd) ? ours_readv(fd, iov, n, 0) : NOT_OURS;
 
 	return r == NOT_OURS ? real.readv(fd, iov, n) : result(r);
 }
 
+/* Nothing to write is no call on the socket at all. */
+static long ours_writev(int fd, const struct iovec *iov, int n, int flags)
+{
+	for (int i = 0; n <= IOV_MAX && i < n; i++)
+		if (iov[i].iov_len)
+			return call_sendv(fd, iov, n, flags);
+	return n < 0 || n > IOV_MAX ? -EINVAL : 0;
+}
+
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	long r = fdtab_peek(fd) ? call_sendv(fd, iov, n, 0) : NOT_OURS;
+	long r = is_ours(fd) ? ours_writev(fd, iov, n, 0) : NOT_OURS;
 
 	return r == NOT_OURS ? real.writev(fd, iov, n) : result(r);
 }
@@ -63,12 +74,12 @@ static long ours_v2(int fd, const struct iovec *iov, int n, off_t at, int flags,
 		return at < 0 ? -EINVAL : -ESPIPE;
 	if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
 		return -EOPNOTSUPP;
-	return writes ? call_sendv(fd, iov, n, f) : ours_readv(fd, iov, n, f);
+	return writes ? ours_writev(fd, iov, n, f) : ours_readv(fd, iov, n, f);
 }
 
 EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	long r = fdtab_peek(fd) ? ours_v2(fd, iov, n, at, flags, false) : NOT_OURS;
+	long r = is_ours(fd) ? ours_v2(fd, iov, n, at, flags, false) : NOT_OURS;
 
 	return r == NOT_OURS ? real.preadv2(fd, iov, n, at, flags) : result(r);
 }
@@ -76,7 +87,7 @@ ALIAS(preadv64v2, preadv2);
 
 EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
 {
-	long r = fdtab_peek(fd) ? ours_v2(fd, iov, n, at, flags, true) : NOT_OURS;
+	long r = is_ours(fd) ? ours_v2(fd, iov, n, at, flags, true) : NOT_OURS;
 
 	return r == NOT_OURS ? real.pwritev2(fd, iov, n, at, flags) : result(r);
 }
@@ -84,7 +95,7 @@ ALIAS(pwritev64v2, pwritev2);
 
 EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
-	long r = fdtab_peek(fd) ? call_recv(fd, buf, n, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_recv(fd, buf, n, flags) : NOT_OURS;
 
 	return r == NOT_OURS ? real.recv(fd, buf, n, flags) : result(r);
 }
@@ -92,7 +103,7 @@ ALIAS(__recv, recv);
 
 EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-	long r = fdtab_peek(fd) ? call_send(fd, buf, n, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_send(fd, buf, n, flags) : NOT_OURS;
 
 	return r == NOT_OURS ? real.send(fd, buf, n, flags) : result(r);
 }
@@ -100,7 +111,7 @@ ALIAS(__send, send);
 
 EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *addr, socklen_t *len)
 {
-	long r = fdtab_peek(fd) ? call_recvfrom(fd, buf, n, flags, addr, len) : NOT_OURS;
+	long r = is_ours(fd) ? call_recvfrom(fd, buf, n, flags, addr, len) : NOT_OURS;
 
 	return r == NOT_OURS ? real.recvfrom(fd, buf, n, flags, addr, len) : result(r);
 }
@@ -108,7 +119,7 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr 
 EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *addr,
 		      socklen_t len)
 {
-	long r = fdtab_peek(fd) ? call_sendto(fd, buf, n, flags, addr, len) : NOT_OURS;
+	long r = is_ours(fd) ? call_sendto(fd, buf, n, flags, addr, len) : NOT_OURS;
 
 	return r == NOT_OURS ? real.sendto(fd, buf, n, flags, addr, len) : result(r);
 }
@@ -169,7 +180,7 @@ static bool rights_go(const struct msghdr *m)
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	long r = fdtab_peek(fd) ? call_recvmsg(fd, msg, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_recvmsg(fd, msg, flags) : NOT_OURS;
 
 	if (r != NOT_OURS)
 		return result(r);
@@ -181,7 +192,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	long r = fdtab_peek(fd) ? call_sendmsg(fd, msg, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_sendmsg(fd, msg, flags) : NOT_OURS;
 	bool shared;
 
 	if (r != NOT_OURS)
@@ -197,7 +208,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout)
 {
-	long r = fdtab_peek(fd) ? call_recvmmsg(fd, msgs, n, flags, timeout) : NOT_OURS;
+	long r = is_ours(fd) ? call_recvmmsg(fd, msgs, n, flags, timeout) : NOT_OURS;
 	int got;
 
 	if (r != NOT_OURS)
@@ -210,7 +221,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct 
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
-	long r = fdtab_peek(fd) ? call_sendmmsg(fd, msgs, n, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_sendmmsg(fd, msgs, n, flags) : NOT_OURS;
 	bool shared = false;
 	int sent;
 
@@ -236,7 +247,7 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 	/* From a socket: EINVAL, as the kernel says of any. */
 	if (fdtab_peek(in))
 		return result(-EINVAL);
-	r = fdtab_peek(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
+	r = is_ours(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
 	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : result(r);
 }
 ALIAS(sendfile64, sendfile);

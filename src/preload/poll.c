@@ -110,7 +110,7 @@ EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 EXPORT int epoll_wait(int epfd, struct epoll_event *evs, int max, int timeout)
 {
 	struct timespec t;
-	long r = fdtab_peek(epfd) ?
+	long r = is_ours(epfd) ?
 			 call_epoll_pwait2(epfd, evs, max, from_ms(timeout, &t), NULL) : NOT_OURS;
 
 	return r == NOT_OURS ? real.epoll_wait(epfd, evs, max, timeout) : (int)result(r);
@@ -119,7 +119,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *evs, int max, int timeout)
 EXPORT int epoll_pwait(int epfd, struct epoll_event *evs, int max, int timeout, const sigset_t *mask)
 {
 	struct timespec t;
-	long r = fdtab_peek(epfd) ?
+	long r = is_ours(epfd) ?
 			 call_epoll_pwait2(epfd, evs, max, from_ms(timeout, &t), mask) : NOT_OURS;
 
 	return r == NOT_OURS ? real.epoll_pwait(epfd, evs, max, timeout, mask) : (int)result(r);
@@ -128,7 +128,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *evs, int max, int timeout, 
 EXPORT int epoll_pwait2(int epfd, struct epoll_event *evs, int max, const struct timespec *timeout,
 			const sigset_t *mask)
 {
-	long r = fdtab_peek(epfd) ? call_epoll_pwait2(epfd, evs, max, timeout, mask) : NOT_OURS;
+	long r = is_ours(epfd) ? call_epoll_pwait2(epfd, evs, max, timeout, mask) : NOT_OURS;
 
 	return r == NOT_OURS ? real.epoll_pwait2(epfd, evs, max, timeout, mask) : (int)result(r);
 }

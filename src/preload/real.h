@@ -10,6 +10,7 @@
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/process.h"
+#include "posix/signals.h"
 
 struct file_handle;
 struct winsize;
@@ -55,14 +57,29 @@ void stdio_start(void);
 #define ALIAS(other, name) \
 	__asm__(".globl " #other "\n.type " #other ", %function\n.set " #other ", " #name)
 
+/** cancel_test() - End this thread where it was cancelled, and may be. */
+void cancel_test(void);
+
 /** result() - From -errno to errno. */
 static inline long result(long r)
 {
 	if (unlikely(r < 0)) {
+		if (r == -EINTR && signals_cancelled)
+			cancel_test();
 		errno = (int)-r;
 		return -1;
 	}
 	return r;
+}
+
+/** is_ours() - Does @fd refer to something of ours? A cancellation point then. */
+static inline bool is_ours(int fd)
+{
+	if (likely(!fdtab_peek(fd)))
+		return false;
+	if (unlikely(signals_cancelled))
+		cancel_test();
+	return true;
 }
 
 /** made() - A descriptor that libc has just returned. */

@@ -131,6 +131,9 @@ REAL(int, posix_spawnp,
      (pid_t *p, const char *f, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *at,
       char *const *argv, char *const *envp), (p, f, fa, at, argv, envp))
 
+/* threads */
+REAL(int, pthread_cancel, (pthread_t t), (t))
+
 /* signals, limits */
 REAL(int, sigaction, (int s, const struct sigaction *a, struct sigaction *o), (s, a, o))
 REAL(long, sysconf, (int n), (n))

@@ -35,7 +35,7 @@ EXPORT int listen(int fd, int backlog)
 
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	long r = fdtab_peek(fd) ? call_connect(fd, addr, len) : NOT_OURS;
+	long r = is_ours(fd) ? call_connect(fd, addr, len) : NOT_OURS;
 
 	return r == NOT_OURS ? real.connect(fd, addr, len) : (int)result(r);
 }
@@ -43,14 +43,14 @@ ALIAS(__connect, connect);
 
 EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	long r = fdtab_peek(fd) ? call_accept4(fd, addr, len, 0) : NOT_OURS;
+	long r = is_ours(fd) ? call_accept4(fd, addr, len, 0) : NOT_OURS;
 
 	return r == NOT_OURS ? made(real.accept(fd, addr, len)) : (int)result(r);
 }
 
 EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	long r = fdtab_peek(fd) ? call_accept4(fd, addr, len, flags) : NOT_OURS;
+	long r = is_ours(fd) ? call_accept4(fd, addr, len, flags) : NOT_OURS;
 
 	return r == NOT_OURS ? made(real.accept4(fd, addr, len, flags)) : (int)result(r);
 }

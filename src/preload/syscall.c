@@ -127,6 +127,18 @@ EXPORT long syscall(long nr, ...)
 			return result(fork_after(SYS_(nr, a, b, c, d, e, f)));
 		}
 		break;
+#ifdef SYS_clone3
+	case SYS_clone3: {
+		/* Its first word is the flags, its sixth the stack. */
+		const uint64_t *args = (const uint64_t *)a;
+
+		if (a && b >= 48 && !(args[0] & CLONE_VM) && !args[5] && process.pid) {
+			fork_before();
+			return result(fork_after(SYS_(nr, a, b, c, d, e, f)));
+		}
+		break;
+	}
+#endif
 	default:
 		break;
 	}

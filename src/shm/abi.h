@@ -151,7 +151,7 @@ struct half {
 	_Atomic uint64_t wakes;      /* futex wakes and bells that this side made */
 	_Atomic uint64_t sleeps;     /* times this side went to sleep */
 	_Atomic uint64_t spins;      /* times this side found what it wanted spinning */
-	_Atomic uint64_t pad5;
+	_Atomic uint64_t shut_tail;  /* shut both ways: the peer's tail at that moment */
 };
 _Static_assert(sizeof(struct half) == 512, "a half is eight cache lines");
 _Static_assert(offsetof(struct half, tail) == 64, "line 1");
@@ -166,7 +166,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_RST_SEEN 0x4u    /* the peer's RST has been turned into an error */
 #define SIDE_MET_CLOSED 0x8u  /* our bytes met a closed socket */
 #define SIDE_BROKEN 0x10u     /* the peer published something impossible */
-#define SIDE_FIN_SEEN 0x20u   /* the peer's FIN was seen before its RST */
+#define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 
 /* ----------------------------------------------------------------- arena */
 

@@ -70,6 +70,25 @@ static bool peer_is_ours(const struct conn *c)
 	return half_gen(c->peer) == half_ref_gen(c->peer_ref);
 }
 
+/* Linux: where both ways were shut before the peer's FIN, data that comes then
+ * is answered by RST, and ends this side too. */
+static bool met_shut(const struct conn *c)
+{
+	return (load_relaxed(&c->own->side) & SIDE_SHUT_EARLY) &&
+	       load_acquire(&c->peer->tail) != load_relaxed(&c->own->shut_tail);
+}
+
+/* What the peer has for us: nothing that came after both ways were shut. */
+static uint64_t rx_tail(const struct conn *c)
+{
+	uint64_t tail = load_acquire(&c->peer->tail);
+
+	if (unlikely(load_relaxed(&c->own->side) & SIDE_SHUT_EARLY) &&
+	    tail > load_relaxed(&c->own->shut_tail))
+		return load_relaxed(&c->own->shut_tail);
+	return tail;
+}
+
 /* Turn an RST of the peer into our pending error, once. */
 static void conn_absorb(struct conn *c)
 {
@@ -82,7 +101,7 @@ static void conn_absorb(struct conn *c)
 		conn_break(c);
 		return;
 	}
-	if (!(end & END_RST))
+	if (!(end & END_RST) && !met_shut(c))
 		return;
 	/* Of several threads, one sets the error. */
 	if (atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)
@@ -188,17 +207,17 @@ static bool tx_stalled(struct conn *c)
 {
 	uint64_t now;
 
-	if (c->tx_head_full == c->tx_head_seen && !c->tx_reader_reads)
+	if (c->tx_head_full == c->tx_head_seen && !load_relaxed(&c->tx_reader_reads))
 		return true;
 	now = clock_now_ns();
 	if (c->tx_head_full != c->tx_head_seen) {
 		c->tx_head_full = c->tx_head_seen;
 		c->tx_full_ns = now;
-		c->tx_reader_reads = true;
+		store_relaxed(&c->tx_reader_reads, true);
 	} else if (now - c->tx_full_ns > STALL_NS) {
-		c->tx_reader_reads = false;
+		store_relaxed(&c->tx_reader_reads, false);
 	}
-	return !c->tx_reader_reads;
+	return !load_relaxed(&c->tx_reader_reads);
 }
 
 /* How many bytes fit now. */
@@ -208,7 +227,7 @@ static uint64_t tx_free(const struct conn *c, uint64_t tail, uint64_t limit)
 	uint64_t queued = tail - c->tx_head_seen, in_ext = tail - from;
 	uint64_t room = tx_size(c) > in_ext ? tx_size(c) - in_ext : 0;
 
-	if (c->tx_reader_reads && limit > RING_BUSY)
+	if (load_relaxed(&c->tx_reader_reads) && limit > RING_BUSY)
 		limit = RING_BUSY;
 	if (queued >= limit)
 		return 0;
@@ -225,7 +244,7 @@ static uint64_t tx_room(struct conn *c, uint64_t tail, size_t len)
 		tx_retire(c);
 	room = tx_free(c, tail, limit);
 	queued = tail - c->tx_head_seen;
-	if (tx_size(c) > RING_BUSY && c->tx_reader_reads && queued <= RING_BUSY / 2) {
+	if (tx_size(c) > RING_BUSY && load_relaxed(&c->tx_reader_reads) && queued <= RING_BUSY / 2) {
 		/* It reads again: back to a ring that fits the cache. */
 		tx_switch(c, tail, RING_LOG2_BUSY);
 		return tx_free(c, tail, limit);
@@ -241,7 +260,7 @@ static uint64_t tx_room(struct conn *c, uint64_t tail, size_t len)
 	else
 		return room;
 	if (tx_size(c) < 1ull << log2)
-		c->tx_cramped = tx_switch(c, tail, log2) != 0;
+		store_relaxed(&c->tx_cramped, tx_switch(c, tail, log2) != 0);
 	/* No memory: what there is must do. */
 	if (tx_size(c) == 0)
 		tx_switch(c, tail, RING_LOG2_MIN);
@@ -362,7 +381,7 @@ static int rx_locate(struct conn *c, uint64_t at)
 /* Look at the peer's tail again. Return: 0, or -ECONNRESET. */
 static int rx_refresh(struct conn *c, uint64_t head)
 {
-	uint64_t tail = load_acquire(&c->peer->tail);
+	uint64_t tail = rx_tail(c);
 
 	if (unlikely(tail < head || tail - head > 2 * RING_LIMIT)) {
 		/* Another sharer may have read on since we loaded our head. */
@@ -468,11 +487,21 @@ again:
 			memcpy(dst + done, src, n);
 		if (!(flags & CONN_PEEK)) {
 			if (!rx_publish(c, head, n)) {
+				/* What comes next is not what follows. */
+				if (done)
+					return (ssize_t)done;
 				head = load_relaxed(&c->own->head);
 				goto again;
 			}
 			head += n;
 			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_SPACE);
+		} else if (unlikely(load_relaxed(&c->own->shared)) &&
+			   load_acquire(&c->own->head) != head) {
+			/* Another sharer read on, and the ring may be filled
+			 * with other bytes by now. */
+			head = load_relaxed(&c->own->head);
+			done = 0;
+			goto again;
 		}
 		at += n;
 		done += n;
@@ -493,7 +522,7 @@ again:
 
 uint64_t conn_readable(struct conn *c)
 {
-	uint64_t head = load_relaxed(&c->own->head), tail = load_acquire(&c->peer->tail);
+	uint64_t head = load_relaxed(&c->own->head), tail = rx_tail(c);
 
 	if (load_relaxed(&c->own->side) & SIDE_BROKEN || tail < head ||
 	    tail - head > 2 * RING_LIMIT)
@@ -512,13 +541,18 @@ uint64_t conn_unsent(struct conn *c)
 static uint64_t tx_capacity(const struct conn *c)
 {
 	uint64_t limit = tx_limit(c), size = RING_LIMIT;
+	uint32_t count = load_acquire(&c->own->ext_count);
+	bool fixed = c->party->inherited || load_relaxed(&c->tx_cramped);
 
-	if (c->tx_reader_reads)
+	/* Asked by any thread, so not of what the send lock guards. */
+	if (load_relaxed(&c->tx_reader_reads))
 		size = RING_BUSY;
-	else if (c->party->inherited && c->tx_ext)
-		size = tx_size(c);
-	if (c->tx_cramped && c->tx_ext && size > tx_size(c))
-		size = tx_size(c);
+	if (fixed && count) {
+		uint64_t where = load_relaxed(&c->own->ext[(count - 1) % RING_EXTENTS].where);
+
+		if (size > 1ull << (where & 0xff))
+			size = 1ull << (where & 0xff);
+	}
 	return size < limit ? size : limit;
 }
 
@@ -626,9 +660,31 @@ void conn_unwant_hint(struct conn *c, uint32_t what)
 		atomic_fetch_and(&c->own->want, ~hint_bits(what));
 }
 
+/* Both ways shut while the peer still sends: see met_shut(). */
+static void shut_both(struct conn *c)
+{
+	uint32_t both = SIDE_RD_SHUT | SIDE_WR_SHUT, side = load_relaxed(&c->own->side);
+
+	if ((side & both) != both || side & (SIDE_SHUT_EARLY | SIDE_RST_SEEN) ||
+	    load_acquire(&c->peer->end) & END_FIN)
+		return;
+	/* As in half_end(): the sender sees this, or we see its bytes. */
+	atomic_fetch_or(&c->own->want, WANT_CLOSED);
+	atomic_thread_fence(memory_order_seq_cst);
+	store_relaxed(&c->own->shut_tail, load_acquire(&c->peer->tail));
+	atomic_fetch_or(&c->own->side, SIDE_SHUT_EARLY);
+}
+
+void conn_shutdown_read(struct conn *c)
+{
+	atomic_fetch_or(&c->own->side, SIDE_RD_SHUT);
+	shut_both(c);
+}
+
 void conn_shutdown_write(struct conn *c)
 {
 	atomic_fetch_or(&c->own->side, SIDE_WR_SHUT);
+	shut_both(c);
 	atomic_fetch_or(&c->own->end, END_FIN);
 	half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_END);
 }

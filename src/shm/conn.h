@@ -41,8 +41,8 @@ struct conn {
 	uint64_t tx_full_ns;   /* when that was noted */
 	uint64_t tx_trim_tail; /* the tail at the last conn_trim() */
 	uint32_t tx_ext;       /* ext_count that tx_* was loaded for; 0: none */
-	bool tx_reader_reads;  /* the head moved between two times that it was full */
-	bool tx_cramped;       /* there was no memory to grow into */
+	_Atomic bool tx_reader_reads; /* the head moved between two times that it was full */
+	_Atomic bool tx_cramped;      /* there was no memory to grow into */
 };
 
 /**
@@ -112,6 +112,8 @@ void conn_unwant_futex(struct conn *c, uint32_t what);
 void conn_want_hint(struct conn *c, uint32_t what);
 void conn_unwant_hint(struct conn *c, uint32_t what);
 
+/** conn_shutdown_read() - Nothing more is read, but for what is there. */
+void conn_shutdown_read(struct conn *c);
 /** conn_shutdown_write() - Publish FIN. */
 void conn_shutdown_write(struct conn *c);
 

@@ -111,13 +111,16 @@ static void execute_listener(struct party *d, struct peer *dead, struct half *l)
 void execute_half(struct party *d, struct peer *dead, unsigned slot, uint32_t gen)
 {
 	struct half *h;
+	uint64_t gs;
 
 	if (slot >= SLOT_MAX)
 		return;
 	h = arena_half(dead->base, slot);
-	if (half_gen(h) != gen)
+	/* Once: the owner of a party that lives may recycle the slot. */
+	gs = load_acquire(&h->gen_state);
+	if ((uint32_t)(gs >> 32) != gen)
 		return;
-	switch (half_state(h)) {
+	switch ((enum half_state)(uint32_t)gs) {
 	case HALF_FREE:
 	case HALF_RELEASED:
 		return;

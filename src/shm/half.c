@@ -77,7 +77,8 @@ void half_end(struct party *p, struct half *own, const struct half *peer,
 	 * that, or we see its bytes: the fence pairs with half_notify()'s. */
 	atomic_fetch_or(&own->want, WANT_CLOSED);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (force_rst || load_acquire(&peer->tail) != load_relaxed(&own->head))
+	if (force_rst || load_relaxed(&own->end) & END_RST ||
+	    load_acquire(&peer->tail) != load_relaxed(&own->head))
 		end = END_RST;
 	atomic_fetch_or(&own->end, end);
 	half_set_state(own, HALF_CLOSED);

@@ -138,9 +138,12 @@ static bool addr_meets(addr_word listens, addr_word target)
 
 /*
  * seat_bind() - Give a seat's half the peer that claims it, where that is true.
- * Return: 0 with @ret attached, or -errno with the seat as it was.
+ * @word: Where the claim was read.
+ * Return: 0 with @ret attached, or -errno with the seat as it was: -EBUSY
+ *         where the claimant is still choosing and will see to it itself.
  */
-static int seat_bind(struct party *p, uint64_t seat, half_ref claimant, struct conn *ret)
+static int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word,
+		     half_ref claimant, struct conn *ret)
 {
 	unsigned slot = slot_word_slot(seat), id = half_ref_party(claimant);
 	half_ref me = half_ref_make(p->id, slot, slot_word_gen(seat));
@@ -158,11 +161,19 @@ static int seat_bind(struct party *p, uint64_t seat, half_ref claimant, struct c
 		return r;
 	peer = half_find(owner->base, claimant);
 	gs = peer ? load_acquire(&peer->gen_state) : 0;
-	if (!peer || (uint32_t)(gs >> 32) != half_ref_gen(claimant) ||
-	    (uint32_t)gs < HALF_CONNECTING || load_acquire(&peer->peer) != me ||
-	    !addr_meets(load_relaxed(&own->local), load_relaxed(&peer->remote))) {
+	r = 0;
+	if (!peer || (uint32_t)(gs >> 32) != half_ref_gen(claimant))
+		r = -EPROTO;
+	else if (load_acquire(&peer->peer) != me || (uint32_t)gs < HALF_CONNECTING)
+		r = (uint32_t)gs == HALF_BOUND || (uint32_t)gs == HALF_CONNECTING ? -EBUSY
+										  : -EPROTO;
+	else if (!addr_meets(load_relaxed(&own->local), load_relaxed(&peer->remote)))
+		r = -EPROTO;
+	else if (load_acquire(word) != claimant)
+		r = -EBUSY; /* withdrawn meanwhile: another's claim may stand there */
+	if (r < 0) {
 		party_peer_put(p, owner);
-		return -EPROTO;
+		return r;
 	}
 	store_relaxed(&own->remote, load_relaxed(&peer->local));
 	store_relaxed(&own->local, load_relaxed(&peer->remote));
@@ -196,7 +207,7 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 			hole = true;
 			continue;
 		}
-		r = seat_bind(p, seat, claimant, ret);
+		r = seat_bind(p, seat, &claims[t % n], claimant, ret);
 		if (r == 0) {
 			struct half *own = ret->own;
 
@@ -212,6 +223,10 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 			if (!hole)
 				*cursor = t + 1;
 			return 0;
+		}
+		if (r == -EBUSY) {
+			hole = true;
+			continue;
 		}
 		if (r != -EPROTO && r != -ESRCH) {
 			/* Cannot be mapped now. It may be certain of its seat,
@@ -308,6 +323,9 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 		/* It refers to nobody: the reference to the party goes too. */
 		store_release(&own->peer, 0);
 		half_set_state(own, HALF_BOUND);
+		/* Whoever filled the queue may have died before it rang. */
+		if (r == -EAGAIN)
+			half_notify(p, own, l, owner, NOTIFY_DATA);
 		goto fail;
 	}
 	store_relaxed(&own->born_ns, clock_now_ns());
@@ -337,16 +355,17 @@ void seat_close(struct party *p, struct half *listener)
 		half_ref claimant = atomic_load(&claims[i]);
 		struct conn c;
 
-		store_release(&seats[i], 0);
 		if (seat == 0)
 			continue;
-		if (claimant && seat_bind(p, seat, claimant, &c) == 0) {
+		if (claimant && seat_bind(p, seat, &claims[i], claimant, &c) == 0) {
 			half_end(p, c.own, c.peer, c.owner, true);
 			half_release(c.own);
 			party_slot_retire(p, slot_word_slot(seat));
 		} else {
 			party_slot_free(p, slot_word_slot(seat));
 		}
+		/* Last: until then an executor that follows us finds it. */
+		store_release(&seats[i], 0);
 	}
 	store_relaxed(&listener->seat_count, 0);
 	half_release(listener);

@@ -12,7 +12,7 @@
 
 uint64_t spin_budget_ns(const struct spin *sp, uint64_t max_ns)
 {
-	uint32_t fails = sp->fails;
+	uint32_t fails = load_relaxed(&sp->fails);
 
 	if (fails < FAILS_FLOOR)
 		return max_ns >> fails;
@@ -24,7 +24,7 @@ uint64_t spin_budget_ns(const struct spin *sp, uint64_t max_ns)
 void spin_done(struct spin *sp, bool found)
 {
 	/* The wrap to zero is one more trial. */
-	sp->fails = found ? 0 : sp->fails + 1;
+	store_relaxed(&sp->fails, found ? 0 : load_relaxed(&sp->fails) + 1);
 }
 
 uint32_t spin_cpu(void)

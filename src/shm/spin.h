@@ -15,11 +15,11 @@
 
 /**
  * struct spin - What a waiter's recent spins were worth. Zeroed is the start.
- * @fails: Spins since the last one that found something. Written by the
- *         threads that wait, without a lock: a lost count does no harm.
+ * @fails: Spins since the last one that found something. Several threads may
+ *         write it without a lock: a lost count does no harm.
  */
 struct spin {
-	uint32_t fails;
+	_Atomic uint32_t fails;
 };
 
 /**

@@ -18,8 +18,12 @@ static struct world *w;
 
 static void await(_Atomic uint32_t *word, uint32_t value)
 {
-	while (load_acquire(word) != value)
-		sched_yield();
+	for (unsigned i = 0; load_acquire(word) != value; i++) {
+		if (i < 2000)
+			cpu_relax();
+		else
+			sched_yield();
+	}
 }
 
 static void *closer(void *arg)
@@ -51,7 +55,7 @@ int main(void)
 
 		world_pair(w, &a, &b);
 		store_release(&turn, i);
-		for (volatile unsigned k = 0; k < i / 97 % 97; k++)
+		for (volatile unsigned k = 0; k < i * 7919 % 1500; k++)
 			;
 		r = conn_send(&a, "x", 1);
 		await(&done, i);

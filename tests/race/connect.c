@@ -11,7 +11,7 @@
 #include "../unit/world.h"
 #include "base/clock.h"
 
-#define CONNECTS 4000u
+#define CONNECTS 10000u
 
 struct shared {
 	struct world *w;
@@ -91,10 +91,11 @@ static void *acceptor(void *arg)
 {
 	struct shared *s = arg;
 	struct party *p = s->w->of[2].p;
+	uint64_t seed = dice_seed();
 
 	while (!load_relaxed(&s->stop)) {
 		struct half *l = world_listen(s->w, 2, 80, 3);
-		uint64_t cursor = 0, until = clock_now_ns() + NS_PER_MS;
+		uint64_t cursor = 0, until = clock_now_ns() + dice(&seed) % (300 * NS_PER_US);
 		struct conn b;
 
 		while (clock_now_ns() < until) {

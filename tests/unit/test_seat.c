@@ -382,10 +382,19 @@ static void seat_take__claimant_that_names_another_seat(void **state)
 	h = forge(w, 1, l, 0, HALF_CONNECTING, addr_word_make(WORLD_ADDR, 80));
 	store_relaxed(&h->peer, load_relaxed(&h->peer) + 1);
 	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 0, &b), -EAGAIN);
-	assert_int_equal(w->of[2].p->mbox->claims[l->seat_base + 1], 0); /* cleared */
-	/* A half that is not connecting at all. */
+	/* It is still choosing, and withdraws the claim itself. */
+	assert_int_not_equal(w->of[2].p->mbox->claims[l->seat_base + 1], 0);
+	/* One that has chosen, or has ended, does not: then it is cleared. */
+	half_set_state(h, HALF_OPEN);
+	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 0, &b), -EAGAIN);
+	assert_int_equal(w->of[2].p->mbox->claims[l->seat_base + 1], 0);
 	h = forge(w, 1, l, 1, HALF_BOUND, addr_word_make(WORLD_ADDR, 80));
 	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 0, &b), -EAGAIN);
+	assert_int_not_equal(w->of[2].p->mbox->claims[l->seat_base + 2], 0);
+	store_relaxed(&h->peer, 0);
+	half_release(h);
+	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 0, &b), -EAGAIN);
+	assert_int_equal(w->of[2].p->mbox->claims[l->seat_base + 2], 0);
 	/* One that wants another port, another address. */
 	h = forge(w, 1, l, 2, HALF_CONNECTING, addr_word_make(WORLD_ADDR, 81));
 	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 0, &b), -EAGAIN);

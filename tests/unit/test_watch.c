@@ -1067,7 +1067,7 @@ static void foreign__in_slices(void **state)
 /* Last: afterwards this process believes that it is its own child. */
 static void fork_child__inherited_set(void **state)
 {
-	int ep = set_make(), fd = sock_open(1), own;
+	int ep = set_make(), fd = sock_open(1), outer = set_make(), own;
 	struct later l = { .sock = 1, .after_ms = 30, .on = POLLIN };
 	struct later m = { .sock = 2, .after_ms = 30, .on = POLLIN };
 	struct epoll_event ev[2];
@@ -1075,7 +1075,8 @@ static void fork_child__inherited_set(void **state)
 
 	(void)state;
 	assert_int_equal(ctl(ep, EPOLL_CTL_ADD, fd, EPOLLIN, 1), 0);
-	assert_none(ep);
+	assert_int_equal(ctl(outer, EPOLL_CTL_ADD, ep, EPOLLIN, 3), 0);
+	assert_none(outer);
 	watch_fork_before();
 	watch_fork_child();
 	memset(bell_fds, 0xff, sizeof(bell_fds));
@@ -1083,6 +1084,12 @@ static void fork_child__inherited_set(void **state)
 	process.party = NULL;
 	t = later(&l);
 	assert_int_equal(wait_ms(ep, ev, 2, 5000), 1);
+	pthread_join(t, NULL);
+	assert_one(outer, EPOLLIN, 3);
+	bits_of[1] = 0;
+	assert_none(ep);
+	t = later(&l);
+	assert_int_equal(wait_ms(outer, ev, 2, 5000), 1);
 	pthread_join(t, NULL);
 	bits_of[1] = 0;
 	assert_int_equal(wait_ms(ep, ev, 2, 10), 0);
@@ -1093,9 +1100,14 @@ static void fork_child__inherited_set(void **state)
 	assert_int_equal(wait_ms(ep, ev, 2, 5000), 1);
 	assert_int_equal(ev[0].data.u64, 2);
 	pthread_join(t, NULL);
+	peer_sets(2, 0, POLLIN);
+	t = later(&m);
+	assert_int_equal(wait_ms(outer, ev, 2, 5000), 1);
+	pthread_join(t, NULL);
 	shut(own);
 	shut(fd);
 	shut(ep);
+	shut(outer);
 }
 
 int main(void)
