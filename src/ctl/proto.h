@@ -82,7 +82,7 @@ struct ctl_msg {
 			uint16_t slot;
 			uint32_t gen;   /* of the half */
 			uint32_t party; /* DEMOTE: of the listener */
-			uint32_t reuse; /* BIND: SO_REUSEADDR */
+			uint32_t reuse; /* BIND: SO_REUSEADDR; LISTEN: the kernel lets both listen */
 		} listen;
 		struct {
 			uint16_t first; /* ports [first, first + count) are yours */

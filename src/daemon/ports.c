@@ -125,7 +125,7 @@ static int listen_conflict(struct daemon *d, unsigned id, const struct ctl_msg *
 		if (!other)
 			return 0;
 		if (half_listens(d, other, gen)) {
-			if (none)
+			if (none || !m->listen.reuse)
 				return EADDRINUSE;
 			listener_withdraw(d, m->listen.addr, m->listen.port, other);
 			block_add(d, at, other, gen);

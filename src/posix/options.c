@@ -230,6 +230,12 @@ void options_inherit(struct sock *to, const struct sock *from)
 	}
 }
 
+void options_fork_child(void)
+{
+	opts_lock = (struct lock){ 0 };
+	template_lock = (struct lock){ 0 };
+}
+
 bool options_kernel_only(const struct sock *s)
 {
 	return s->opts && s->opts->kernel_only;

@@ -16,6 +16,7 @@
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/handle.h"
+#include "posix/options.h"
 #include "posix/ports.h"
 #include "posix/process.h"
 #include "posix/rlimit.h"
@@ -510,6 +511,7 @@ void process_fork_child(void)
 	}
 	half_lock_forked();
 	port_fork_child();
+	options_fork_child();
 	handle_fork_child();
 	if (process.ctl_fd >= 0)
 		process_fd_high_close(process.ctl_fd);

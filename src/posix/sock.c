@@ -218,6 +218,19 @@ static void sock_set_half(struct sock *s, unsigned slot)
 	by_slot[slot] = s;
 }
 
+/* A half in BOUND, known by the handle. */
+static void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
+{
+	sock_set_half(s, slot);
+	store_relaxed(&s->half->rcvlowat, 1);
+	store_relaxed(&s->half->file_flags, file_flags);
+	store_relaxed(&s->half->cookie, atomic_fetch_add(&s->party->cookie_next, 1));
+	store_relaxed(&s->half->handle, s->handle + 1);
+	half_set_state(s->half, HALF_BOUND);
+	store_release(&arena_handles(s->party->base)[s->handle],
+		      slot_word_make(s->slot, half_gen(s->half)));
+}
+
 /* The lowest free number for @s, whose handle is parked. Return: it, or
  * -errno with @s put. */
 static long sock_number(struct sock *s, bool cloexec)
@@ -281,14 +294,7 @@ long call_socket(int domain, int type, int protocol)
 			    : kernel_socket(domain, type, protocol, REASON_LIMIT);
 		goto out;
 	}
-	sock_set_half(s, (unsigned)slot);
-	store_relaxed(&s->half->rcvlowat, 1);
-	store_relaxed(&s->half->file_flags, type & SOCK_NONBLOCK ? O_NONBLOCK : 0);
-	store_relaxed(&s->half->cookie, atomic_fetch_add(&p->cookie_next, 1));
-	store_relaxed(&s->half->handle, s->handle + 1);
-	half_set_state(s->half, HALF_BOUND);
-	store_release(&arena_handles(p->base)[s->handle],
-		      slot_word_make(s->slot, half_gen(s->half)));
+	sock_begin_half(s, (unsigned)slot, type & SOCK_NONBLOCK ? O_NONBLOCK : 0);
 	r = sock_number(s, type & SOCK_CLOEXEC);
 out:
 	section_leave();
@@ -485,7 +491,7 @@ long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 /* ----------------------------------------------------------------- listen */
 
-static long sock_announce(struct sock *s)
+static long sock_announce(struct sock *s, bool both_listen)
 {
 	struct ctl_msg m = { .type = CTL_LISTEN };
 
@@ -493,7 +499,49 @@ static long sock_announce(struct sock *s)
 	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
 	m.listen.slot = (uint16_t)s->slot;
 	m.listen.gen = half_gen(s->half);
+	m.listen.reuse = both_listen;
 	return process_call(&m, NULL, 0, NULL, NULL);
+}
+
+/* Undo seat_open() and what was announced: the half cannot listen twice, so
+ * the socket goes on with another. */
+static void sock_unlisten(struct sock *s)
+{
+	uint64_t local = load_relaxed(&s->half->local);
+	uint32_t flags = load_relaxed(&s->half->file_flags);
+	unsigned old = s->slot;
+	int slot = party_slot_alloc(s->party);
+
+	by_slot[old] = NULL;
+	sock_close_listener(s);
+	store_release(&s->stage, SOCK_NEW);
+	if (slot < 0) {
+		s->retired = true; /* good for nothing but close() */
+		return;
+	}
+	sock_begin_half(s, (unsigned)slot, flags);
+	store_relaxed(&s->half->local, local);
+}
+
+/* A local address. Under share the kernel chooses it. */
+static long listen_bind(struct sock *s, bool share)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	long r;
+
+	if (s->bound)
+		return 0;
+	r = share ? shadow_make(s) : bind_in_domain(s, 0);
+	if (r == 0 && share) {
+		r = sys3(SYS_bind, s->shadow_fd, &any, sizeof(any));
+		if (r == 0)
+			shadow_name(s);
+		else
+			shadow_drop(s);
+	}
+	if (r == 0)
+		s->bound = true;
+	return r;
 }
 
 /* Return: 0, or -errno, or FALLBACK | reason where the kernel must do it. */
@@ -501,44 +549,42 @@ static long sock_listen(struct sock *s, int backlog)
 {
 	bool share = process.policy == POLICY_SHARE;
 	uint32_t addr;
-	long r = 0;
+	uint16_t port;
+	long r, kernel;
 
-	if (load_relaxed(&s->stage) == SOCK_OPEN)
+	if (load_relaxed(&s->stage) == SOCK_OPEN || s->retired)
 		return -EINVAL;
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
 		return s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
 	if (s->foreign)
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
-	if (!s->bound) {
-		r = share ? shadow_make(s) : bind_in_domain(s, 0);
-		if (r < 0)
-			return r;
-	}
-	if (share) {
-		r = sys2(SYS_listen, s->shadow_fd, backlog);
-		if (r < 0)
-			return r;
-		shadow_name(s);
-	}
-	s->bound = true;
+	r = listen_bind(s, share);
+	if (r < 0)
+		return r;
 	addr = addr_word_addr(load_relaxed(&s->half->local));
+	port = addr_word_port(load_relaxed(&s->half->local));
 	if (share && addr != 0 && !addr_is_loopback(addr))
 		return FALLBACK(REASON_REMOTE);
-	if (share && process_port_excluded(addr_word_port(load_relaxed(&s->half->local))))
+	if (share && process_port_excluded(port))
 		return FALLBACK(REASON_EXCLUDED);
-	if (share && options_kernel_only(s))
+	if (share && (port == 0 || options_kernel_only(s)))
 		return FALLBACK(REASON_OPTION);
 	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
 	if (r < 0)
 		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
 	store_release(&s->stage, SOCK_LISTEN);
-	r = sock_announce(s);
-	if (r < 0) {
-		/* No longer a listener: its half cannot listen twice. */
-		if (share)
-			return FALLBACK(r == -EADDRINUSE ? REASON_REUSEPORT : REASON_NO_DAEMON);
-		return r;
+	/* In memory first: who finds nobody there asks the kernel, and would
+	 * be connected by it. */
+	r = sock_announce(s, false);
+	kernel = share ? sys2(SYS_listen, s->shadow_fd, backlog) : r;
+	if (kernel < 0) {
+		sock_unlisten(s);
+		return kernel;
 	}
+	if (r == -EADDRINUSE)
+		sock_announce(s, true);
+	if (r < 0)
+		return FALLBACK(r == -EADDRINUSE ? REASON_REUSEPORT : REASON_NO_DAEMON);
 	return 0;
 }
 
