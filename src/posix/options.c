@@ -74,6 +74,21 @@ static const struct {
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT }, { IPPROTO_IP, IP_FREEBIND },
 };
 
+/* Options that servers set on each connection, or on each request: checked
+ * and kept here, so that they cost no system call. @most 0: a truth value. */
+static const struct {
+	int level, name, least, most;
+} kept_here[] = {
+	{ SOL_SOCKET, SO_KEEPALIVE, 0, 0 },
+	{ SOL_SOCKET, SO_REUSEADDR, 0, 0 },
+	{ IPPROTO_TCP, TCP_NODELAY, 0, 0 },
+	{ IPPROTO_TCP, TCP_CORK, 0, 0 },
+	{ IPPROTO_TCP, TCP_QUICKACK, 0, 0 },
+	{ IPPROTO_TCP, TCP_KEEPIDLE, 1, 32767 },
+	{ IPPROTO_TCP, TCP_KEEPINTVL, 1, 32767 },
+	{ IPPROTO_TCP, TCP_KEEPCNT, 1, 127 },
+};
+
 static bool is_in_memory(int level, int name)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(in_memory); i++)
@@ -341,22 +356,20 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 				      v < 0 ? 0x7fffffffu : v == 0 ? 1u : (uint32_t)v);
 			watch_changed(s);
 			return 0;
-		case SO_KEEPALIVE:
-		case SO_REUSEADDR:
-			if (len < sizeof(v))
-				return -EINVAL;
-			v = v != 0;
-			if (s->shadow_fd >= 0)
-				sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
-			return opt_remember(s, level, name, &v, sizeof(v));
 		default:
 			break;
 		}
 	}
-	if (level == IPPROTO_TCP && (name == TCP_NODELAY || name == TCP_QUICKACK)) {
-		if (len < sizeof(v))
+	for (unsigned i = 0; i < ARRAY_LEN(kept_here); i++) {
+		if (kept_here[i].level != level || kept_here[i].name != name)
+			continue;
+		if (len < sizeof(v) ||
+		    (kept_here[i].most && (v < kept_here[i].least || v > kept_here[i].most)))
 			return -EINVAL;
-		v = v != 0;
+		if (kept_here[i].most == 0)
+			v = v != 0;
+		if (s->shadow_fd >= 0)
+			sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
 		return opt_remember(s, level, name, &v, sizeof(v));
 	}
 	return template_set(s, level, name, val, len);
@@ -464,6 +477,10 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 	bool open = load_relaxed(&s->stage) == SOCK_OPEN;
 	uint64_t cookie;
 
+	for (unsigned i = 0; i < ARRAY_LEN(kept_here); i++)
+		if (kept_here[i].level == level && kept_here[i].name == name &&
+		    opt_find(s, level, name))
+			return give_int(val, len, opt_int(s, level, name, 0));
 	if (level == IPPROTO_TCP) {
 		switch (name) {
 		case TCP_INFO:
