@@ -51,4 +51,4 @@ conform-long: all
 		--exec $(BUILD)/tests/conform/conform-exec --count 20000
 
 clean:
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan

@@ -144,6 +144,9 @@ int verb_run(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	free(preload);
+	/* The daemon leaves when it is unused; the library starts it again. */
+	if (ctl_daemon_path(library, sizeof(library)))
+		setenv("MORTISED", library, 1);
 	execvp(argv[w.next], argv + w.next);
 	complain("run: %s: %s", argv[w.next], strerror(errno));
 	return errno == ENOENT || errno == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;

@@ -121,7 +121,7 @@ static int start_probe(const char *domain)
 	return r;
 }
 
-static bool start_find(char *ret, size_t size)
+bool ctl_daemon_path(char *ret, size_t size)
 {
 	static const char *const where[] = { "mortised", "../daemon/mortised",
 					     "../libexec/mortise/mortised" };
@@ -181,7 +181,7 @@ int ctl_start(const char *domain, const char *policy)
 		return 0;
 	if (r == -EPERM || r == -EACCES || r == -EPROTONOSUPPORT)
 		return r;
-	if (!start_find(path, sizeof(path)))
+	if (!ctl_daemon_path(path, sizeof(path)))
 		return -ENOENT;
 	/* More than once: the one that held the lock may have been leaving. */
 	for (;;) {

@@ -83,6 +83,12 @@ int ctl_address(const char *dir, const char *name, struct sockaddr_un *ret, int 
 uint64_t ctl_netns(void);
 
 /**
+ * ctl_daemon_path() - Where mortised is: beside the running program, in
+ * ../daemon, in ../libexec/mortise, or as $MORTISED says.
+ */
+bool ctl_daemon_path(char *ret, size_t size);
+
+/**
  * ctl_start() - See that the domain's daemon runs: start it where it does not.
  * `mortised` is looked for beside this process's executable, in ../daemon,
  * in ../libexec/mortise, and is $MORTISED otherwise. Two may do this at once.

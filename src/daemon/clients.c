@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 
@@ -209,7 +210,9 @@ int clients_admit(struct daemon *d, unsigned id)
 		d->exec->peers[id] = NULL;
 		return err;
 	}
+	FAULT_POINT("clients.admit");
 	store_release(&r->state, REC_ALIVE);
+	FAULT_POINT("clients.alive");
 	registry_party_set(d->reg, id, r->gen, PARTY_ALIVE, r->pid, r->uid);
 	return 0;
 }
@@ -229,6 +232,7 @@ void clients_gone(struct daemon *d, unsigned id)
 		return;
 	r->died_ns = clock_now_ns();
 	store_release(&r->state, REC_DEAD);
+	FAULT_POINT("clients.dead");
 	registry_party_set(d->reg, id, r->gen, PARTY_DEAD, r->pid, r->uid);
 	memset(d->t->knows[id], 0, sizeof(d->t->knows[id]));
 	ports_party_died(d, id);

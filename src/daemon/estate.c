@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "shm/execute.h"
@@ -78,6 +79,7 @@ static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
 			atomic_compare_exchange_strong(word, &w, 0);
 		}
 	}
+	FAULT_POINT("estate.executed");
 	store_release(&d->t->handles[id][handle], HANDLE_DONE);
 	if (c->live)
 		c->live--;
@@ -149,8 +151,10 @@ static void estate_drop(struct daemon *d, unsigned id)
 	if (c->peer.mbox)
 		arena_unmap(c->peer.mbox, MAILBOX_BYTES);
 	d->exec->peers[id] = NULL;
+	FAULT_POINT("estate.drop");
 	registry_party_set(d->reg, id, r->gen, PARTY_FREE, 0, 0);
 	store_release(&r->state, REC_FREE);
+	FAULT_POINT("estate.free");
 	clients_drop(d, id, (1u << KEPT_COUNT) - 1);
 	memset(c, 0, sizeof(*c));
 	d->estates_dirty = true;
@@ -201,6 +205,7 @@ void estate_died(struct daemon *d, unsigned id)
 	if (!r->executed) {
 		estate_execute_all(d, id);
 		ports_party_ended(d, id);
+		FAULT_POINT("estate.party");
 		r->executed = 1;
 	}
 	if (fstat(keeper_fd(d->k, id, KEPT_ARENA), &st) == 0)

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "daemon/log.h"
 #include "daemon/pairs.h"
 
@@ -87,6 +88,7 @@ static int pair_make(struct pairs *p, unsigned party, unsigned handle, int *ret_
 		return r;
 	}
 	p->far[party][handle] = fds[0] + 1;
+	FAULT_POINT("keeper.pair");
 	store_release(&p->table->handles[party][handle], HANDLE_LIVE);
 	*ret_near = fds[1];
 	return 0;
@@ -146,6 +148,7 @@ void pairs_event(struct pairs *p, unsigned party, unsigned handle, uint32_t even
 	}
 	epoll_ctl(p->epfd, EPOLL_CTL_DEL, fd, NULL);
 	store_release(&t->handles[party][handle], HANDLE_HUNG);
+	FAULT_POINT("keeper.hung");
 	tail = load_relaxed(&t->hung_tail);
 	t->hung[tail % HUNG_RING] = party << 16 | handle;
 	store_release(&t->hung_tail, tail + 1);

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 
@@ -149,6 +150,7 @@ static void serve_handles(struct daemon *d, struct request *q)
 		serve_reply(d, q, -n, NULL, 0);
 		return;
 	}
+	FAULT_POINT("serve.handles");
 	c->live += (unsigned)n;
 	q->m.handles.count = (uint32_t)n;
 	serve_reply(d, q, 0, near, (unsigned)n);
@@ -184,6 +186,7 @@ static void serve_peer(struct daemon *d, struct request *q)
 		serve_reply(d, q, -fds[0], NULL, 0);
 		return;
 	}
+	FAULT_POINT("serve.peer");
 	/* Before the reply: from then on it may map. */
 	d->t->knows[q->id][id / 64] |= 1ull << (id % 64);
 	q->m.peer.pid = daemon_rec(d, id)->pid;

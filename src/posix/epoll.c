@@ -123,7 +123,7 @@ static struct epset *epset_new(int fd, uint32_t kernel)
 		e->obj = (struct fobj){ .kind = FOBJ_EPOLL, .refs = 1, .last = epset_last };
 		waiter_init(&e->w, WAITER_EPOLL);
 		e->fd = fd;
-		e->kernel = kernel;
+		e->kernel = e->user = kernel;
 		e->next = epsets;
 		if (epsets)
 			epsets->prev = e;
@@ -281,8 +281,10 @@ void epset_moved(struct watch *w)
 	if (epfd < 0)
 		return;
 	if (kernel_ctl(epfd, EPOLL_CTL_ADD, w->fd, w->disabled ? 0 : w->care | w->flags,
-		       w->data) == 0)
+		       w->data) == 0) {
 		e->kernel++;
+		e->user++;
+	}
 }
 
 /* A bell of an ancestor or a child of ours, in a set that was inherited. */
@@ -482,10 +484,13 @@ static long ctl_kernel(int epfd, int op, int fd, struct epoll_event *ev)
 		struct epset *e = (struct epset *)(void *)set;
 
 		watch_lock();
-		if (op == EPOLL_CTL_ADD)
+		if (op == EPOLL_CTL_ADD) {
 			e->kernel++;
-		else if (e->kernel)
-			e->kernel--;
+			e->user++;
+		} else {
+			e->kernel -= e->kernel != 0;
+			e->user -= e->user != 0;
+		}
 		watch_unlock();
 	}
 	fdtab_put(set);
@@ -505,7 +510,8 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	section_enter();
 	target = fdtab_get(fd);
 	if (!target) {
-		r = fd_is_ours(epfd) ? -EINVAL : ctl_kernel(epfd, op, fd, ev);
+		/* A socket of ours in place of the set: its handle is none either. */
+		r = ctl_kernel(epfd, op, fd, ev);
 	} else if (op != EPOLL_CTL_DEL && !ev) {
 		r = -EFAULT;
 	} else {
@@ -627,7 +633,9 @@ static int collect(const struct wait *c)
 			n = 0;
 	}
 	n += take_ready(e, c->epfd, c->evs + n, c->max - n);
-	last = !first && n < c->max && (n ? e->kernel && e->kernel_hot
+	/* What is the program's own is part of every answer; shadows and inner
+	 * sets are asked when they were found ready last, and in their turn. */
+	last = !first && n < c->max && (n ? e->kernel && (e->kernel_hot || e->user)
 					  : (c->zero && e->kernel) || e->kernel_hot);
 	if (last) {
 		got = take_kernel(e, c->epfd, c->evs + n, c->max - n);

@@ -420,8 +420,6 @@ static long bind_in_domain(struct sock *s, addr_word want)
 	struct ctl_msg m = { .type = CTL_BIND };
 	int r;
 
-	if (addr_word_addr(want) != 0 && !addr_is_loopback(addr_word_addr(want)))
-		return -EADDRNOTAVAIL;
 	m.listen.addr = addr_word_addr(want);
 	m.listen.port = addr_word_port(want);
 	m.listen.slot = (uint16_t)s->slot;
@@ -443,6 +441,8 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 		return -EINVAL;
 	if (process.policy == POLICY_NONE) {
 		r = addr_parse(addr, len, &want);
+		if (r == 0 && addr_word_addr(want) != 0 && !addr_is_loopback(addr_word_addr(want)))
+			r = -EADDRNOTAVAIL;
 		if (r == 0)
 			r = s->bound || load_relaxed(&s->stage) != SOCK_NEW ? -EINVAL
 									    : bind_in_domain(s, want);
@@ -452,15 +452,14 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	}
 	if (s->shadow_fd >= 0)
 		return sys3(SYS_bind, s->shadow_fd, addr, len);
-	if (load_relaxed(&s->stage) != SOCK_NEW) {
-		r = addr_parse(addr, len, &want);
-		return r < 0 ? r : -EINVAL;
-	}
 	/* The kernel says whose port it is, and what is wrong with it. */
 	r = shadow_make(s);
 	if (r < 0)
 		return r;
 	r = sys3(SYS_bind, s->shadow_fd, addr, len);
+	/* What is wrong with the address goes before what is with the socket. */
+	if (load_relaxed(&s->stage) != SOCK_NEW && (r == 0 || r == -EADDRINUSE))
+		r = -EINVAL;
 	if (r < 0) {
 		shadow_drop(s);
 		return r;

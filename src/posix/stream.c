@@ -186,16 +186,22 @@ static long send_flags_check(int flags)
 	return flags & MSG_OOB ? -EOPNOTSUPP : 0;
 }
 
-/* All of one piece, or as much as may be. Inside a section. */
-static long send_piece(struct sock *s, const char *buf, size_t len, int flags,
-		       struct waiting *w)
+/* All of it, or as much as may be. Inside a section. */
+static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 {
-	size_t done = 0;
-	long r = 0;
+	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
+	size_t len = 0, done = 0;
+	long r = send_flags_check(flags);
 
-	for (;;) {
+	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN)
+		r = -EPIPE;
+	s->run = 0;
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	while (r >= 0) {
 		sock_tx_lock(s);
-		r = conn_send(&s->conn, buf + done, len - done);
+		r = n == 1 ? conn_send(&s->conn, (const char *)iov->iov_base + done, len - done)
+			   : conn_sendv(&s->conn, iov, n, done);
 		sock_tx_unlock(s);
 		if (r >= 0) {
 			done += (size_t)r;
@@ -210,36 +216,10 @@ static long send_piece(struct sock *s, const char *buf, size_t len, int flags,
 			watch_full(s);
 			break;
 		}
-		r = waiting_wait(w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
-		if (r < 0)
-			break;
+		r = waiting_wait(&w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
 	}
-	return done ? (long)done : r;
-}
-
-static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
-{
-	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
-	uint32_t before = load_relaxed(&s->half->side);
-	long total = 0, r = send_flags_check(flags);
-
-	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN)
-		r = -EPIPE;
-	s->run = 0;
-	for (int i = 0; r >= 0 && i < n; i++) {
-		/* What the first piece met is reported by the next call. */
-		if (i && (load_relaxed(&s->half->side) & ~before) & SIDE_MET_CLOSED) {
-			total += (long)iov[i].iov_len;
-			continue;
-		}
-		r = send_piece(s, iov[i].iov_base, iov[i].iov_len, flags, &w);
-		if (r > 0)
-			total += r;
-		if (r >= 0 && (size_t)r < iov[i].iov_len)
-			break;
-	}
-	if (total > 0)
-		return total;
+	if (done > 0)
+		return (long)done;
 	if (r == -EPIPE)
 		raise_sigpipe(flags);
 	return r;
@@ -345,24 +325,24 @@ static void recv_gather(struct sock *s, uint64_t want, int flags)
 		cpu_relax();
 }
 
-/* No room to receive into: Linux waits for data all the same, and leaves it. */
+/* No room to receive into: Linux waits once all the same, and then says 0,
+ * whatever ended the wait. */
 static long recv_nothing(struct sock *s, struct waiting *w, int flags)
 {
 	char byte;
 	long r;
 
-	for (;;) {
-		sock_rx_lock(s);
-		r = conn_recv(&s->conn, &byte, 1, 0, CONN_PEEK);
-		sock_rx_unlock(s);
-		if (r > 0)
-			return 0;
-		if (r != -EAGAIN || flags & MSG_DONTWAIT || sock_nonblocking(s))
-			return r;
+	sock_rx_lock(s);
+	r = conn_recv(&s->conn, &byte, 1, 0, CONN_PEEK);
+	sock_rx_unlock(s);
+	if (r > 0)
+		return 0;
+	if (r != -EAGAIN || flags & MSG_DONTWAIT || sock_nonblocking(s))
+		return r;
+	do
 		r = waiting_wait(w, s->rcvtimeo_ns, 0);
-		if (r < 0)
-			return r;
-	}
+	while (r == 0 && !waiting_is_over(w));
+	return 0;
 }
 
 /* Inside a section. Takes what is there; waits only for the first byte, or
@@ -378,10 +358,10 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
+	if (flags & MSG_OOB && load_acquire(&s->stage) != SOCK_LISTEN)
+		return -EINVAL;
 	if (load_acquire(&s->stage) != SOCK_OPEN)
 		return -ENOTCONN;
-	if (flags & MSG_OOB)
-		return -EINVAL;
 	for (int k = 0; k < n; k++)
 		want += iov[k].iov_len;
 	goal = load_relaxed(&s->half->rcvlowat);
@@ -394,7 +374,8 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		sock_rx_lock(s);
 		while (i < n) {
 			r = conn_recv(&s->conn, (char *)iov[i].iov_base + off, iov[i].iov_len - off,
-				      how & CONN_PEEK ? total : 0, how);
+				      how & CONN_PEEK ? total : 0,
+				      how | (total ? CONN_MORE : 0));
 			if (r < 0 || (r == 0 && iov[i].iov_len != off))
 				break;
 			total += (uint64_t)r;

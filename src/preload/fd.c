@@ -100,7 +100,7 @@ EXPORT int fcntl(int fd, int cmd, ...)
 	if (cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC)
 		return real.fcntl(fd, cmd, arg);
 	if (above_limit((int)arg))
-		return (int)result(-EINVAL);
+		return real.fcntl(fd, F_GETFD, 0) < 0 ? -1 : (int)result(-EINVAL);
 	return made(real.fcntl(fd, cmd, arg));
 }
 ALIAS(fcntl64, fcntl);

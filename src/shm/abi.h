@@ -242,7 +242,7 @@ struct arena_hdr {
 	struct bell_state bells[BELL_MAX];
 	/* Counters, for `mortise ss` and `status`. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t fallbacks[32]; /* by enum reason */
-	_Atomic uint64_t opened;        /* connections that went through memory */
+	_Atomic uint64_t opened;        /* connections made from here through memory */
 	_Atomic uint64_t tx_bytes_done; /* of halves already recycled */
 	_Atomic uint64_t rx_bytes_done;
 	_Atomic uint64_t ctl_messages;  /* requests sent to the daemon */

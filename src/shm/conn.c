@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "shm/conn.h"
 
 #define RING_LOG2_BUSY 18u
@@ -190,8 +191,10 @@ static int tx_switch(struct conn *c, uint64_t tail, unsigned log2)
 		return -ENOSPC;
 	store_relaxed(&h->ext[count % RING_EXTENTS].first, tail);
 	store_relaxed(&h->ext[count % RING_EXTENTS].where, at / PAGE_BYTES << 8 | log2);
+	FAULT_POINT("switch.extent");
 	/* Before any tail that it covers. Pairs with rx_locate(). */
 	store_release(&h->ext_count, count + 1);
+	FAULT_POINT("switch.count");
 	tx_load(c, count + 1);
 	tx_retire(c);
 	return 0;
@@ -293,12 +296,12 @@ static void tx_met_closed(struct conn *c)
 										     : ECONNRESET);
 }
 
-ssize_t conn_send(struct conn *c, const void *buf, size_t len)
+/* How much of @len bytes can be taken now, from *@ret_tail on. Return: that,
+ * or -errno as for conn_send(). */
+static inline ssize_t tx_begin(struct conn *c, size_t len, uint64_t *ret_tail)
 {
 	struct half *h = c->own;
-	const unsigned char *src = buf;
 	uint64_t tail, room;
-	size_t done = 0;
 
 	if (unlikely(load_relaxed(&h->error) | load_relaxed(&h->side) |
 		     (load_relaxed(&c->peer->end) & END_RST))) {
@@ -309,7 +312,7 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 	}
 	if (len == 0)
 		return 0;
-	tail = load_relaxed(&h->tail);
+	*ret_tail = tail = load_relaxed(&h->tail);
 	if (unlikely(load_relaxed(&h->ext_count) != c->tx_ext))
 		tx_load(c, load_relaxed(&h->ext_count));
 	room = tx_free(c, tail, tx_limit(c));
@@ -321,29 +324,94 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 		if (room == 0)
 			return c->tx_ext ? -EAGAIN : -ENOBUFS;
 	}
-	if (len > room)
-		len = (size_t)room;
-	while (done < len) {
-		uint64_t at = (tail - c->tx_first) & c->tx_mask;
-		size_t n = len - done;
+	return (ssize_t)(len < room ? len : room);
+}
 
-		if (n > PUBLISH_BYTES)
-			n = PUBLISH_BYTES;
-		if (n > c->tx_mask + 1 - at)
-			n = (size_t)(c->tx_mask + 1 - at);
-		memcpy(c->tx_mem + at, src + done, n);
+/* Copy at most @n bytes to @tail. Return: how many, up to the ring's edge. */
+static inline size_t tx_copy(struct conn *c, uint64_t tail, const unsigned char *src, size_t n)
+{
+	uint64_t at = (tail - c->tx_first) & c->tx_mask;
+
+	if (n > c->tx_mask + 1 - at)
+		n = (size_t)(c->tx_mask + 1 - at);
+	memcpy(c->tx_mem + at, src, n);
+	FAULT_POINT("send.copied");
+	return n;
+}
+
+/* The bytes before @tail are in place. Return: false where they met a closed
+ * socket. */
+static inline bool tx_publish(struct conn *c, uint64_t tail)
+{
+	/* Pairs with the acquire in rx_locate(). */
+	store_release(&c->own->tail, tail);
+	FAULT_POINT("send.tail");
+	if (unlikely(half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_DATA) &
+		     WANT_CLOSED)) {
+		tx_met_closed(c);
+		return false;
+	}
+	return true;
+}
+
+ssize_t conn_send(struct conn *c, const void *buf, size_t len)
+{
+	const unsigned char *src = buf;
+	uint64_t tail = 0;
+	ssize_t room = tx_begin(c, len, &tail);
+	size_t done = 0;
+
+	while ((ssize_t)done < room) {
+		size_t n = (size_t)room - done;
+
+		n = tx_copy(c, tail, src + done, n < PUBLISH_BYTES ? n : PUBLISH_BYTES);
 		done += n;
 		tail += n;
-		/* The bytes are in place before the tail says so. Pairs with
-		 * the acquire in rx_locate(). */
-		store_release(&h->tail, tail);
-		if (unlikely(half_notify(c->party, h, c->peer, c->owner, NOTIFY_DATA) &
-			     WANT_CLOSED)) {
-			tx_met_closed(c);
+		if (!tx_publish(c, tail))
 			break;
-		}
 	}
-	return (ssize_t)len;
+	return room;
+}
+
+ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip)
+{
+	size_t len = 0, done = 0, fresh = 0;
+	uint64_t tail = 0;
+	ssize_t room;
+
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	room = tx_begin(c, len - skip, &tail);
+	/* What one call sends arrives together, where it is little. */
+	for (int i = 0; (ssize_t)done < room;) {
+		const unsigned char *src = iov[i].iov_base;
+		size_t k = (size_t)room - done;
+
+		if (skip == iov[i].iov_len) {
+			skip = 0;
+			i++;
+			continue;
+		}
+		if (skip > iov[i].iov_len) {
+			skip -= iov[i++].iov_len;
+			continue;
+		}
+		if (k > iov[i].iov_len - skip)
+			k = iov[i].iov_len - skip;
+		if (k > PUBLISH_BYTES - fresh)
+			k = PUBLISH_BYTES - fresh;
+		k = tx_copy(c, tail, src + skip, k);
+		skip += k;
+		done += k;
+		tail += k;
+		fresh += k;
+		if (fresh < PUBLISH_BYTES && (ssize_t)done < room)
+			continue;
+		fresh = 0;
+		if (!tx_publish(c, tail))
+			break;
+	}
+	return room;
 }
 
 /* --------------------------------------------------------------- receive */
@@ -420,7 +488,7 @@ static size_t rx_piece(struct conn *c, uint64_t at, const unsigned char **ret)
 }
 
 /* Nothing there: is it the end, an error, or not yet? */
-static ssize_t rx_end(struct conn *c, uint64_t at)
+static ssize_t rx_end(struct conn *c, uint64_t at, uint32_t flags)
 {
 	uint32_t end = load_acquire(&c->peer->end);
 	uint32_t e;
@@ -428,11 +496,13 @@ static ssize_t rx_end(struct conn *c, uint64_t at)
 	conn_absorb(c);
 	/* FIN and RST come after the last tail. */
 	if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) &&
-	    end & (END_FIN | END_RST) && load_acquire(&c->peer->tail) > at)
+	    end & (END_FIN | END_RST) && rx_tail(c) > at)
 		return -EINPROGRESS; /* look again */
-	if (end & END_FIN && !(load_relaxed(&c->own->side) & SIDE_BROKEN))
+	if (end & END_FIN && !(load_relaxed(&c->own->side) & SIDE_BROKEN) && !met_shut(c))
 		return 0;
 	e = load_relaxed(&c->own->error);
+	if (e && flags & CONN_MORE)
+		return 0;
 	if (e && (e = atomic_exchange(&c->own->error, 0)) != 0)
 		return -(ssize_t)e;
 	if (load_relaxed(&c->own->side) & (SIDE_RD_SHUT | SIDE_RST_SEEN))
@@ -462,7 +532,7 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t
 again:
 	at = head + skip;
 	if (unlikely(load_relaxed(&c->own->side) & SIDE_BROKEN))
-		return done ? (ssize_t)done : rx_end(c, at);
+		return done ? (ssize_t)done : rx_end(c, at, flags);
 	if (c->rx_tail_seen < at || c->rx_tail_seen - at < len - done) {
 		int r = rx_refresh(c, head);
 
@@ -471,7 +541,7 @@ again:
 			goto again;
 		}
 		if (r < 0)
-			return done ? (ssize_t)done : rx_end(c, at);
+			return done ? (ssize_t)done : rx_end(c, at, flags);
 	}
 	while (done < len) {
 		const unsigned char *src = NULL;
@@ -486,6 +556,7 @@ again:
 		if (!(flags & CONN_DISCARD))
 			memcpy(dst + done, src, n);
 		if (!(flags & CONN_PEEK)) {
+			FAULT_POINT("recv.copied");
 			if (!rx_publish(c, head, n)) {
 				/* What comes next is not what follows. */
 				if (done)
@@ -494,6 +565,7 @@ again:
 				goto again;
 			}
 			head += n;
+			FAULT_POINT("recv.head");
 			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_SPACE);
 		} else if (unlikely(load_relaxed(&c->own->shared)) &&
 			   load_acquire(&c->own->head) != head) {
@@ -507,7 +579,7 @@ again:
 		done += n;
 	}
 	if (done == 0) {
-		ssize_t r = rx_end(c, at);
+		ssize_t r = rx_end(c, at, flags);
 
 		if (r == -EINPROGRESS) {
 			head = load_relaxed(&c->own->head);

@@ -8,6 +8,7 @@
 #define MORTISE_SHM_CONN_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "shm/abi.h"
 #include "shm/half.h"
@@ -58,6 +59,7 @@ void conn_detach(struct conn *c);
 
 #define CONN_PEEK 1u    /* leave the data where it is */
 #define CONN_DISCARD 2u /* MSG_TRUNC: @buf is not written */
+#define CONN_MORE 4u    /* the call has bytes already: an error waits for the next one */
 
 /**
  * conn_send() - Put bytes into the ring, as many as fit now.
@@ -68,6 +70,9 @@ void conn_detach(struct conn *c);
  *         pending error, taken.
  */
 ssize_t conn_send(struct conn *c, const void *buf, size_t len);
+
+/** conn_sendv() - The same for pieces, without the first @skip bytes of them. */
+ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip);
 
 /**
  * conn_recv() - Take bytes out of the peer's ring.

@@ -9,6 +9,7 @@
  */
 #include <limits.h>
 
+#include "base/fault.h"
 #include "shm/conn.h"
 #include "shm/execute.h"
 #include "shm/futex.h"
@@ -42,19 +43,40 @@ static void execute_unseen(struct half *h)
 	futex_wake(&h->event, INT_MAX);
 }
 
+/* It claimed a seat, and may have died before it rang the listener. */
+static void execute_ring(struct party *d, struct half *h)
+{
+	addr_word to = load_relaxed(&h->remote);
+	struct listener_ref ref;
+	const struct half *l;
+	struct peer *owner;
+
+	if (registry_find(d->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0 ||
+	    party_peer_get(d, half_ref_party(ref.half), ref.party_gen, &owner) < 0)
+		return;
+	l = half_find(owner->base, ref.half);
+	if (l && half_gen(l) == half_ref_gen(ref.half))
+		half_notify(d, h, l, owner, NOTIFY_DATA);
+	party_peer_put(d, owner);
+}
+
 static void execute_stream(struct party *d, struct half *h)
 {
 	struct peer *owner = NULL;
 	const struct half *peer = execute_peer(d, h, &owner);
 
+	FAULT_POINT("execute.begin");
 	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end))
 		half_notify(d, h, peer, owner, NOTIFY_END);
 	else if (peer)
 		half_end(d, h, peer, owner, load_relaxed(&h->end) & END_RST);
+	if (peer && half_state(peer) == HALF_SEAT)
+		execute_ring(d, h);
 	if (peer)
 		party_peer_put(d, owner);
 	else if (load_relaxed(&h->peer))
 		execute_unseen(h);
+	FAULT_POINT("execute.ended");
 	half_release(h);
 }
 
@@ -84,6 +106,7 @@ static void execute_seat(struct party *d, struct peer *dead, unsigned slot, uint
 		}
 		party_peer_put(d, owner);
 	}
+	FAULT_POINT("execute.seat");
 	if (load_relaxed(&s->peer))
 		atomic_fetch_or(&s->end, END_RST);
 	execute_stream(d, s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <limits.h>
 
+#include "base/fault.h"
 #include "shm/futex.h"
 #include "shm/half.h"
 
@@ -80,9 +81,13 @@ void half_end(struct party *p, struct half *own, const struct half *peer,
 	if (force_rst || load_relaxed(&own->end) & END_RST ||
 	    load_acquire(&peer->tail) != load_relaxed(&own->head))
 		end = END_RST;
+	FAULT_POINT("end.wanted");
 	atomic_fetch_or(&own->end, end);
+	FAULT_POINT("end.end");
 	half_set_state(own, HALF_CLOSED);
+	FAULT_POINT("end.closed");
 	half_notify(p, own, peer, owner, NOTIFY_END);
+	FAULT_POINT("end.notified");
 }
 
 void half_release(struct half *own)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/sys.h"
 #include "shm/conn.h"
 #include "shm/futex.h"
@@ -64,8 +65,10 @@ void half_lock(_Atomic uint32_t *word)
 
 	for (int spin = 0; spin < 200; spin++) {
 		seen = 0;
-		if (atomic_compare_exchange_strong(word, &seen, me))
+		if (atomic_compare_exchange_strong(word, &seen, me)) {
+			FAULT_POINT("lock.held");
 			return;
+		}
 		cpu_relax();
 	}
 	for (;;) {

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "shm/seat.h"
 
 #define CLAIM_TRIES 8
@@ -211,14 +212,17 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 		if (r == 0) {
 			struct half *own = ret->own;
 
+			FAULT_POINT("take.bound");
 			/* While in SEAT it is the listener's executor's; from
 			 * OPEN on, who looks here finds it. */
 			store_relaxed(&own->handle, handle + 1);
 			store_release(&arena_handles(p->base)[handle],
 				      slot_word_make(arena_slot(p->base, own), half_gen(own)));
+			FAULT_POINT("take.mapped");
 			half_set_state(own, HALF_OPEN);
-			atomic_fetch_add(&arena_hdr(p->base)->opened, 1);
+			FAULT_POINT("take.open");
 			store_release(&seats[t % n], seat_make(p, listener));
+			FAULT_POINT("take.seated");
 			store_release(&claims[t % n], 0);
 			if (!hole)
 				*cursor = t + 1;
@@ -270,6 +274,7 @@ static int claim_one(struct party *p, struct half *own, const struct half *l,
 	store_release(&own->peer, ref);
 	if (!atomic_compare_exchange_strong(word, &nobody, me))
 		return -EAGAIN;
+	FAULT_POINT("seat.claimed");
 	/* Claimed. Does the listener listen still, and is the seat still the
 	 * one that we named? Pairs with the fence in seat_close(). */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -313,6 +318,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 		goto fail;
 	store_relaxed(&own->peer_party_gen, owner->gen);
 	half_set_state(own, HALF_CONNECTING);
+	FAULT_POINT("seat.connecting");
 	r = -EAGAIN;
 	for (uint32_t try = 0; r == -EAGAIN && try < CLAIM_TRIES && try < n; try++) {
 		uint64_t t = atomic_fetch_add(&owner->mbox->claims[base], 1);
@@ -330,6 +336,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 	}
 	store_relaxed(&own->born_ns, clock_now_ns());
 	half_set_state(own, HALF_OPEN);
+	FAULT_POINT("seat.open");
 	r = conn_attach(ret, p, own, seat, owner);
 	atomic_fetch_add(&arena_hdr(p->base)->opened, 1);
 	/* A listener wants "data": its claims. */
@@ -350,6 +357,7 @@ void seat_close(struct party *p, struct half *listener)
 	half_set_state(listener, HALF_CLOSED);
 	/* Who claims from here on sees that nobody listens. */
 	atomic_thread_fence(memory_order_seq_cst);
+	FAULT_POINT("close.listener");
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t seat = load_relaxed(&seats[i]);
 		half_ref claimant = atomic_load(&claims[i]);
@@ -359,6 +367,7 @@ void seat_close(struct party *p, struct half *listener)
 			continue;
 		if (claimant && seat_bind(p, seat, &claims[i], claimant, &c) == 0) {
 			half_end(p, c.own, c.peer, c.owner, true);
+			FAULT_POINT("close.seat");
 			half_release(c.own);
 			party_slot_retire(p, slot_word_slot(seat));
 		} else {

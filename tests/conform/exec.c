@@ -10,6 +10,7 @@
  *	seq N [sleep]		a new program; all descriptors are closed first
  *	A recv s1 100 MSG_PEEK	worker A makes a call and the next line waits
  *	A& recv s1 100 0	it makes it while the next line of B is executed
+ *	A+ recv s1 100 0	a second thread of A makes it, until `A join`
  *
  * What one side does reaches the other a little later. So the coordinator
  * keeps a small account of every open file (who faces whom, by ports; bytes
@@ -57,6 +58,11 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
  * @sent, @taken: Bytes that its calls put into and took out of the stream.
  * @asked:    connect() was begun.
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
+ * @backlog, @queued: Of a listener; who connected and was not accepted yet.
+ * @cut:      A send took less than it was given, as windows had it.
+ * @held:     A forked child has it, too.
+ * @accepted: Made by accept().
+ * @over:     Asked a listener whose queue was full, or is such a listener.
  */
 struct file {
 	enum kind kind;
@@ -75,12 +81,19 @@ struct file {
 	bool linger0;
 	bool tuned_snd;
 	bool tuned_rcv;
+	bool over;
+	bool cut;
+	bool held;
+	bool accepted;
+	int64_t backlog;
+	int64_t queued;
 };
 
 /**
  * struct worker - One of the two.
  * @slot_file: Index of the file in each slot, -1 none.
  * @busy:      A `&` step is under way: @step, line @line.
+ * @threaded:  The second thread is in @call, on file @call_file.
  */
 struct worker {
 	pid_t pid;
@@ -91,6 +104,10 @@ struct worker {
 	struct step step;
 	int line;
 	bool vague;
+	bool threaded;
+	struct step call;
+	int call_file;
+	bool call_vague;
 };
 
 static struct worker workers[2];
@@ -302,14 +319,10 @@ static void refuse_queued(const struct file *f, int line)
 			settle(&files[i], SETTLE_HUP, 0, line);
 }
 
-static void slot_drop(struct worker *w, int64_t slot, int line)
+static void file_put(struct file *f, int line)
 {
-	struct file *f = slot_file(w, slot);
 	struct file *g = peer_of(f);
 
-	if (!f)
-		return;
-	w->slot_file[slot] = -1;
 	if (--f->refs)
 		return;
 	f->closed = true;
@@ -318,6 +331,32 @@ static void slot_drop(struct worker *w, int64_t slot, int line)
 	if (f->listening)
 		refuse_queued(f, line);
 	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
+}
+
+static void slot_drop(struct worker *w, int64_t slot, int line)
+{
+	struct file *f = slot_file(w, slot);
+
+	if (!f)
+		return;
+	w->slot_file[slot] = -1;
+	file_put(f, line);
+}
+
+/* A forked child of @w has what @w has, or is gone. */
+static void hold(const struct worker *w, bool on, int line)
+{
+	for (int i = 0; i < file_count; i++) {
+		struct file *f = &files[i];
+
+		if (f->proc != (int)(w - workers) || f->closed || f->held == on)
+			continue;
+		f->held = on;
+		if (on)
+			f->refs++;
+		else
+			file_put(f, line);
+	}
 }
 
 static void paired(struct file *n, int index, int line)
@@ -364,6 +403,13 @@ static void connected(struct file *f, const struct step *st, const struct outcom
 	f->asked = true;
 	f->lport = out->lport;
 	f->rport = (uint16_t)st->arg[2];
+	for (int i = 0; i < file_count; i++) {
+		if (!files[i].listening || files[i].lport != f->rport)
+			continue;
+		if (files[i].queued > files[i].backlog)
+			f->over = files[i].over = true;
+		files[i].queued++;
+	}
 	if (f->lport == f->rport)
 		f->peer = (int)(f - files);
 	settle(f, SETTLE_OUT, 0, line);
@@ -394,13 +440,13 @@ static void shut(struct file *f, int64_t how, int line)
 
 static bool op_sends(int32_t op)
 {
-	return op == OP_SEND || op == OP_WRITE || op == OP_WRITEV || op == OP_SENDTO ||
+	return op == OP_FORKSEND || op == OP_SEND || op == OP_WRITE || op == OP_WRITEV || op == OP_SENDTO ||
 		op == OP_SENDMSG || op == OP_SENDFILE || op == OP_FILL;
 }
 
 static bool op_receives(int32_t op)
 {
-	return op == OP_RECV || op == OP_READ || op == OP_READV || op == OP_RECVFROM ||
+	return op == OP_FORKRECV || op == OP_RECV || op == OP_READ || op == OP_READV || op == OP_RECVFROM ||
 		op == OP_RECVMSG || op == OP_RECVALL || op == OP_DRAIN;
 }
 
@@ -420,6 +466,8 @@ static struct file *subject(struct worker *w, const struct step *st)
 {
 	bool second = op_dups(st->op) || st->op == OP_ACCEPT || st->op == OP_ACCEPT4;
 
+	if (st->thread)
+		return w->call_file < 0 ? NULL : &files[w->call_file];
 	return slot_file(w, st->arg[second ? 1 : 0]);
 }
 
@@ -438,6 +486,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		return;
 	if (op_sends(st->op) && f && out->ret > 0) {
 		f->sent += (uint64_t)out->ret;
+		f->cut |= st->op != OP_FILL && out->ret < st->arg[1];
 		/* Who takes nothing more, and said so, answers with RST. */
 		if (g && (g->closed || (g->shut_rd && g->shut_wr)))
 			settle(f, SETTLE_HUP, 0, line);
@@ -485,18 +534,27 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	case OP_LISTEN:
 		if (f) {
 			f->listening = true;
+			f->backlog = st->arg[1] < 0 ? 4096 : st->arg[1];
 			f->lport = out->lport;
 		}
 		break;
 	case OP_ACCEPT: case OP_ACCEPT4: {
 		i = file_new(w, d, KIND_SOCKET);
+		if (f && f->queued)
+			f->queued--;
 		files[i].lport = out->lport;
 		files[i].rport = out->rport;
+		files[i].accepted = true;
 		files[i].tuned_snd = f && f->tuned_snd;
 		files[i].tuned_rcv = f && f->tuned_rcv;
 		paired(&files[i], i, line);
 		break;
 	}
+	case OP_FORKHOLD: case OP_FORKEND:
+		hold(w, false, line);
+		if (st->op == OP_FORKHOLD)
+			hold(w, true, line);
+		break;
 	case OP_SHUTDOWN:
 		if (f)
 			shut(f, st->arg[1], line);
@@ -569,14 +627,16 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 
 	switch (st->op) {
 	case OP_SEND: case OP_WRITE: case OP_WRITEV: case OP_SENDTO: case OP_SENDMSG:
-	case OP_SENDFILE:
+	case OP_SENDFILE: case OP_FORKSEND:
 		return f && f->kind == KIND_SOCKET &&
 			unsent(f) + (uint64_t)(st->arg[1] < 0 ? 0 : st->arg[1]) >
 			zone(f, ZONE_SEND);
 	case OP_RECV: case OP_READ: case OP_READV: case OP_RECVFROM: case OP_RECVMSG:
-	case OP_FIONREAD:
+	case OP_FIONREAD: case OP_FORKRECV:
 		return vague(f);
-	case OP_POLL: case OP_SELECT: case OP_EPWAIT:
+	case OP_RECVALL:
+		return f && peer_of(f) && peer_of(f)->cut;
+	case OP_POLL: case OP_SELECT: case OP_EPWAIT: case OP_EPALL:
 		/* Whichever it looks at, directly or in a nested set. */
 		for (int i = 0; i < file_count; i++)
 			if (files[i].proc == (int)(w - workers) && !files[i].closed &&
@@ -588,13 +648,41 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 	}
 }
 
+/* Does it depend on who waits beyond a full backlog? */
+static bool outcome_over(const struct worker *w, const struct step *st, const struct file *f)
+{
+	bool looks = st->op == OP_POLL || st->op == OP_SELECT || st->op == OP_EPWAIT ||
+		st->op == OP_EPALL;
+
+	if (f && (f->over || (f->peer >= 0 && files[f->peer].over)))
+		return true;
+	for (int i = 0; i < file_count; i++) {
+		if (looks && files[i].over && files[i].proc == (int)(w - workers))
+			return true;
+		if (st->op == OP_CONNECT && f && !f->asked && files[i].listening &&
+		    files[i].lport == (uint16_t)st->arg[2] && files[i].queued > files[i].backlog)
+			return true;
+	}
+	return false;
+}
+
+/* Does it bind a port that connections have which were accepted there? */
+static bool outcome_accepted(const struct step *st)
+{
+	for (int i = 0; i < file_count && st->op == OP_BIND && st->arg[2]; i++)
+		if (files[i].accepted && files[i].lport == (uint16_t)st->arg[2])
+			return true;
+	return false;
+}
+
 static void print_outcome(struct worker *w, const struct step *st, const struct outcome *out,
 			  bool is_vague, int line)
 {
 	static const char *const bytes_name[] = { "", " good", " BAD", " void" };
 	const struct file *f = subject(w, st);
 
-	printf("%d ", line);
+	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
+	       outcome_accepted(st) ? "accepted " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;
@@ -672,17 +760,55 @@ static bool destination_taken(const struct worker *w, const struct step *st)
 		st->op != OP_DUP3 && slot_file(w, st->arg[0]);
 }
 
-static void run_step(struct worker *w, struct step *st, bool background, int line)
+/* Let the second thread of @w go on while others act. */
+static void run_thread(struct worker *w, struct step *st, int line)
+{
+	struct file *f = subject(w, st);
+	struct outcome out;
+
+	w->call_file = f ? (int)(f - files) : -1;
+	w->call_vague = outcome_vague(w, st);
+	if (f)
+		f->refs++;
+	st->thread = 1;
+	w->call = *st;
+	w->threaded = true;
+	order(w, st, line, &out);
+	usleep(3000);
+}
+
+static void thread_ended(struct worker *w, const struct outcome *out, int line)
+{
+	w->threaded = false;
+	finish(w, &w->call, out, w->call_vague, line);
+	if (w->call_file >= 0)
+		file_put(&files[w->call_file], line);
+}
+
+/* Not while the second thread is in a call; or only then. */
+static bool clashes(const struct worker *w, const struct step *st, bool thread)
+{
+	if (!w->threaded)
+		return st->op == OP_JOIN;
+	return thread || st->op == OP_FORKHOLD || st->op == OP_FORKSEND || st->op == OP_FORKRECV ||
+		(op_makes_fd(w->call.op) && (op_makes_fd(st->op) || st->op == OP_PIPE));
+}
+
+static void run_step(struct worker *w, struct step *st, bool background, bool thread, int line)
 {
 	struct worker *other = &workers[w == workers];
 	struct outcome out;
 
 	join(w);
-	if (destination_taken(w, st)) {
+	if (destination_taken(w, st) || clashes(w, st, thread)) {
 		printf("%d skip\n", line);
 		return;
 	}
 	prepare(w, st);
+	if (thread) {
+		run_thread(w, st, line);
+		return;
+	}
 	if (background) {
 		w->vague = outcome_vague(w, st);
 		w->busy = true;
@@ -694,20 +820,26 @@ static void run_step(struct worker *w, struct step *st, bool background, int lin
 		return;
 	}
 	order(w, st, line, &out);
-	finish(w, st, &out, outcome_vague(w, st), line);
+	if (st->op == OP_JOIN)
+		thread_ended(w, &out, line);
+	else
+		finish(w, st, &out, outcome_vague(w, st), line);
 	join(other);
 }
 
 /* Parse `A& op arg...`; false where it is none. */
-static bool parse(char *text, int *ret_proc, bool *ret_background, struct step *st)
+static bool parse(char *text, int *ret_proc, bool *ret_background, bool *ret_thread,
+		  struct step *st)
 {
 	char *save = NULL;
 	char *word = strtok_r(text, " \t\n", &save);
 
-	if (!word || (word[0] != 'A' && word[0] != 'B') || (word[1] && strcmp(word + 1, "&")))
+	if (!word || (word[0] != 'A' && word[0] != 'B') ||
+	    (word[1] && strcmp(word + 1, "&") != 0 && strcmp(word + 1, "+") != 0))
 		return false;
 	*ret_proc = word[0] == 'B';
 	*ret_background = word[1] == '&';
+	*ret_thread = word[1] == '+';
 	word = strtok_r(NULL, " \t\n", &save);
 	memset(st, 0, sizeof(*st));
 	st->op = word ? (int32_t)names_op(word) : OP_COUNT;
@@ -732,6 +864,7 @@ static void program_end(void)
 	for (int i = 0; i < 2; i++) {
 		join(&workers[i]);
 		order(&workers[i], &st, -1, &out);
+		workers[i].threaded = false;
 		for (int s = 0; s < SLOTS; s++)
 			workers[i].slot_file[s] = -1;
 	}
@@ -750,6 +883,7 @@ static int run_file(FILE *in)
 	while (fgets(text, sizeof(text), in)) {
 		struct step st;
 		bool background;
+		bool thread;
 		int proc;
 
 		if (text[0] == '#' || text[0] == '\n')
@@ -765,11 +899,11 @@ static int run_file(FILE *in)
 			continue;
 		}
 		strcpy(copy, text);
-		if (!parse(copy, &proc, &background, &st)) {
+		if (!parse(copy, &proc, &background, &thread, &st)) {
 			fprintf(stderr, "conform-exec: not a step: %s", text);
 			stop_all(2);
 		}
-		run_step(&workers[proc], &st, background, line++);
+		run_step(&workers[proc], &st, background, thread, line++);
 	}
 	if (program >= 0)
 		program_end();

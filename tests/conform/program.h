@@ -38,7 +38,10 @@ enum {
 	X(FCNTL, "fcntl") X(GETSOCKOPT, "getsockopt")                       \
 	X(SETSOCKOPT, "setsockopt") X(POLL, "poll") X(SELECT, "select")     \
 	X(EPCREATE, "epcreate") X(EPCTL, "epctl") X(EPWAIT, "epwait")       \
-	X(PIPE, "pipe") X(MISC, "misc")                                     \
+	X(PIPE, "pipe") X(MISC, "misc") X(EPALL, "epall")                   \
+	/* A forked child, and what a second thread is in: */               \
+	X(FORKSEND, "forksend") X(FORKRECV, "forkrecv")                     \
+	X(FORKHOLD, "forkhold") X(FORKEND, "forkend") X(JOIN, "join")       \
 	/* The coordinator's own: */                                        \
 	X(SETTLE, "settle") X(PUSH, "push") X(RESET, "reset")
 
@@ -68,6 +71,7 @@ enum misc {
 /**
  * struct step - One call, as the coordinator sends it to a worker.
  * @op:   An enum op.
+ * @thread: A second thread makes the call; JOIN has its outcome.
  * @argc: Used entries of @arg.
  * @arg:  As in the program, ports resolved. Slots are indices.
  * @key:  Which byte stream: the pattern differs from stream to stream.
@@ -77,6 +81,8 @@ enum misc {
 struct step {
 	int32_t op;
 	int32_t argc;
+	int32_t thread;
+	int32_t unused;
 	int64_t arg[ARGS_MAX];
 	uint64_t key;
 	uint64_t pos;

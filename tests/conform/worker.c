@@ -5,6 +5,9 @@
  * Each call is bounded: a timer interrupts what still blocks after GUARD_US,
  * and EINTR is then its result, on the kernel as elsewhere. A slot that is
  * closed keeps its number: using it again asks for EBADF.
+ *
+ * There may be one helper: a thread that is in a call while the worker makes
+ * others, or a forked child that holds what the worker has.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +37,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <time.h>
@@ -46,6 +51,7 @@ enum {
 	NEVER_OPEN = 777,	/* A number that no program reaches here. */
 	IOV_MAX_HERE = 8,
 	UNTOUCHED = 0xEE,
+	EPALL_ROUNDS = 24,
 };
 
 /* What CONFORM_MUTATE falsifies, to show that the comparison sees it. */
@@ -55,12 +61,28 @@ enum mutation {
 	MUTATE_SO_ERROR, MUTATE_ONESHOT, MUTATE_LOST_WAKE,
 };
 
-/* Worker's state; one thread. */
+/* Worker's state. The helper makes calls on its slots while they are closed. */
 static int slot_fd[SLOTS];	/* -1: never used. */
 static bool slot_open[SLOTS];
 static int mutation;
-static volatile sig_atomic_t sigpipes;
-static unsigned char buffer[STREAM_MAX + 1];
+static __thread volatile sig_atomic_t sigpipes;
+static unsigned char buffers[2][STREAM_MAX + 1];
+static __thread unsigned char *buffer = buffers[0];
+
+/**
+ * struct helper - The second thread.
+ * @fd: Which descriptor its call is on, found before it starts.
+ */
+static struct helper {
+	pthread_t thread;
+	bool running;
+	_Atomic bool done;
+	int fd;
+	struct step step;
+	struct outcome out;
+} helper;
+static __thread int fd_now = -1;	/* The helper's descriptor. */
+static pid_t held;			/* forkhold's child. */
 
 static void on_sigpipe(int sig)
 {
@@ -94,6 +116,8 @@ static uint64_t now_ms(void)
 
 static int fd_of(int64_t slot)
 {
+	if (fd_now >= 0)
+		return fd_now;
 	if (slot < 0 || slot >= SLOTS || slot_fd[slot] < 0)
 		return NEVER_OPEN;
 	if (slot_open[slot])
@@ -641,6 +665,105 @@ static void do_epwait(const struct step *st, struct outcome *out)
 	}
 }
 
+/* Whose turn it is with a short array: after some rounds, everyone's. */
+static void do_epall(const struct step *st, struct outcome *out)
+{
+	struct epoll_event ev[8];
+	uint64_t tags[32];
+	uint32_t bits[32];
+	int n = 0;
+	int max = st->arg[1] > 8 ? 8 : (int)st->arg[1];
+
+	for (int round = 0; round < EPALL_ROUNDS; round++) {
+		memset(ev, 0, sizeof(ev));
+		out->ret = epoll_wait(fd_of(st->arg[0]), ev, max, 0);
+		out->err = errno;
+		if (out->ret < 0)
+			return;
+		for (int i = 0; i < out->ret; i++) {
+			int k = 0;
+
+			while (k < n && tags[k] != ev[i].data.u64)
+				k++;
+			if (k == 32)
+				continue;
+			if (k == n) {
+				tags[n] = ev[i].data.u64;
+				bits[n++] = 0;
+			}
+			bits[k] |= ev[i].events;
+		}
+	}
+	for (uint64_t tag = 0, last = 0; n; last = tag) {
+		int least = -1;
+
+		for (int i = 0; i < n; i++)
+			if (tags[i] >= last && (least < 0 || tags[i] < tags[least]))
+				least = i;
+		tag = tags[least];
+		say(out, " %llu=", (unsigned long long)tag);
+		names_pollbits(out->text, sizeof(out->text), bits[least]);
+		tags[least] = tags[--n];
+		bits[least] = bits[n];
+	}
+	out->ret = 0;
+}
+
+static void do_send(const struct step *st, struct outcome *out);
+static void do_recv(const struct step *st, struct outcome *out);
+
+/* A forked child makes one call on what it inherited, and is gone. */
+static void do_fork_call(const struct step *st, struct outcome *out)
+{
+	struct step call = *st;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		abort();
+	pid = fork();
+	if (pid == 0) {
+		call.op = st->op == OP_FORKSEND ? OP_SEND : OP_RECV;
+		call.arg[2] = MSG_NOSIGNAL | MSG_DONTWAIT;
+		if (call.op == OP_SEND)
+			do_send(&call, out);
+		else
+			do_recv(&call, out);
+		io_write_all(fds[1], out, sizeof(*out));
+		_exit(0);
+	}
+	close(fds[1]);
+	if (!io_read_all(fds[0], out, sizeof(*out)))
+		say(out, " the child died");
+	close(fds[0]);
+	waitpid(pid, NULL, 0);
+}
+
+static void do_fork_end(struct outcome *out)
+{
+	out->ret = held ? 0 : -1;
+	if (!held)
+		return;
+	kill(held, SIGKILL);
+	waitpid(held, NULL, 0);
+	held = 0;
+}
+
+static void do_fork_hold(struct outcome *out)
+{
+	do_fork_end(out);
+	held = fork();
+	if (held == 0) {
+		/* Only what is compared: the coordinator's pipes are not its. */
+		close(0);
+		close(1);
+		for (;;)
+			pause();
+	}
+	out->ret = held < 0 ? -1 : 0;
+	out->err = errno;
+}
+
 static void do_misc(int fd, enum misc which, struct outcome *out)
 {
 	char b[64];
@@ -826,6 +949,54 @@ static void do_reset(bool linger0)
 	}
 }
 
+static void execute(const struct step *st, struct outcome *out);
+
+static void *helper_main(void *arg)
+{
+	(void)arg;
+	buffer = buffers[1];
+	fd_now = helper.fd;
+	execute(&helper.step, &helper.out);
+	helper.out.sigpipe = sigpipes;
+	helper.done = true;
+	return NULL;
+}
+
+static void do_thread(const struct step *st)
+{
+	int64_t slot = st->op == OP_ACCEPT || st->op == OP_ACCEPT4 ? st->arg[1] : st->arg[0];
+
+	if (helper.running)
+		return;
+	memset(&helper.out, 0, sizeof(helper.out));
+	helper.step = *st;
+	helper.done = false;
+	helper.fd = st->op == OP_POLL ? -1 : fd_of(slot);
+	if (pthread_create(&helper.thread, NULL, helper_main, NULL))
+		abort();
+	helper.running = true;
+}
+
+/* The helper's outcome; it is interrupted as the guard does it. */
+static void do_join(struct outcome *out)
+{
+	uint64_t end_ms = now_ms() + GUARD_US / 1000;
+
+	memset(out, 0, sizeof(*out));
+	if (!helper.running) {
+		out->ret = -1;
+		return;
+	}
+	while (!helper.done) {
+		if (now_ms() > end_ms)
+			pthread_kill(helper.thread, SIGALRM);
+		usleep(now_ms() > end_ms ? 20000 : 200);
+	}
+	pthread_join(helper.thread, NULL);
+	helper.running = false;
+	*out = helper.out;
+}
+
 static void execute(const struct step *st, struct outcome *out)
 {
 	int64_t a0 = st->arg[0];
@@ -911,9 +1082,21 @@ static void execute(const struct step *st, struct outcome *out)
 		}
 		return;
 	case OP_MISC: do_misc(fd, (enum misc)st->arg[1], out); return;
+	case OP_EPALL: do_epall(st, out); return;
+	case OP_FORKSEND: case OP_FORKRECV: do_fork_call(st, out); return;
+	case OP_FORKHOLD: do_fork_hold(out); return;
+	case OP_FORKEND: do_fork_end(out); return;
+	case OP_JOIN: do_join(out); return;
 	case OP_SETTLE: do_settle(st, out); return;
 	case OP_PUSH: do_push(st); return;
-	case OP_RESET: do_reset(a0 != 0); return;
+	case OP_RESET: {
+		struct outcome unused;
+
+		do_join(&unused);
+		do_fork_end(&unused);
+		do_reset(a0 != 0);
+		return;
+	}
 	case OP_COUNT: return;
 	}
 	out->err = errno;
@@ -937,17 +1120,20 @@ int worker_main(int in, int out_fd, int mutate)
 	while (io_read_all(in, &st, sizeof(st))) {
 		bool bounded = st.op == OP_SETTLE || st.op == OP_PUSH || st.op == OP_RESET ||
 			st.op == OP_FILL || st.op == OP_DRAIN || st.op == OP_RECVALL ||
-			st.op == OP_OUTQ0;
+			st.op == OP_OUTQ0 || st.op == OP_JOIN || st.thread;
 		struct outcome out;
 
 		memset(&out, 0, sizeof(out));
 		if (!bounded)
 			guard(GUARD_US);
 		errno = 0;
-		execute(&st, &out);
+		if (st.thread)
+			do_thread(&st);
+		else
+			execute(&st, &out);
 		if (!bounded)
 			guard(0);
-		out.sigpipe = sigpipes;
+		out.sigpipe += sigpipes;
 		sigpipes = 0;
 		if (mutation == MUTATE_SIGPIPE)
 			out.sigpipe = 0;

@@ -398,6 +398,8 @@ static void handles__have_a_limit(void **state)
 
 static void listen__is_seen_in_the_registry(void **state)
 {
+	struct ctl_msg m = { .type = CTL_LISTEN,
+			     .listen = { .addr = LO, .port = 4000, .reuse = 1 } };
 	struct listener_ref ref;
 	struct guest a, b;
 	struct half *h, *h2;
@@ -415,11 +417,16 @@ static void listen__is_seen_in_the_registry(void **state)
 	/* Nonsense. */
 	assert_int_equal(listen_call(&a, CTL_LISTEN, LO, 0, 0, 1), -EINVAL);
 	assert_int_equal(listen_call(&a, CTL_LISTEN, LO, 1, SLOT_MAX, 1), -EINVAL);
-	/* A second one: the address is the kernel's alone, for a third too. */
+	/* A second one, which the kernel would refuse. */
 	h2 = listener_make(&b, LO, 4000, -EADDRINUSE);
+	assert_int_equal(registry_find(b.reg, LO, 4000, &ref), 0);
+	assert_int_equal(ref.half, half_ref_of(a.p, h));
+	/* It would not: the address is the kernel's alone, for a third too. */
+	m.listen.slot = (uint16_t)arena_slot(b.p->base, h2);
+	m.listen.gen = half_gen(h2);
+	assert_int_equal(ctl_call(b.fd, &m, NULL, 0, NULL, NULL), -EADDRINUSE);
 	assert_int_equal(registry_find(b.reg, LO, 4000, &ref), -ENOENT);
 	listener_make(&b, LO, 4000, -EADDRINUSE);
-	(void)h2;
 	/* Unlisten, and someone else's demotion. */
 	h = listener_make(&a, LO, 4001, 0);
 	assert_int_equal(listen_call(&a, CTL_UNLISTEN, LO, 4001, arena_slot(a.p->base, h),

@@ -39,14 +39,14 @@ def fork_child_connects(b):
 
 def exec_inherited(b):
     """exec of a program with a connection not close-on-exec: the peer sees an end, in time."""
-    shared(b, "exec", 1)
+    shared(b, "exec", 1, len(b"about to\n"))
 
 
-def shared(b, case, connections):
+def shared(b, case, connections, octets=10):
     b.server(peer("fork_server.py", b.port, case))
     out = b.client(peer("fork_client.py", b.port, case))
     check(out == b"right\n", "client said: %r" % out)
-    b.expect_traffic(connections, 10)
+    b.expect_traffic(connections, octets)
 
 
 TESTS = (forking_echo, fork_shared, fork_child_last, fork_child_killed, fork_subprocess,

@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * actor.c - The ends of connections that a test kills, stops and watches.
+ *
+ *   actor serve PORT epoll|poll|thread   until the end of standard input
+ *   actor echo PORT PAUSE_US             until the end of standard input
+ *   actor put PORT BYTES COUNT PAUSE_US
+ *   actor ask PORT BYTES COUNT
+ *   actor get PORT recv|poll|epoll [TIMEOUT_MS]
+ *   actor wait PORT recv|poll|epoll [TIMEOUT_MS]
+ *   actor connects PORT COUNT
+ *   actor fill PORT
+ *   actor forkput PORT BYTES COUNT
+ *   actor fds PORT COUNT
+ *
+ * A client's first byte says what the server does: 'E' echo; 'S' read, and
+ * check that byte i is pattern(i); 'X' read; 'G' send pattern() in records of
+ * 100 bytes; 'H' hold without reading until the client's next connection says
+ * 'R'. Who sees a connection end says so on standard output:
+ *
+ *   end MODE BYTES eof|ERRNO WRONG
+ *
+ * On its standard input a server takes "close" (its listener) and "hold"
+ * (accept nothing) and "go".
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LIMIT_S 150 /* no process outlives a mistake */
+#define RECORD 100
+#define FDS_MAX 4096
+#define BUFFER (256 * 1024)
+
+static volatile sig_atomic_t released;
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "actor: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static int number(const char *s)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	if (*end || n < 0 || n > 100000000) {
+		errno = EINVAL;
+		die(s);
+	}
+	return (int)n;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void say(const char *line)
+{
+	if (write(1, line, strlen(line)) < 0)
+		exit(3);
+}
+
+static uint8_t pattern(uint64_t i)
+{
+	return (uint8_t)(i * 131 + (i >> 8));
+}
+
+static void pattern_fill(uint8_t *buf, uint64_t at, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf[i] = pattern(at + i);
+}
+
+static uint64_t pattern_wrong(const uint8_t *buf, uint64_t at, size_t n)
+{
+	uint64_t wrong = 0;
+
+	for (size_t i = 0; i < n; i++)
+		wrong += buf[i] != pattern(at + i);
+	return wrong;
+}
+
+static struct sockaddr_in address(int port)
+{
+	return (struct sockaddr_in){.sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)port),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static int connect_to(int port, char mode)
+{
+	struct sockaddr_in a = address(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		die("socket");
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		die("connect");
+	if (send(fd, &mode, 1, MSG_NOSIGNAL) != 1)
+		die("send");
+	return fd;
+}
+
+/* ----------------------------------------------------------------- server */
+
+struct end {
+	int fd;
+	char mode;
+	uint64_t bytes, wrong;
+};
+
+static struct end ends[FDS_MAX];
+static int listener = -1;
+
+static void end_say(const struct end *e, long r)
+{
+	char line[100];
+	int error = r < 0 ? errno : 0;
+
+	snprintf(line, sizeof(line), "end %c %llu %s %llu\n", e->mode ? e->mode : '-',
+		 (unsigned long long)e->bytes, error ? strerrorname_np(error) : "eof",
+		 (unsigned long long)e->wrong);
+	say(line);
+}
+
+/* What was received. Return: false where the connection is at its end. */
+static bool end_take(struct end *e, const uint8_t *buf, size_t n)
+{
+	if (n && !e->mode) {
+		e->mode = (char)*buf++;
+		n--;
+		if (e->mode == 'R') {
+			released = 1;
+			e->mode = 'S';
+		}
+	}
+	if (e->mode == 'S')
+		e->wrong += pattern_wrong(buf, e->bytes, n);
+	e->bytes += n;
+	if (e->mode != 'E')
+		return true;
+	while (n) {
+		ssize_t r = send(e->fd, buf, n, MSG_NOSIGNAL);
+
+		if (r < 0 && errno != EAGAIN) {
+			end_say(e, r);
+			return false;
+		}
+		if (r < 0)
+			poll(&(struct pollfd){.fd = e->fd, .events = POLLOUT}, 1, 1000);
+		buf += r > 0 ? r : 0;
+		n -= r > 0 ? (size_t)r : 0;
+	}
+	return true;
+}
+
+/* Send until it ends. */
+static void generate(struct end *e)
+{
+	uint8_t record[RECORD];
+	ssize_t r;
+
+	do {
+		pattern_fill(record, e->bytes, sizeof(record));
+		r = send(e->fd, record, sizeof(record), MSG_NOSIGNAL);
+		if (r > 0)
+			e->bytes += (uint64_t)r;
+		usleep(1000);
+	} while (r > 0);
+	end_say(e, r);
+}
+
+static void *serve_one(void *arg)
+{
+	struct end *e = arg;
+	bool polls = e->wrong;
+	uint8_t *buf = malloc(BUFFER);
+	ssize_t r;
+
+	e->wrong = 0;
+	for (;;) {
+		if (polls && poll(&(struct pollfd){.fd = e->fd, .events = POLLIN}, 1, -1) != 1)
+			die("poll");
+		r = recv(e->fd, buf, e->mode ? BUFFER : 1, 0);
+		if (r <= 0) {
+			end_say(e, r);
+			break;
+		}
+		if (!end_take(e, buf, (size_t)r))
+			break;
+		while (e->mode == 'H' && !released)
+			usleep(10000);
+		if (e->mode == 'H')
+			e->mode = 'S';
+		if (e->mode == 'G') {
+			generate(e);
+			break;
+		}
+	}
+	free(buf);
+	close(e->fd);
+	free(e);
+	return NULL;
+}
+
+/* Standard input. Return: false at its end. */
+static bool serve_told(bool *hold)
+{
+	char text[64];
+	ssize_t n = read(0, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	if (strstr(text, "close") && listener >= 0) {
+		close(listener);
+		listener = -1;
+	}
+	if (strstr(text, "hold"))
+		*hold = true;
+	if (strstr(text, "go"))
+		*hold = false;
+	say("told\n");
+	return true;
+}
+
+static void serve_threads(bool polls)
+{
+	bool hold = false;
+
+	for (;;) {
+		struct pollfd p[2] = {{.fd = 0, .events = POLLIN},
+				      {.fd = hold ? -1 : listener, .events = POLLIN}};
+		struct end *e;
+		pthread_t t;
+		int fd;
+
+		if (poll(p, 2, -1) < 1)
+			die("poll");
+		if (p[0].revents && !serve_told(&hold))
+			return;
+		if (!p[1].revents)
+			continue;
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EAGAIN)
+				continue;
+			fprintf(stderr, "actor: accept: %s\n", strerror(errno));
+			usleep(10000);
+			continue;
+		}
+		e = calloc(1, sizeof(*e));
+		e->fd = fd;
+		e->wrong = polls;
+		if (pthread_create(&t, NULL, serve_one, e))
+			die("pthread_create");
+		pthread_detach(t);
+	}
+}
+
+static void epoll_watch(int ep, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		die("epoll_ctl");
+}
+
+static void serve_epoll(void)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	static uint8_t buf[BUFFER];
+	struct epoll_event evs[16];
+	bool hold = false;
+
+	epoll_watch(ep, 0);
+	epoll_watch(ep, listener);
+	for (;;) {
+		int n = epoll_wait(ep, evs, 16, -1);
+
+		for (int i = 0; i < n; i++) {
+			int fd = evs[i].data.fd;
+			struct end *e = &ends[fd];
+			ssize_t r;
+
+			if (fd == 0) {
+				int was = listener;
+				bool held = hold;
+
+				if (!serve_told(&hold))
+					return;
+				if (hold != held && was >= 0 && listener >= 0)
+					epoll_ctl(ep, hold ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
+						  listener, &(struct epoll_event){
+						  .events = EPOLLIN, .data.fd = listener});
+				continue;
+			}
+			if (fd == listener) {
+				fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+				if (fd < 0 && errno != EAGAIN) {
+					fprintf(stderr, "actor: accept: %s\n", strerror(errno));
+					usleep(10000);
+				}
+				if (fd < 0)
+					continue;
+				if (fd >= FDS_MAX)
+					die("too many");
+				ends[fd] = (struct end){.fd = fd};
+				epoll_watch(ep, fd);
+				continue;
+			}
+			r = recv(fd, buf, sizeof(buf), 0);
+			if (r < 0 && errno == EAGAIN)
+				continue;
+			if (r <= 0)
+				end_say(e, r);
+			if (r <= 0 || !end_take(e, buf, (size_t)r))
+				close(fd);
+		}
+	}
+}
+
+static void serve(int port, const char *kind)
+{
+	struct sockaddr_in a = address(port);
+	int one = 1;
+
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener < 0)
+		die("socket");
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(listener, (struct sockaddr *)&a, sizeof(a)))
+		die("bind");
+	if (listen(listener, 64))
+		die("listen");
+	say("listening\n");
+	if (strcmp(kind, "epoll") == 0)
+		serve_epoll();
+	else
+		serve_threads(strcmp(kind, "poll") == 0);
+}
+
+/* ---------------------------------------------------------------- clients */
+
+static bool input_ended(void)
+{
+	struct pollfd p = {.fd = 0, .events = POLLIN};
+	char c[16];
+
+	return poll(&p, 1, 0) == 1 && read(0, c, sizeof(c)) <= 0;
+}
+
+/* All of @n bytes. Return: what recv() said last. */
+static ssize_t recv_all(int fd, uint8_t *buf, size_t n)
+{
+	return recv(fd, buf, n, MSG_WAITALL);
+}
+
+static void echo(int port, int pause_us)
+{
+	uint64_t most = 0, last = now_us(), rounds = 0, wrong = 0, at = 0;
+	int fd = connect_to(port, 'E');
+	uint8_t out[777], in[777];
+	char line[100];
+
+	say("echoing\n");
+	while (rounds % 16 || !input_ended()) {
+		size_t n = 1 + rounds % sizeof(out);
+		uint64_t now;
+
+		pattern_fill(out, at, n);
+		if (send(fd, out, n, MSG_NOSIGNAL) != (ssize_t)n)
+			die("echo send");
+		if (recv_all(fd, in, n) != (ssize_t)n)
+			die("echo recv");
+		wrong += pattern_wrong(in, at, n);
+		at += n;
+		rounds++;
+		now = now_us();
+		most = now - last > most ? now - last : most;
+		last = now;
+		usleep((useconds_t)pause_us);
+	}
+	snprintf(line, sizeof(line), "echo %llu %llu %llu\n", (unsigned long long)rounds,
+		 (unsigned long long)most, (unsigned long long)wrong);
+	say(line);
+}
+
+static void put(int port, size_t size, int count, int pause_us)
+{
+	uint8_t *record = malloc(size);
+	int fd = connect_to(port, 'S');
+	uint64_t at = 0;
+
+	say("putting\n");
+	for (int i = 0; i < count; i++) {
+		size_t done = 0;
+
+		pattern_fill(record, at, size);
+		while (done < size) {
+			ssize_t r = send(fd, record + done, size - done, MSG_NOSIGNAL);
+
+			if (r <= 0)
+				die("put");
+			done += (size_t)r;
+		}
+		at += size;
+		usleep((useconds_t)pause_us);
+	}
+	close(fd);
+	free(record);
+	say("done\n");
+}
+
+static void ask(int port, size_t size, int count)
+{
+	uint8_t *out = malloc(size), *in = malloc(size);
+	int fd = connect_to(port, 'E');
+
+	for (int i = 0; i < count; i++) {
+		pattern_fill(out, (uint64_t)i * size, size);
+		if (send(fd, out, size, MSG_NOSIGNAL) != (ssize_t)size)
+			die("ask");
+		if (recv_all(fd, in, size) != (ssize_t)size || memcmp(in, out, size) != 0)
+			die("answer");
+	}
+	close(fd);
+	say("done\n");
+}
+
+/* Sleep until there is something, by @kind. */
+static void client_sleep(int fd, int ep, const char *kind, int timeout_ms)
+{
+	struct epoll_event ev;
+	int r;
+
+	do {
+		if (strcmp(kind, "poll") == 0)
+			r = poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, timeout_ms);
+		else if (strcmp(kind, "epoll") == 0)
+			r = epoll_wait(ep, &ev, 1, timeout_ms);
+		else
+			return;
+	} while (r == 0);
+	if (r < 0)
+		die(kind);
+}
+
+/* Read to the end. */
+static void get(int port, char mode, const char *kind, int timeout_ms)
+{
+	int fd = connect_to(port, mode), ep = epoll_create1(EPOLL_CLOEXEC);
+	struct end e = {.fd = fd, .mode = mode};
+	uint8_t buf[4096];
+	ssize_t r;
+
+	if (timeout_ms > 0 && strcmp(kind, "recv") == 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO,
+			   &(struct timeval){.tv_usec = timeout_ms * 1000}, sizeof(struct timeval));
+	epoll_watch(ep, fd);
+	if (mode == 'E' && (send(fd, "x", 1, MSG_NOSIGNAL) != 1 || recv(fd, buf, 1, 0) != 1))
+		die("exchange");
+	say("open\n");
+	do {
+		client_sleep(fd, ep, kind, timeout_ms > 0 ? timeout_ms : -1);
+		r = recv(fd, buf, sizeof(buf), 0);
+		if (r > 0 && mode == 'G')
+			e.wrong += pattern_wrong(buf, e.bytes, (size_t)r);
+		if (r > 0)
+			e.bytes += (uint64_t)r;
+	} while (r > 0 || (r < 0 && timeout_ms > 0 && errno == EAGAIN));
+	end_say(&e, r);
+	close(fd);
+}
+
+static void connects(int port, int count)
+{
+	char c = 'x';
+
+	for (int i = 0; i < count; i++) {
+		int fd = connect_to(port, 'E');
+
+		if (send(fd, &c, 1, MSG_NOSIGNAL) != 1 || recv(fd, &c, 1, 0) != 1)
+			die("exchange");
+		close(fd);
+	}
+	say("done\n");
+}
+
+/* How much goes in until it blocks? Then all goes on. */
+static void fill(int port)
+{
+	static uint8_t buf[64 * 1024];
+	int fd = connect_to(port, 'S');
+	uint64_t at = 0, quiet = 0;
+	char line[60];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (quiet < 100) {
+		ssize_t r;
+
+		pattern_fill(buf, at, sizeof(buf));
+		r = send(fd, buf, sizeof(buf), MSG_NOSIGNAL);
+		if (r > 0) {
+			at += (uint64_t)r;
+			quiet = 0;
+		} else if (errno != EAGAIN) {
+			die("fill");
+		} else {
+			usleep(2000);
+			quiet++;
+		}
+	}
+	snprintf(line, sizeof(line), "full %llu\n", (unsigned long long)at);
+	say(line);
+	fcntl(fd, F_SETFL, 0);
+	pattern_fill(buf, at, sizeof(buf));
+	if (send(fd, buf, sizeof(buf), MSG_NOSIGNAL) != sizeof(buf))
+		die("after");
+	at += sizeof(buf);
+	snprintf(line, sizeof(line), "done %llu\n", (unsigned long long)at);
+	say(line);
+	close(fd);
+}
+
+/* A child sends first, and may die of it; then we do. */
+static void forkput(int port, size_t size, int count)
+{
+	int fd = connect_to(port, 'X'), status;
+	uint8_t *record = calloc(1, size);
+	pid_t pid = fork();
+
+	for (int i = 0; pid == 0 && i < count; i++)
+		if (send(fd, record, size, MSG_NOSIGNAL) != (ssize_t)size)
+			_exit(1);
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, &status, 0);
+	say(WIFSIGNALED(status) ? "child killed\n" : "child ended\n");
+	for (int i = 0; i < count; i++)
+		if (send(fd, record, size, MSG_NOSIGNAL) != (ssize_t)size)
+			die("forkput");
+	close(fd);
+	say("done\n");
+}
+
+/* Sockets until there are no descriptors left; then one of them is used. */
+static void fds(int port, int count)
+{
+	struct rlimit rl = {.rlim_cur = (rlim_t)count, .rlim_max = (rlim_t)count};
+	int first = connect_to(port, 'E'), n = 0, fd, error;
+	char line[100], c = 'y';
+
+	if (setrlimit(RLIMIT_NOFILE, &rl))
+		die("setrlimit");
+	while ((fd = socket(AF_INET, SOCK_STREAM, 0)) >= 0)
+		n++;
+	error = errno;
+	if (send(first, &c, 1, MSG_NOSIGNAL) != 1 || recv(first, &c, 1, 0) != 1)
+		die("exchange");
+	close(n + 3);
+	close(first);
+	first = connect_to(port, 'E');
+	if (send(first, &c, 1, MSG_NOSIGNAL) != 1 || recv(first, &c, 1, 0) != 1)
+		die("exchange");
+	snprintf(line, sizeof(line), "fds %d %s %d\n", n, strerrorname_np(error), first);
+	say(line);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[1] : "";
+	int port = argc > 2 ? number(argv[2]) : 0, timeout = argc > 4 ? number(argv[4]) : 0;
+
+	alarm(LIMIT_S);
+	signal(SIGPIPE, SIG_IGN);
+	if (strcmp(what, "serve") == 0 && argc == 4)
+		serve(port, argv[3]);
+	else if (strcmp(what, "echo") == 0 && argc == 4)
+		echo(port, number(argv[3]));
+	else if (strcmp(what, "put") == 0 && argc == 6)
+		put(port, (size_t)number(argv[3]), number(argv[4]), number(argv[5]));
+	else if (strcmp(what, "ask") == 0 && argc == 5)
+		ask(port, (size_t)number(argv[3]), number(argv[4]));
+	else if (strcmp(what, "get") == 0 && argc >= 4)
+		get(port, 'G', argv[3], timeout);
+	else if (strcmp(what, "wait") == 0 && argc >= 4)
+		get(port, 'E', argv[3], timeout);
+	else if (strcmp(what, "connects") == 0 && argc == 4)
+		connects(port, number(argv[3]));
+	else if (strcmp(what, "fill") == 0)
+		fill(port);
+	else if (strcmp(what, "forkput") == 0 && argc == 5)
+		forkput(port, (size_t)number(argv[3]), number(argv[4]));
+	else if (strcmp(what, "fds") == 0 && argc == 4)
+		fds(port, number(argv[3]));
+	else
+		fprintf(stderr, "actor: what is to be done? See the head of actor.c\n");
+	return 0;
+}
