@@ -22,6 +22,7 @@
 #include "base/sys.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
+#include "posix/fallback.h"
 #include "posix/pool.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -509,6 +510,11 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 		return -EBADF;
 	section_enter();
 	target = fdtab_get(fd);
+	if (target && target->kind == FOBJ_SOCK && op == EPOLL_CTL_ADD &&
+	    unlikely(fallback_waits((struct sock *)(void *)target))) {
+		fdtab_put(target);
+		target = NULL;
+	}
 	if (!target) {
 		/* A socket of ours in place of the set: its handle is none either. */
 		r = ctl_kernel(epfd, op, fd, ev);
@@ -744,8 +750,42 @@ static long wait_asleep(struct wait *c)
 	return r == 0 && !c->forever && clock_now_ns() >= c->deadline_ns ? 0 : -EAGAIN;
 }
 
+/* Listeners of a parent's in a set that came from it. */
+static struct sock *inherited_listener_get(struct epset *e)
+{
+	struct sock *found = NULL;
+
+	watch_lock();
+	for (struct watch *w = e->w.all; w && !found; w = w->all_next) {
+		struct sock *s = watch_sock(w);
+
+		if (!s || !s->foreign || load_relaxed(&s->stage) != SOCK_LISTEN)
+			continue;
+		found = (struct sock *)(void *)fdtab_get(w->fd);
+		if (found && found != s) {
+			fdtab_put(&found->obj);
+			found = NULL;
+		}
+	}
+	watch_unlock();
+	return found;
+}
+
+static void wait_inherited(struct epset *e)
+{
+	struct sock *s;
+	bool gone = true;
+
+	while (gone && (s = inherited_listener_get(e))) {
+		gone = fallback_waits(s);
+		sock_put(s);
+	}
+}
+
 static long wait_all(struct wait *c)
 {
+	if (unlikely(c->e->w.slow))
+		wait_inherited(c->e);
 	for (;;) {
 		long n = collect(c);
 

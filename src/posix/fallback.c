@@ -38,8 +38,9 @@ long fallback_socket(struct sock *s, enum reason why)
 		kernel = process_fd_high((int)r);
 		if (kernel < 0)
 			return kernel;
-		options_replay(s, kernel);
 	}
+	/* A shadow has not been told of all. */
+	options_replay(s, kernel);
 	sys3(SYS_fcntl, kernel, F_SETFL, sock_nonblocking(s) ? O_NONBLOCK : 0);
 	if (listening && !s->foreign)
 		unlisten(s);
@@ -50,12 +51,8 @@ long fallback_socket(struct sock *s, enum reason why)
 			continue;
 		left--;
 		flags = sys2(SYS_fcntl, fd, F_GETFD);
-		if (left == 0 && s->parked_fd < 0) {
-			long high = handle_park(fd);
-
-			if (high >= 0)
-				s->parked_fd = (int)high;
-		}
+		if (left == 0)
+			handle_park(fd, &s->parked_fd);
 		fdtab_remove(fd);
 		r = sys3(SYS_dup3, kernel, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
 		if (r < 0)
@@ -90,4 +87,18 @@ long fallback_listener(struct sock *s)
 	if (process_party())
 		process_call(&m, NULL, 0, NULL, NULL);
 	return fallback_socket(s, REASON_SHARED);
+}
+
+bool fallback_waits(struct sock *s)
+{
+	bool gone = true;
+
+	if (likely(!s->foreign) || load_acquire(&s->stage) != SOCK_LISTEN)
+		return false;
+	lock_take(&s->lock);
+	/* Another thread may have been faster. */
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		gone = fallback_listener(s) == 0;
+	lock_drop(&s->lock);
+	return gone;
 }

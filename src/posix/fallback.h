@@ -26,4 +26,11 @@ long fallback_socket(struct sock *s, enum reason why);
  */
 long fallback_listener(struct sock *s);
 
+/**
+ * fallback_waits() - Somebody is about to wait for @s: where that takes
+ * fallback_listener(), it is done. Without s->lock, with a reference.
+ * Return: Are its descriptors the kernel's now?
+ */
+bool fallback_waits(struct sock *s);
+
 #endif

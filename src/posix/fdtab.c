@@ -32,20 +32,26 @@ static _Atomic uint64_t fallbacks_early[REASON_COUNT];
 
 void fdtab_init(void)
 {
-	uint64_t n = load_relaxed(&process.nofile_hard);
 	long a, b;
 
-	if (n > FDTAB_MOST || n == 0)
-		n = FDTAB_MOST;
-	a = sys6(SYS_mmap, 0, n * sizeof(*fdtab), PROT_READ | PROT_WRITE,
+	/* Room for a hard limit that is raised later. */
+	a = sys6(SYS_mmap, 0, FDTAB_MOST * sizeof(*fdtab), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	b = sys6(SYS_mmap, 0, n * sizeof(*fdtab_ksock), PROT_READ | PROT_WRITE,
+	b = sys6(SYS_mmap, 0, FDTAB_MOST * sizeof(*fdtab_ksock), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if ((a < 0 && a > -4096) || (b < 0 && b > -4096))
 		return;
 	fdtab = (void *)a;
 	fdtab_ksock = (void *)b;
-	fdtab_size = (unsigned)n;
+	fdtab_grow(load_relaxed(&process.nofile_hard));
+}
+
+void fdtab_grow(uint64_t hard)
+{
+	unsigned n = hard > FDTAB_MOST || hard == 0 ? FDTAB_MOST : (unsigned)hard;
+
+	if (fdtab && n > fdtab_size)
+		fdtab_size = n;
 }
 
 struct fobj *fdtab_get_slow(int fd)
@@ -172,12 +178,8 @@ static bool is_child_sharing_memory(void)
  * last one: it goes back to the pool, or its going is the end of the socket. */
 static long close_sock(int fd, struct sock *s)
 {
-	if (load_relaxed(&s->obj.nfds) == 0 && s->parked_fd < 0) {
-		long high = handle_park(fd);
-
-		if (high >= 0)
-			s->parked_fd = (int)high;
-	}
+	if (load_relaxed(&s->obj.nfds) == 0)
+		handle_park(fd, &s->parked_fd);
 	return sys1(SYS_close, fd);
 }
 
@@ -242,10 +244,14 @@ long fd_dup_from(int fd, int cmd, unsigned long least)
 		section_leave();
 		return NOT_OURS;
 	}
-	if (least >= load_relaxed(&process.nofile_soft))
+	if (least >= load_relaxed(&process.nofile_soft) || least >= fdtab_size)
 		r = -EINVAL;
 	else
 		r = fd_made(sys3(SYS_fcntl, fd, cmd, least));
+	if (r >= (long)fdtab_size) {
+		sys1(SYS_close, r);
+		r = -EMFILE;
+	}
 	if (r >= 0)
 		dup_install((int)r, o); /* takes our reference */
 	else
@@ -269,7 +275,8 @@ long call_dup3(int fd, int to, int flags)
 	}
 	if (is_child_sharing_memory())
 		return NOT_OURS;
-	if ((uint64_t)(unsigned)to >= load_relaxed(&process.nofile_soft) || to < 0)
+	if ((uint64_t)(unsigned)to >= load_relaxed(&process.nofile_soft) ||
+	    (unsigned)to >= fdtab_size)
 		return -EBADF;
 	section_enter();
 	o = fdtab_get(fd);
@@ -281,11 +288,9 @@ long call_dup3(int fd, int to, int flags)
 	old = fdtab_remove(to);
 	if (old && old->kind == FOBJ_SOCK && load_relaxed(&old->nfds) == 0) {
 		struct sock *s = (struct sock *)old;
-		long high = s->parked_fd < 0 ? handle_park(to) : -1;
 
+		handle_park(to, &s->parked_fd);
 		watch_gone(s);
-		if (high >= 0)
-			s->parked_fd = (int)high;
 	}
 	ksock_forget(to);
 	r = sys3(SYS_dup3, fd, to, flags);

@@ -67,6 +67,8 @@ static inline void fdtab_put(struct fobj *o)
 }
 
 void fdtab_init(void);
+/** fdtab_grow() - The hard limit has been raised. */
+void fdtab_grow(uint64_t hard);
 
 /** fdtab_install() - @fd refers to @o from now on; takes over one reference
  * of the caller's and counts in @nfds. */

@@ -89,13 +89,31 @@ void handle_give(int fd, uint32_t number, uint32_t epoch)
 		process_fd_high_close(fd);
 }
 
-long handle_park(int fd)
+void handle_park(int fd, int *parked)
 {
-	long high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
+	int none = -1;
+	long high;
 
-	if (high >= 0)
-		process_fd_mark((int)high, true);
-	return high;
+	if (__atomic_load_n(parked, __ATOMIC_RELAXED) >= 0)
+		return;
+	high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
+	if (high < 0)
+		return;
+	process_fd_mark((int)high, true);
+	/* A second copy would silence the handle's hang-up. */
+	if (!__atomic_compare_exchange_n(parked, &none, (int)high, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		process_fd_high_close((int)high);
+}
+
+void handle_fork_before(void)
+{
+	lock_take(&pool_lock);
+}
+
+void handle_fork_parent(void)
+{
+	lock_drop(&pool_lock);
 }
 
 void handle_fork_child(void)

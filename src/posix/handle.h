@@ -19,9 +19,13 @@ long handle_take(uint32_t *ret_number);
  * @epoch: process.epoch when its socket was made. */
 void handle_give(int fd, uint32_t number, uint32_t epoch);
 
-/** handle_park() - A duplicate of @fd in the library's own range, or -errno. */
-long handle_park(int fd);
+/** handle_park() - Keep a duplicate of @fd in the library's own range, in
+ * *@parked where that is -1: of two threads that close, one keeps it. */
+void handle_park(int fd, int *parked);
 
+/** handle_fork_before/parent() - The pool is whole while the child is made. */
+void handle_fork_before(void);
+void handle_fork_parent(void);
 /** handle_fork_child() - Close the copies of the parent's pool. */
 void handle_fork_child(void);
 

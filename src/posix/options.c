@@ -245,8 +245,23 @@ void options_inherit(struct sock *to, const struct sock *from)
 	}
 }
 
+void options_fork_before(void)
+{
+	lock_take(&opts_lock);
+	lock_take(&template_lock);
+}
+
+void options_fork_parent(void)
+{
+	lock_drop(&template_lock);
+	lock_drop(&opts_lock);
+}
+
 void options_fork_child(void)
 {
+	/* The kernel's socket behind it is the parent's as well. */
+	if (template_fd >= 0)
+		template_reset();
 	opts_lock = (struct lock){ 0 };
 	template_lock = (struct lock){ 0 };
 }
@@ -380,18 +395,13 @@ long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	r = sock_setsockopt(s, level, name, val, len);
 	lock_drop(&s->lock);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ------------------------------------------------------------------- get */
@@ -545,18 +555,13 @@ long call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	r = sock_getsockopt(s, level, name, val, len);
 	lock_drop(&s->lock);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ----------------------------------------------------------- ioctl, fcntl */
@@ -628,16 +633,11 @@ long call_ioctl(int fd, unsigned long request, void *arg)
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	r = sock_ioctl(s, request, arg);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 #define SETTABLE (O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME)
@@ -651,12 +651,9 @@ long call_fcntl(int fd, int cmd, unsigned long arg)
 		return fd_is_library(fd) ? -EBADF : NOT_OURS;
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
 		return fd_dup_from(fd, cmd, arg);
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	if (cmd == F_GETFL)
 		r = (long)(O_RDWR | load_relaxed(&s->half->file_flags));
 	else if (cmd == F_SETFL && arg & O_DIRECT)
@@ -665,7 +662,5 @@ long call_fcntl(int fd, int cmd, unsigned long arg)
 		flags_set(s, (uint32_t)arg & SETTABLE);
 		r = 0;
 	}
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }

@@ -16,6 +16,9 @@ void options_inherit(struct sock *to, const struct sock *from);
 /** options_kernel_only() - Was an option set that only the kernel has? */
 bool options_kernel_only(const struct sock *s);
 
+/** options_fork_before/parent() - All is whole while the child is made. */
+void options_fork_before(void);
+void options_fork_parent(void);
 /** options_fork_child() - Only this thread is left. */
 void options_fork_child(void);
 

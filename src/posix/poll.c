@@ -15,6 +15,8 @@
 #include "base/sys.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
+#include "posix/orphan.h"
+#include "posix/fallback.h"
 #include "posix/poll.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -28,7 +30,7 @@ static __thread struct spin poll_spin;
 
 /**
  * struct pollcall - One call.
- * @k:     For the kernel: @n entries as in @fds, then the bells.
+ * @k:     For the kernel: @n entries as in @fds, then the bells, then orphan_fd().
  * @objs:  What the descriptors refer to, with a reference; NULL: the kernel's.
  * @ours:  How many of those there are, @sets of them epoll sets.
  * @kernel: Entries of @k that the kernel must be asked about.
@@ -94,6 +96,10 @@ static void resolve(struct pollcall *c)
 		if (fd < 0)
 			continue;
 		c->objs[i] = fdtab_get(fd);
+		if (sock_at(c, i) && unlikely(fallback_waits(sock_at(c, i)))) {
+			fdtab_put(c->objs[i]);
+			c->objs[i] = NULL;
+		}
 		if (!c->objs[i]) {
 			/* INT_MAX: POLLNVAL, as for a number that is not open. */
 			c->k[i].fd = fd_is_library(fd) ? INT32_MAX : fd;
@@ -148,6 +154,13 @@ static uint32_t kernel_bits(const struct pollcall *c, nfds_t i)
 	return bits & (care_of(c, i) | POLLNVAL);
 }
 
+static void look_for_deaths(const struct pollcall *c)
+{
+	for (nfds_t i = 0; i < c->n; i++)
+		if (sock_at(c, i))
+			orphan_look(sock_at(c, i));
+}
+
 /* Look at ours. Return: how many are ready. */
 static long look(struct pollcall *c)
 {
@@ -176,8 +189,11 @@ static long look(struct pollcall *c)
 /* Everything as it is now, as the program is told. */
 static long report(struct pollcall *c)
 {
-	long ready = look(c);
+	long ready;
 
+	if (unlikely(process.orphan))
+		look_for_deaths(c);
+	ready = look(c);
 	ask_kernel(c);
 	if (!c->asked)
 		return ready;
@@ -377,6 +393,7 @@ static long sleep_once(struct pollcall *c)
 	ready = look_armed(c, &moved) || c->r->bells & ~rung;
 	if (!ready && !moved) {
 		nbells = waiter_pollfds(c->r, c->k + c->n);
+		c->k[c->n + nbells] = (struct pollfd){ .fd = orphan_fd(), .events = POLLRDHUP };
 		c->r->sleeping++;
 	}
 	watch_unlock();
@@ -384,14 +401,19 @@ static long sleep_once(struct pollcall *c)
 		waiter_sleep_end(rung, generation);
 		return moved ? RESTART : 0;
 	}
+	if (unlikely(process.orphan)) {
+		uint64_t end = clock_now_ns() + ORPHAN_LOOK_NS;
+
+		until = c->forever || end < until ? end : until;
+	}
 	if (waiter_in_slices(c->r) || c->ignored) {
 		uint64_t end = clock_now_ns() + c->slice_ns;
 
-		until = c->forever || end < until ? end : until;
+		until = !until || end < until ? end : until;
 		if (c->slice_ns * 2 <= SLICE_MAX_NS)
 			c->slice_ns *= 2;
 	}
-	got = kernel_sleep(c, c->n + nbells, until);
+	got = kernel_sleep(c, c->n + nbells + 1, until);
 	waiter_sleep_end(rung, generation);
 	if (generation != watch_generation) {
 		/* A handler forked, and this is the child: its sockets start
@@ -405,6 +427,8 @@ static long sleep_once(struct pollcall *c)
 	waiter_awake(c->r);
 	if (got > 0)
 		hear(c, nbells);
+	if (got > 0 && c->k[c->n + nbells].revents)
+		process_orphaned();
 	watch_take_hints(c->r);
 	for (struct watch *w = c->r->all; w; w = w->all_next)
 		moved |= w->moved;
@@ -484,7 +508,7 @@ static long wait_with(struct pollcall *c, void *memory)
 	long r;
 
 	c->k = memory;
-	c->objs = (struct fobj **)(void *)(c->k + c->n + BELL_MAX);
+	c->objs = (struct fobj **)(void *)(c->k + c->n + BELL_MAX + 1);
 	do {
 		resolve(c);
 		c->asked = false;
@@ -501,7 +525,7 @@ long poll_wait(struct pollfd *fds, nfds_t n, uint32_t implicit, const struct tim
 	struct pollcall c = { .fds = fds, .n = n, .implicit = implicit, .mask = mask,
 			      .forever = !timeout, .slice_ns = SLICE_MIN_NS,
 			      .seen = section_state.handled };
-	size_t bytes = (n + BELL_MAX) * sizeof(struct pollfd) + n * sizeof(struct fobj *);
+	size_t bytes = (n + BELL_MAX + 1) * sizeof(struct pollfd) + n * sizeof(struct fobj *);
 	void *memory;
 	long r;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 
 #define SPIN_US_DEFAULT 50u
 #define ENV_MOST 1023u
+#define CALL_TRIES 12 /* of ctl_call()'s 5 s each */
 #define PARTY_RETRY_NS (1 * NS_PER_SEC)
 
 struct process process = { .ctl_fd = -1 };
@@ -169,10 +171,20 @@ void process_fd_high_close(int fd)
 
 /* ------------------------------------------------------ control channel */
 
+/* Said once, by whoever notices first. */
+static void orphan_begin(void)
+{
+	if (__atomic_exchange_n(&process.orphan, true, __ATOMIC_ACQ_REL))
+		return;
+	process_log(0, "the daemon of domain %s has gone: established connections go on, "
+		       "new sockets are %s", process.domain,
+		    process.policy == POLICY_NONE ? "refused" : "the kernel's");
+}
+
 int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 		 unsigned *ret_nfds)
 {
-	int r;
+	int r = -ETIMEDOUT;
 
 	if (process.ctl_fd < 0 || process.orphan)
 		return -ENOTCONN;
@@ -180,13 +192,21 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 		atomic_fetch_add_explicit(&arena_hdr(process.party->base)->ctl_messages, 1,
 					  memory_order_relaxed);
 	lock_take(&ctl_lock);
-	r = ctl_call(process.ctl_fd, m, fds, nfds, ret_fds, ret_nfds);
+	/* Requests are idempotent; a daemon that was stopped may go on. */
+	for (int i = 0; i < CALL_TRIES && r == -ETIMEDOUT; i++) {
+		struct ctl_msg again = *m;
+		unsigned n = ret_nfds ? *ret_nfds : 0;
+
+		r = ctl_call(process.ctl_fd, &again, fds, nfds, ret_fds, ret_nfds ? &n : NULL);
+		if (r == -ETIMEDOUT)
+			continue;
+		*m = again;
+		if (ret_nfds)
+			*ret_nfds = n;
+	}
 	lock_drop(&ctl_lock);
 	if (r == -EPIPE || r == -ECONNRESET || r == -EBADF) {
-		process.orphan = true;
-		process_log(0, "the daemon of domain %s has gone: established connections go on, "
-			       "new sockets are %s", process.domain,
-			    process.policy == POLICY_NONE ? "refused" : "the kernel's");
+		orphan_begin();
 		return -ENOTCONN;
 	}
 	return r;
@@ -194,11 +214,12 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 
 bool process_orphaned(void)
 {
-	char byte;
+	struct pollfd p = { .fd = process.ctl_fd, .events = POLLRDHUP };
+	struct timespec zero = { 0 };
 
-	if (process.ctl_fd >= 0 && !process.orphan &&
-	    sys4(SYS_recvfrom, process.ctl_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-		process.orphan = true;
+	/* Unread messages may come before the end. */
+	if (process.ctl_fd >= 0 && !process.orphan && sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1)
+		orphan_begin();
 	return process.orphan;
 }
 
@@ -450,9 +471,8 @@ void process_start(void)
 		return;
 	process.pid = (uint32_t)sys0(SYS_getpid);
 	rlimit_start();
-	library_fds_size = load_relaxed(&process.nofile_hard);
-	if (library_fds_size > 1u << 20)
-		library_fds_size = 1u << 20;
+	/* As many as fdtab has room for: the limit may be raised. */
+	library_fds_size = 1u << 20;
 	library_fds = (void *)sys6(SYS_mmap, 0, library_fds_size, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if ((long)library_fds < 0 && (long)library_fds > -4096) {
@@ -483,10 +503,14 @@ void process_fork_before(void)
 	lock_take(&ctl_lock);
 	if (process.party)
 		lock_take(&process.party->lock);
+	handle_fork_before();
+	options_fork_before();
 }
 
 void process_fork_parent(void)
 {
+	options_fork_parent();
+	handle_fork_parent();
 	if (process.party)
 		lock_drop(&process.party->lock);
 	lock_drop(&ctl_lock);

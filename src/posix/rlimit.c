@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "posix/fdtab.h"
 #include "posix/process.h"
 #include "posix/rlimit.h"
 #include "posix/section.h"
@@ -52,6 +53,7 @@ static long nofile_set(const struct rlimit64 *set)
 	r = set->rlim_max == load_relaxed(&process.nofile_hard) && !lowered ?
 		    0 : kernel_nofile(&real, NULL);
 	if (r == 0) {
+		fdtab_grow(set->rlim_max);
 		store_relaxed(&process.nofile_hard, set->rlim_max);
 		store_relaxed(&process.nofile_soft, set->rlim_cur);
 	}

@@ -146,10 +146,14 @@ static void sock_last(struct fobj *o)
 	if (s->shadow_fd >= 0)
 		process_fd_high_close(s->shadow_fd);
 	if (shared) {
+		/* Whoever has it as well waits at its shadow, and nobody for
+		 * what is in memory. */
+		if (!s->foreign && process.policy == POLICY_SHARE && load_relaxed(&s->stage) == SOCK_LISTEN)
+			sock_close_listener(s);
+		else if (!s->foreign)
+			party_slot_retire(s->party, s->slot);
 		if (s->parked_fd >= 0)
 			process_fd_high_close(s->parked_fd);
-		if (!s->foreign)
-			party_slot_retire(s->party, s->slot);
 		goto out;
 	}
 	sock_unbind(s);
@@ -183,7 +187,8 @@ out:
 static struct sock *sock_make(struct party *p, long *ret_error)
 {
 	struct sock *s = sock_struct_get();
-	uint32_t number;
+	/* Before the handle is taken: a child made in between has a copy. */
+	uint32_t number, epoch = load_acquire(&process.epoch);
 	long fd = s ? handle_take(&number) : -ENOBUFS;
 
 	if (fd < 0) {
@@ -193,7 +198,7 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 		return NULL;
 	}
 	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .refs = 1, .last = sock_last } };
-	s->epoch = load_acquire(&process.epoch);
+	s->epoch = epoch;
 	s->pid = process.pid;
 	s->party = p;
 	s->handle = number;
@@ -231,20 +236,35 @@ static void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 		      slot_word_make(s->slot, half_gen(s->half)));
 }
 
-/* The lowest free number for @s, whose handle is parked. Return: it, or
- * -errno with @s put. */
-static long sock_number(struct sock *s, bool cloexec)
+/* The lowest free number for @s, whose handle is parked, or -errno. */
+static long sock_number_take(struct sock *s, bool cloexec)
+{
+	long fd = fd_made(sys3(SYS_fcntl, s->parked_fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0));
+
+	if (fd < (long)fdtab_size)
+		return fd;
+	sys1(SYS_close, fd);
+	return -EMFILE;
+}
+
+static void sock_number_set(struct sock *s, long fd)
 {
 	int parked = s->parked_fd;
-	long fd = fd_made(sys3(SYS_fcntl, parked, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0));
 
-	if (fd < 0) {
-		sock_put(s);
-		return fd;
-	}
 	s->parked_fd = -1;
 	process_fd_high_close(parked);
 	fdtab_install((int)fd, &s->obj);
+}
+
+/* Both. Return: the number, or -errno with @s put. */
+static long sock_number(struct sock *s, bool cloexec)
+{
+	long fd = sock_number_take(s, cloexec);
+
+	if (fd < 0)
+		sock_put(s);
+	else
+		sock_number_set(s, fd);
 	return fd;
 }
 
@@ -360,27 +380,23 @@ static bool sock_is_over(struct sock *s)
 
 long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct sock *s = sock_get(fd);
-	long r;
+	struct sock *s = sock_enter(fd);
 
 	if (!s)
 		return NOT_OURS;
-	r = sock_addr_fill(load_relaxed(&s->half->local), addr, len);
-	sock_put(s);
-	return r;
+	return sock_leave(s, sock_addr_fill(load_relaxed(&s->half->local), addr, len));
 }
 
 long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct sock *s = sock_get(fd);
+	struct sock *s = sock_enter(fd);
 	long r;
 
 	if (!s)
 		return NOT_OURS;
 	r = sock_is_over(s) ? -ENOTCONN
 			    : sock_addr_fill(load_relaxed(&s->half->remote), addr, len);
-	sock_put(s);
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ------------------------------------------------------------------- bind */
@@ -474,18 +490,13 @@ long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	r = sock_bind(s, addr, len);
 	lock_drop(&s->lock);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ----------------------------------------------------------------- listen */
@@ -592,12 +603,9 @@ long call_listen(int fd, int backlog)
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	r = sock_listen(s, backlog);
 	if (r <= FALLBACK(0)) {
@@ -608,9 +616,7 @@ long call_listen(int fd, int backlog)
 		watch_changed(s);
 	}
 	lock_drop(&s->lock);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ---------------------------------------------------------------- connect */
@@ -706,6 +712,10 @@ static long connect_again(struct sock *s, addr_word to)
 			return r;
 		lock_take(&s->lock);
 		r = sock_connect(s, to);
+		if (r == 0) {
+			s->connect_told = true;
+			watch_changed(s);
+		}
 		lock_drop(&s->lock);
 		if (pause_ns < 64 * NS_PER_MS)
 			pause_ns *= 2;
@@ -720,12 +730,9 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	bool was_open;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
 	r = addr_parse(addr, len, &to);
@@ -745,9 +752,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	lock_drop(&s->lock);
 	if (r == -EAGAIN)
 		r = sock_nonblocking(s) ? -ECONNREFUSED : connect_again(s, to);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ----------------------------------------------------------------- accept */
@@ -767,15 +772,20 @@ static long accept_shadow(struct sock *s, struct sockaddr *addr, socklen_t *len,
 static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct sock *a;
-	long r = -EAGAIN;
+	long r = -EAGAIN, number;
 
 	if (!seat_waiting(s->party, s->half, &s->accept_cursor))
 		return -EAGAIN;
 	a = sock_make(s->party, &r);
 	if (!a)
-		return r == -ENOTCONN ? -EAGAIN : -ENFILE;
-	r = seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
+		return r == -ENOTCONN ? FALLBACK(REASON_NO_DAEMON) : -ENFILE;
+	/* Where there is none, the connection stays in the queue. */
+	number = sock_number_take(a, flags & SOCK_CLOEXEC);
+	r = number < 0 ? number
+		       : seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
 	if (r < 0) {
+		if (number >= 0)
+			sys1(SYS_close, number);
 		sock_unmake(a);
 		return r;
 	}
@@ -786,7 +796,8 @@ static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 	store_relaxed(&a->half->file_flags, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
 	if (addr)
 		sock_addr_fill(load_relaxed(&a->half->remote), addr, len);
-	return sock_number(a, flags & SOCK_CLOEXEC);
+	sock_number_set(a, number);
+	return number;
 }
 
 static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
@@ -815,27 +826,26 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	struct sock *s;
 	long r;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	r = flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) ? -EINVAL : 0;
 	if (r == 0 && addr && (!len || (int)*len < 0))
 		r = len ? -EINVAL : -EFAULT;
-	if (r == 0 && s->foreign && load_relaxed(&s->stage) == SOCK_LISTEN) {
-		/* A second process waits on this listener. */
-		lock_take(&s->lock);
-		r = fallback_listener(s);
-		lock_drop(&s->lock);
-		sock_put(s);
-		section_leave();
-		return r < 0 ? r : NOT_OURS;
-	}
+	/* A second process waits on this listener? */
+	if (r == 0 && fallback_waits(s))
+		r = NOT_OURS;
 	while (r == 0) {
 		lock_take(&s->lock);
 		r = sock_accept(s, addr, len, flags);
+		if (r <= FALLBACK(0)) {
+			/* The domain has ended. Who waits in the queue is reset;
+			 * the kernel's clients go on. */
+			r = fallback_socket(s, FALLBACK_REASON(r));
+			lock_drop(&s->lock);
+			r = r < 0 ? r : NOT_OURS;
+			break;
+		}
 		lock_drop(&s->lock);
 		if (r != -EAGAIN || sock_nonblocking(s))
 			break;
@@ -850,9 +860,7 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 		if (fdtab_peek(fd) != &s->obj && load_relaxed(&s->stage) != SOCK_LISTEN)
 			r = fdtab_peek(fd) ? -EINVAL : NOT_OURS;
 	}
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* --------------------------------------------------------------- shutdown */
@@ -870,12 +878,9 @@ long call_shutdown(int fd, int how)
 	struct sock *s;
 	long r = 0;
 
-	section_enter();
-	s = sock_get(fd);
-	if (!s) {
-		section_leave();
+	s = sock_enter(fd);
+	if (!s)
 		return NOT_OURS;
-	}
 	lock_take(&s->lock);
 	if (how < SHUT_RD || how > SHUT_RDWR) {
 		r = -EINVAL;
@@ -899,9 +904,7 @@ long call_shutdown(int fd, int how)
 		sock_poke(s);
 	}
 	lock_drop(&s->lock);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 /* ------------------------------------------------------------------- poll */
@@ -988,6 +991,9 @@ void sock_fork_parent(void)
 static void adopt_one(struct sock *s)
 {
 	s->foreign = true;
+	/* Another thread may have been changing them. */
+	s->conn.rx_limit = 0;
+	s->conn.tx_ext = 0;
 	s->lock = s->tx_lock = s->rx_lock = (struct lock){ 0 };
 	/* The parent's calls in progress are not ours. */
 	store_relaxed(&s->obj.refs, load_relaxed(&s->obj.nfds));

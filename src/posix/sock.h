@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "posix/fdtab.h"
+#include "posix/section.h"
 #include "shm/conn.h"
 #include "shm/spin.h"
 
@@ -41,6 +42,7 @@ enum sock_stage {
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
  * @accept_cursor: For seat_take().
  * @watches:   Who waits for it: poll.c, epoll.c. Guarded by watch_lock().
+ * @looked_ns: When its peer was last looked after: orphan.c.
  */
 struct sock {
 	struct fobj obj;
@@ -62,6 +64,7 @@ struct sock {
 	uint64_t accept_cursor;
 	bool accept_shadow_first;
 	struct watch *watches;
+	uint64_t looked_ns;
 	/* Options; times in ns, 0: none. */
 	uint64_t rcvtimeo_ns, sndtimeo_ns;
 	struct spin spin; /* of blocking calls */
@@ -80,6 +83,27 @@ static inline bool sock_nonblocking(const struct sock *s)
 /** sock_get() - The socket of a descriptor, with a reference, or NULL. */
 struct sock *sock_get(int fd);
 void sock_put(struct sock *s);
+
+/** sock_enter() - A call on @fd begins: inside a section, with a reference.
+ * Return: NULL where it is not ours; then nothing has happened. */
+static inline struct sock *sock_enter(int fd)
+{
+	struct sock *s;
+
+	section_enter();
+	s = sock_get(fd);
+	if (!s)
+		section_leave();
+	return s;
+}
+
+/** sock_leave() - The call ends. Return: @r. */
+static inline long sock_leave(struct sock *s, long r)
+{
+	sock_put(s);
+	section_leave();
+	return r;
+}
 
 /** sock_tcp_state() - TCP_ESTABLISHED and the like. */
 int sock_tcp_state(struct sock *s);

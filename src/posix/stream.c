@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "posix/calls.h"
+#include "posix/orphan.h"
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/sock.h"
@@ -113,13 +114,6 @@ static long waiting_sleep(const struct waiting *w, uint32_t own_event, uint32_t 
 	return section_sleep(SYS_futex_waitv, waitv, &section_state.broke, w->broke);
 }
 
-/* The daemon that would tell us of the peer's death is gone itself. */
-static void look_for_death(struct sock *s)
-{
-	if (process_orphaned() && sys2(SYS_kill, s->conn.owner->pid, 0) == -ESRCH)
-		conn_peer_died(&s->conn);
-}
-
 /*
  * waiting_wait() - Until there is reason to try again. Called inside a
  * section, which is left for the sleep.
@@ -144,7 +138,7 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 		until = w->deadline;
 	if (w->deadline && !slice_ns && until > now + 20 * NS_PER_MS && !__libc_single_threaded)
 		until = now + 20 * NS_PER_MS; /* only the peer's word is slept on */
-	if (w->what == NOTIFY_DATA) {
+	if (w->what == NOTIFY_DATA && !load_relaxed(&s->half->shared)) {
 		sock_tx_lock(s);
 		conn_trim(&s->conn);
 		sock_tx_unlock(s);
@@ -161,8 +155,8 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	conn_unwant_futex(&s->conn, w->what);
 	if (r == -EINTR)
 		return r;
-	if (r == -ETIMEDOUT && until >= now + SLICE_NS)
-		look_for_death(s);
+	if (r == -ETIMEDOUT)
+		orphan_look(s);
 	return 0;
 }
 
@@ -251,18 +245,15 @@ static long iov_check(const struct iovec *iov, int n)
 
 long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 {
-	struct sock *s = sock_get(fd);
+	struct sock *s = sock_enter(fd);
 	long r;
 
 	if (!s)
 		return NOT_OURS;
-	section_enter();
 	r = iov_check(iov, n);
 	if (r == 0)
 		r = send_iov(s, iov, n, flags);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 long call_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
@@ -403,18 +394,15 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 
 long call_recvv(int fd, const struct iovec *iov, int n, int flags)
 {
-	struct sock *s = sock_get(fd);
+	struct sock *s = sock_enter(fd);
 	long r;
 
 	if (!s)
 		return NOT_OURS;
-	section_enter();
 	r = iov_check(iov, n);
 	if (r == 0)
 		r = recv_iov(s, iov, n, flags);
-	sock_put(s);
-	section_leave();
-	return r;
+	return sock_leave(s, r);
 }
 
 long call_recv(int fd, void *buf, size_t len, int flags)

@@ -521,6 +521,14 @@ static bool rx_publish(struct conn *c, uint64_t head, size_t n)
 	return true;
 }
 
+/* Asked after a copy: did another sharer read on meanwhile? */
+static bool head_moved(const struct conn *c, uint64_t head)
+{
+	/* The bytes were loaded before the head is. */
+	atomic_thread_fence(memory_order_acquire);
+	return load_relaxed(&c->own->head) != head;
+}
+
 ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t flags)
 {
 	unsigned char *dst = buf;
@@ -567,8 +575,7 @@ again:
 			head += n;
 			FAULT_POINT("recv.head");
 			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_SPACE);
-		} else if (unlikely(load_relaxed(&c->own->shared)) &&
-			   load_acquire(&c->own->head) != head) {
+		} else if (unlikely(load_relaxed(&c->own->shared)) && head_moved(c, head)) {
 			/* Another sharer read on, and the ring may be filled
 			 * with other bytes by now. */
 			head = load_relaxed(&c->own->head);
@@ -635,7 +642,8 @@ bool conn_writable(struct conn *c)
 
 bool conn_may_grow(const struct conn *c)
 {
-	return !c->party->inherited && tx_size(c) < 1u << RING_LOG2_MAX &&
+	return !c->party->inherited && !load_relaxed(&c->tx_cramped) &&
+	       tx_size(c) < 1u << RING_LOG2_MAX &&
 	       load_relaxed(&c->own->tail) - c->tx_head_seen < tx_limit(c);
 }
 
@@ -643,7 +651,9 @@ void conn_peer_died(struct conn *c)
 {
 	if (atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)
 		return;
-	store_relaxed(&c->own->error, ECONNRESET);
+	/* As its executor would have had it: RST where data was unread. */
+	if (conn_unsent(c))
+		store_relaxed(&c->own->error, ECONNRESET);
 }
 
 uint32_t conn_poll(struct conn *c)

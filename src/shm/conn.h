@@ -96,8 +96,9 @@ bool conn_writable(struct conn *c);
  * went on not reading? */
 bool conn_may_grow(const struct conn *c);
 
-/** RING_WAIT_MOST - A reader may wait for so many bytes at once. */
-#define RING_WAIT_MOST 8192u
+/** RING_WAIT_MOST - A reader may wait for so many bytes at once: the smallest
+ * buffers that can be set take them before poll() holds the writer back. */
+#define RING_WAIT_MOST 4096u
 
 /** conn_peer_died() - Nobody is there to tell of it: its end is ours to see. */
 void conn_peer_died(struct conn *c);

@@ -220,7 +220,7 @@ class Generator:
     # --- Using things -------------------------------------------------------
     def send_text(self, s, size):
         flags = self.pick([("0", 40), ("MSG_NOSIGNAL", 20), ("MSG_DONTWAIT", 20),
-                           ("MSG_DONTWAIT|MSG_NOSIGNAL", 10)])
+                           ("MSG_DONTWAIT|MSG_NOSIGNAL", 10), ("MSG_MORE", 3)])
         return self.pick([
             (f"send s{s} {size} {flags}", 40), (f"write s{s} {size}", 15),
             (f"writev s{s} {size} {self.r.randint(1, 4)}", 10),
@@ -359,6 +359,10 @@ class Generator:
         ep = self.some(lambda o: o.kind == "ep", proc)
         if ep is None:
             return self.epoll(proc)
+        if self.chance(0.12):
+            # Whom a short array leaves out is in the next ones.
+            self.emit(ep.proc, f"epall s{self.slot_of(ep)} {self.r.choice([1, 1, 2, 3])}")
+            return
         timeout = self.pick([(0, 92), (5, 8)])
         self.emit(ep.proc, f"epwait s{self.slot_of(ep)} 16 {timeout}")
         if self.chance(0.4):
@@ -395,6 +399,105 @@ class Generator:
             self.shutdown(o.peer)
         elif act == "close":
             self.close(o.peer)
+
+    def shared(self):
+        """One thread is in a call while another does something to its socket."""
+        listens = self.chance(0.2)
+        o = self.some(lambda x: x.state == "listen" and not x.queue and not x.nb and
+                      not x.timeo if listens else
+                      x.state == "conn" and not x.nb and not x.timeo and x.peer is not None and
+                      self.slot_of(x.peer) is not None and x.inq == 0 and not x.eof)
+        d = o and self.free_slot(o.proc)
+        if d is None:
+            return
+        s = self.slot_of(o)
+        fills = not listens and not o.peer.eof and not o.shut_wr and self.chance(0.1)
+        if listens:
+            self.emit_call(o.proc, self.r.choice([f"accept s{d} s{s} 1", f"accept4 s{d} s{s} SOCK_NONBLOCK",
+                                                  f"poll 80 s{s} POLLIN"]))
+        elif fills:
+            self.emit(o.proc, f"fill s{s}")
+            self.emit_call(o.proc, self.r.choice([f"send s{s} 100000 0", f"write s{s} 4096"]))
+        else:
+            self.emit_call(o.proc, self.r.choice([
+                f"recv s{s} 4096 0", f"read s{s} 100", f"recvmsg s{s} 100 0 2", f"readv s{s} 4096 2",
+                f"recv s{s} 10 MSG_PEEK", f"recv s{s} 20 MSG_WAITALL",
+                f"poll 80 s{s} POLLIN|POLLRDHUP"]))
+        other = self.some(lambda x: x is not o and x.kind == "sock", o.proc)
+        act = self.pick([("none", 20), ("close", 25), ("shut", 25), ("dup2", 15), ("flag", 15)])
+        if act == "close":
+            self.emit(o.proc, f"close s{s}")
+            self.slots[o.proc][s] = None
+        elif act == "shut":
+            self.emit(o.proc, f"shutdown s{s} {self.r.choice(['SHUT_RD', 'SHUT_WR', 'SHUT_RDWR'])}")
+        elif act == "dup2" and other is not None:
+            self.emit(o.proc, f"dup2 s{s} s{self.slot_of(other)}")
+            self.slots[o.proc][s] = other
+        elif act == "flag":
+            self.emit(o.proc, f"fcntl s{s} F_SETFL O_NONBLOCK")
+            o.nb = True
+        if listens:
+            c = self.socket(1 - o.proc, True)
+            if c is not None:
+                addr = "127.0.0.1" if o.addr == "0.0.0.0" else o.addr
+                self.emit(c.proc, f"connect s{self.slot_of(c)} {addr} {o.port}")
+                c.state = "dead"
+        elif fills:
+            self.emit(o.peer.proc, f"drain s{self.slot_of(o.peer)}")
+        elif self.chance(0.2) and o.peer.proc != o.proc:
+            self.close(o.peer)
+        elif not o.peer.shut_wr:
+            self.emit(o.peer.proc, f"send s{self.slot_of(o.peer)} {self.r.choice([10, 20, 5000])} MSG_NOSIGNAL")
+        self.emit(o.proc, "join")
+        if self.slot_of(o) is None:
+            self.dropped(o)
+        if o.peer is not None and self.slot_of(o.peer) is not None:
+            self.emit(o.peer.proc, f"poll 0 s{self.slot_of(o.peer)} POLLIN|POLLOUT|POLLRDHUP")
+            self.emit(o.peer.proc, f"recv s{self.slot_of(o.peer)} 100 MSG_DONTWAIT")
+
+    def emit_call(self, proc, text):
+        self.lines.append(f"{P[proc]}+ {text}")
+
+    def forked(self):
+        """A child shares the sockets: it uses one, or only has them."""
+        o = self.some(lambda x: x.state == "conn" and x.peer is not None and
+                      self.slot_of(x.peer) is not None)
+        if o is None or self.some(lambda x: x.kind == "ep", o.proc) is not None:
+            return
+        s, ps = self.slot_of(o), self.slot_of(o.peer)
+        how = self.r.randrange(3)
+        if how == 0 and not o.shut_wr:
+            size = self.r.choice([1, 100, 4096, 20000])
+            self.emit(o.proc, f"forksend s{s} {size}")
+            o.peer.inq += size
+        elif how == 1:
+            size = self.r.choice([1, 100, 4096])
+            if not o.peer.shut_wr and self.chance(0.7):
+                self.emit(o.peer.proc, f"send s{ps} {size} MSG_NOSIGNAL")
+            self.emit(o.proc, f"forkrecv s{s} {size}")
+            o.inq = 0
+        else:
+            self.emit(o.proc, "forkhold s0")
+            for _ in range(self.r.randint(1, 3)):
+                act = self.r.choice(["send", "recv", "back", "shut", "close", "poll"])
+                if act == "send" and self.slot_of(o) is not None:
+                    self.emit(o.proc, f"send s{s} {self.r.choice([1, 1000])} MSG_NOSIGNAL|MSG_DONTWAIT")
+                elif act == "back":
+                    self.emit(o.peer.proc, f"send s{ps} 100 MSG_NOSIGNAL|MSG_DONTWAIT")
+                elif act == "recv":
+                    self.emit(o.peer.proc, f"recv s{ps} 4096 MSG_DONTWAIT")
+                elif act == "shut" and self.slot_of(o) is not None:
+                    self.shutdown(o)
+                elif act == "close" and self.slot_of(o) is not None:
+                    self.emit(o.proc, f"close s{s}")
+                    self.slots[o.proc][s] = None
+                self.emit(o.peer.proc, f"poll 0 s{ps} POLLIN|POLLOUT|POLLRDHUP")
+            self.emit(o.proc, "forkend s0")
+            if self.slot_of(o) is None:
+                self.dropped(o)
+        self.emit(o.peer.proc, f"poll 0 s{ps} POLLIN|POLLOUT|POLLRDHUP")
+        if self.chance(0.5):
+            self.emit(o.peer.proc, f"recv s{ps} 4096 MSG_DONTWAIT")
 
     def shutdown(self, o=None):
         o = o or self.conn()
@@ -463,8 +566,12 @@ class Generator:
         ints += [("IPPROTO_TCP", "TCP_NODELAY")] * 3
         timers = [("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 5),
                   ("TCP_USER_TIMEOUT", 5000)]
-        what = self.r.randrange(8)
-        if what < 3:
+        what = self.r.randrange(9)
+        if what == 8:
+            self.emit(o.proc, f"setsockopt s{s} SOL_SOCKET SO_RCVLOWAT {self.r.choice([0, 1, 2, 10, 50, 1000])}")
+            if o.inq and self.chance(0.5):
+                self.emit(o.proc, f"poll 0 s{s} POLLIN")
+        elif what < 3:
             level, name = self.r.choice(ints)
             self.emit(o.proc, f"setsockopt s{s} {level} {name} {self.r.choice([0, 1, 1, 7])}")
             if self.chance(0.7):
@@ -723,7 +830,7 @@ class Generator:
             (self.epoll_wait, 9), (self.pair, 4), (self.accept_some, 4), (self.woken, 7),
             (self.shutdown, 3), (self.close, 5), (self.dup, 4), (self.sockopt, 5),
             (self.flags, 4), (self.names, 3), (self.counts, 3), (self.pipe, 2),
-            (self.fill, 0.4), (self.overflow, 0.7), (self.nobody, 1), (self.address, 1),
+            (self.fill, 0.4), (self.shared, 1), (self.forked, 0.5), (self.overflow, 0.7), (self.nobody, 1), (self.address, 1),
             (self.misc, 1.5), (self.unlisten, 1), (self.nonsense, 11)]
         while len(self.lines) < self.length:
             self.pick(actions)()

@@ -694,14 +694,13 @@ static void do_epall(const struct step *st, struct outcome *out)
 			bits[k] |= ev[i].events;
 		}
 	}
-	for (uint64_t tag = 0, last = 0; n; last = tag) {
-		int least = -1;
+	while (n) {
+		int least = 0;
 
-		for (int i = 0; i < n; i++)
-			if (tags[i] >= last && (least < 0 || tags[i] < tags[least]))
+		for (int i = 1; i < n; i++)
+			if (tags[i] < tags[least])
 				least = i;
-		tag = tags[least];
-		say(out, " %llu=", (unsigned long long)tag);
+		say(out, " %llu=", (unsigned long long)tags[least]);
 		names_pollbits(out->text, sizeof(out->text), bits[least]);
 		tags[least] = tags[--n];
 		bits[least] = bits[n];

@@ -22,6 +22,7 @@
 #include "base/sys.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
+#include "posix/fallback.h"
 #include "posix/process.h"
 #include "posix/section.h"
 #include "shm/hint.h"
@@ -52,6 +53,13 @@ long section_sleep(long nr, const long a[6], const uint32_t *counter, uint32_t s
 	if (*(const volatile uint32_t *)counter != seen)
 		return -EINTR;
 	return sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* No listener here is a parent's. */
+bool fallback_waits(struct sock *s)
+{
+	(void)s;
+	return false;
 }
 
 struct fobj *fdtab_get_slow(int fd)

@@ -49,6 +49,7 @@ SERVERS = [
 
 # Where the daemon may die. The arrival that counts is caused by a client's death.
 AT_START = ("clients.admit", "clients.alive", "serve.handles", "serve.peer", "keeper.pair")
+AT_DROP = ("estate.drop", "estate.free")
 DAEMONS = [
     "execute.begin", "execute.ended", "estate.executed", "estate.party", "estate.drop",
     "estate.free", "clients.dead", "clients.admit", "clients.alive", "serve.handles",
@@ -183,6 +184,33 @@ def sharer_dies(stage):
     stage.settled(before, server, touch=lambda: one_more(stage, port))
 
 
+def listener_executed(settings, make):
+    """A server dies with clients in its queue; the daemon dies closing it for it."""
+    for action in ("kill", "stop"):
+        stage = make(settings.faults, start=False)
+        stage.start_daemon({"MORTISE_FAULT": "execute.seat:2:%s" % action,
+                            "MORTISE_FAULT_ONCE": stage.once()})
+        others = Bystander(stage)
+        before = stage.snapshot()
+        old = stage.status()["daemon_pid"]
+        victim, port = stage.server("epoll")
+        victim.tell("hold\n")
+        clients = [stage.actor("get", port, k) for k in ("recv", "poll", "epoll")]
+        for c in clients:
+            c.hear("open")
+        victim.kill()
+        if action == "kill":
+            wait_for("execute.seat to be met", lambda: stage.fired() and gone(old))
+        else:
+            resume(stage, "execute.seat", old)
+        for c in clients:
+            _, _, octets, how, _ = c.hear("end ", SEEN_S)
+            check(how in RESET and octets == "0", "%s after %s bytes" % (how, octets))
+        stage.settled(before)
+        others.undisturbed()
+        stage.close()
+
+
 def resume(stage, point, pid):
     """The daemon, or its keeper, has stopped at the point."""
     both = (pid, stage.keeper.pid)
@@ -207,11 +235,16 @@ def daemon_dies(stage, point, action, server, port):
         resume(stage, point, old)
     victim.hear("open", 8)
     victim.signal(signal.SIGKILL)
+    if point in AT_DROP:
+        # The server lets go of the dead where it meets somebody new.
+        saw(server, ends + 1, 1, None)
+        stage.actor("connects", port, 2)
     if action == "kill":
         wait_for("%s to be met" % point, lambda: stage.fired() and gone(old))
     elif point not in AT_START:
         resume(stage, point, old)
-    saw(server, ends + 1, 1, None)
+    if point not in AT_DROP:
+        saw(server, ends + 1, 1, None)
     echo.let_go()
     check(echo.hear("echo ")[3] == "0" and echo.ended() == 0, "an established connection was lost")
     stage.settled(before, server, touch=lambda: one_more(stage, port))
@@ -284,6 +317,7 @@ def tests():
     yield "points/sharer/lock.held", sharer_test
     for point in DAEMONS:
         yield "points/daemon/%s" % point, functools.partial(daemon_test, point=point)
+    yield "points/daemon/execute.seat", listener_executed
     for point in ("keeper.pair", "keeper.hung"):
         # Its death is another matter: see deaths.py.
         yield "points/keeper/%s" % point, functools.partial(daemon_test, point=point,
