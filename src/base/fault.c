@@ -25,25 +25,38 @@ static bool fault_is_mine(void)
 	return fd >= 0;
 }
 
-void fault_point(const char *name)
+/* Return: what is to be done at @name now, or "". */
+static const char *fault_action(const char *name)
 {
-	struct timespec pause = clock_timespec(NS_PER_SEC / 2);
 	const char *at = getenv("MORTISE_FAULT");
 	size_t n = strlen(name);
 	unsigned long count;
 	char *end;
 
 	if (!at || strncmp(at, name, n) != 0 || at[n] != ':')
-		return;
+		return "";
 	count = strtoul(at + n + 1, &end, 10);
 	if (*end != ':' || atomic_fetch_add(&arrivals, 1) + 1 < count || !fault_is_mine())
-		return;
-	if (strcmp(end + 1, "kill") == 0)
+		return "";
+	return end + 1;
+}
+
+void fault_point(const char *name)
+{
+	struct timespec pause = clock_timespec(NS_PER_SEC / 2);
+	const char *action = fault_action(name);
+
+	if (strcmp(action, "kill") == 0)
 		sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);
-	else if (strcmp(end + 1, "stop") == 0)
+	else if (strcmp(action, "stop") == 0)
 		sys2(SYS_kill, sys0(SYS_getpid), SIGSTOP);
-	else
+	else if (strcmp(action, "sleep") == 0)
 		sys2(SYS_nanosleep, &pause, 0);
+}
+
+int fault_fail(const char *name)
+{
+	return strcmp(fault_action(name), "fail") == 0;
 }
 #else
 /* An empty file is none in ISO C. */

@@ -22,6 +22,7 @@
 #include "daemon/log.h"
 
 #define KEPT_ALL ((1u << KEPT_COUNT) - 1)
+#define COMMANDS_SPARE 16u /* `mortise status` has its room where no program has */
 
 void clients_keep(struct daemon *d, unsigned id, enum kept kind, int fd)
 {
@@ -110,7 +111,7 @@ static void client_accepted(struct daemon *d, unsigned id)
 		clients_gone(d, id);
 		return;
 	}
-	if (load_relaxed(&d->t->kept_count) + KEPT_COUNT > d->t->kept_max) {
+	if (load_relaxed(&d->t->kept_count) + KEPT_ARENA > d->t->kept_max) {
 		log_line("refused process %d: limit of %u kept descriptors", (int)cred.pid,
 			 d->t->kept_max);
 		clients_gone(d, id);
@@ -161,6 +162,15 @@ void clients_accept(struct daemon *d)
 		daemon_unwatch(d, d->k->listen_fd);
 		d->listen_paused = true;
 	}
+}
+
+bool clients_room(struct daemon *d, unsigned id)
+{
+	if (load_relaxed(&d->t->kept_count) + KEPT_COUNT + COMMANDS_SPARE <= d->t->kept_max)
+		return true;
+	log_line("refused process %u: limit of %u kept descriptors", daemon_rec(d, id)->pid,
+		 d->t->kept_max);
+	return false;
 }
 
 int clients_map(struct daemon *d, unsigned id)

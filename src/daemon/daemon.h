@@ -26,6 +26,7 @@ struct client {
 	uint64_t estate_bytes;
 	struct ctl_msg *listing;
 	size_t listing_next, listing_count;
+	bool limit_said; /* in the log */
 };
 
 /**
@@ -98,6 +99,8 @@ int clients_admit(struct daemon *d, unsigned id);
 
 /** clients_map() - Map a party's memory. Return: 0 or -errno. */
 int clients_map(struct daemon *d, unsigned id);
+/** clients_room() - Is there room for one party more? Else it is logged. */
+bool clients_room(struct daemon *d, unsigned id);
 
 /** clients_gone() - The client died, left, or is ended. */
 void clients_gone(struct daemon *d, unsigned id);

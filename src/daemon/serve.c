@@ -83,6 +83,10 @@ static void serve_hello(struct daemon *d, struct request *q)
 			serve_end(d, q->id, "hello with another's process id");
 		return;
 	}
+	if (daemon_state(d, q->id) == REC_CONN && !clients_room(d, q->id)) {
+		serve_reply(d, q, EMFILE, NULL, 0);
+		return;
+	}
 	if (daemon_state(d, q->id) == REC_CONN) {
 		if (q->nfds != HELLO_FDS || arena_fd_check(q->fds[0], ARENA_BYTES) < 0 ||
 		    arena_fd_check(q->fds[1], MAILBOX_BYTES) < 0 || !bell_check(q->fds[2])) {
@@ -130,6 +134,14 @@ static void serve_bell(struct daemon *d, struct request *q)
 	serve_reply(d, q, 0, NULL, 0);
 }
 
+/* It will ask again and again: one line a party. */
+static void serve_limit_said(struct client *c, unsigned id, const char *why)
+{
+	if (!c->limit_said)
+		log_line("party %u: no more handles: %s", id, why);
+	c->limit_said = true;
+}
+
 static void serve_handles(struct daemon *d, struct request *q)
 {
 	struct client *c = &d->clients[q->id];
@@ -140,13 +152,13 @@ static void serve_handles(struct daemon *d, struct request *q)
 		return;
 	}
 	if (c->live + q->m.handles.count > CLIENT_HANDLES) {
-		log_line("party %u: limit of %u handles", q->id, CLIENT_HANDLES);
+		serve_limit_said(c, q->id, "limit of handles for one process");
 		serve_reply(d, q, EMFILE, NULL, 0);
 		return;
 	}
 	n = daemon_link_make(d, q->id, q->m.handles.count, q->m.handles.ids, near);
 	if (n < 0) {
-		log_line("party %u: no handles: %s", q->id, strerror(-n));
+		serve_limit_said(c, q->id, n == -EMFILE ? "limit of handles" : strerror(-n));
 		serve_reply(d, q, -n, NULL, 0);
 		return;
 	}

@@ -20,8 +20,10 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
+#include "posix/orphan.h"
 #include "posix/fallback.h"
 #include "posix/pool.h"
 #include "posix/process.h"
@@ -38,9 +40,10 @@
 /*
  * Data of our own entries in the kernel's set: a random number for each
  * process tree << 32, then what it is: a bell << 24 | generation << 8 | bell,
- * or the kernel_id of a watch.
+ * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch.
  */
 #define MAGIC_BELL 0x80000000u
+#define MAGIC_END 0x40000000u
 #define MAGIC_ID_MASK 0x7fffffffu
 
 static void mirror_forget(struct watch *w);
@@ -153,6 +156,32 @@ long call_epoll_create1(int flags)
 
 /* ------------------------------------------------- our part in the kernel's set */
 
+/* Whoever sleeps in the set is to hear of the domain's end. */
+static void epset_sync_end(struct epset *e, int epfd)
+{
+	int fd = orphan_fd();
+	long r;
+
+	if (fd < 0 || e->end_fd == fd + 1)
+		return;
+	r = kernel_ctl(epfd, EPOLL_CTL_ADD, fd, EPOLLRDHUP,
+		       magic() | MAGIC_BELL | MAGIC_END | (uint32_t)watch_generation << 8);
+	if (r == 0 || r == -EEXIST)
+		e->end_fd = fd + 1;
+}
+
+/* The domain has ended: that is no event which would have to be heard again. */
+static void epsets_forget_end(void)
+{
+	if (!process_orphaned())
+		return;
+	for (struct epset *e = epsets; e; e = e->next) {
+		if (e->end_fd && epset_fd(e) >= 0)
+			kernel_ctl(epset_fd(e), EPOLL_CTL_DEL, e->end_fd - 1, 0, 0);
+		e->end_fd = 0;
+	}
+}
+
 int epset_sync(struct epset *e)
 {
 	uint32_t missing = e->w.bells & ~e->bells_in;
@@ -163,6 +192,7 @@ int epset_sync(struct epset *e)
 	epfd = epset_fd(e);
 	if (epfd < 0)
 		return 0; /* Nobody can wait on it any more. */
+	epset_sync_end(e, epfd);
 	for (; missing; missing &= missing - 1) {
 		unsigned b = (unsigned)__builtin_ctz(missing);
 		long r;
@@ -317,6 +347,14 @@ static int kernel_events(struct epset *e, int epfd, struct epoll_event *evs, int
 			evs[left++] = evs[i];
 			continue;
 		}
+		if ((data & (MAGIC_BELL | MAGIC_END)) == (MAGIC_BELL | MAGIC_END)) {
+			/* A parent's, in a set that was inherited: its matter. */
+			if ((uint8_t)(data >> 8) == watch_generation)
+				epsets_forget_end();
+			else
+				e->alien = true;
+			continue;
+		}
 		if (data & MAGIC_BELL) {
 			if ((uint8_t)(data >> 8) == watch_generation)
 				rang |= 1u << (data % BELL_MAX);
@@ -330,8 +368,10 @@ static int kernel_events(struct epset *e, int epfd, struct epoll_event *evs, int
 			continue;
 		w->hot = watch_sock(w) != NULL;
 		/* Perhaps it was only a bell that rang in there. */
-		if (!w->hot)
+		if (!w->hot) {
 			rang |= ((struct epset *)(void *)w->target)->w.bells;
+			epsets_forget_end();
+		}
 		/* Not by watch_enqueue(): we are the one who looks next. */
 		if (!w->on_ready)
 			watch_requeue(w);
@@ -541,6 +581,23 @@ static void requeue_foreign(struct epset *e)
 			watch_requeue(w);
 }
 
+/* Nobody tells of the death of a peer: candidates are the dead. */
+static void requeue_dead(struct epset *e)
+{
+	uint64_t now;
+
+	if (likely(!process.orphan) && !e->w.slow)
+		return;
+	now = clock_now_ns();
+	if (now - e->looked_ns < ORPHAN_LOOK_NS)
+		return;
+	e->looked_ns = now;
+	for (struct watch *w = e->w.all; w; w = w->all_next)
+		if (watch_sock(w) && orphan_look(watch_sock(w)))
+			for (struct watch *o = watch_sock(w)->watches; o; o = o->target_next)
+				watch_enqueue(o);
+}
+
 /* Take from the ready list. Each candidate is looked at once. */
 static int take_ready(struct epset *e, int epfd, struct epoll_event *evs, int max)
 {
@@ -628,6 +685,7 @@ static int collect(const struct wait *c)
 	watch_lock();
 	watch_take_hints(&e->w);
 	requeue_foreign(e);
+	requeue_dead(e);
 	e->turn++;
 	/* The kernel's descriptors get their turn also where ours are always
 	 * busy, and where the array has room for one. */
@@ -701,6 +759,18 @@ static long kernel_wait_apart(const struct wait *c, uint64_t until_ns)
 	return r < 0 ? r : sys6(SYS_epoll_pwait, c->epfd, c->evs, c->max, 0, 0, 8);
 }
 
+static void epset_give_up(struct asleep *a)
+{
+	struct epset *e = (struct epset *)(void *)a->obj;
+
+	waiter_sleep_end(a->rung, a->generation);
+	watch_lock();
+	if (a->generation == watch_generation)
+		waiter_awake(&e->w);
+	watch_unlock();
+	fdtab_put(&e->obj);
+}
+
 /* Return: events, 0 at the deadline, -EAGAIN: look again, or -errno. */
 static long wait_asleep(struct wait *c)
 {
@@ -708,6 +778,7 @@ static long wait_asleep(struct wait *c)
 	uint32_t rung = waiter_sleep_begin(&e->w), generation = watch_generation;
 	uint64_t until = c->deadline_ns;
 	bool apart, slices;
+	unsigned index;
 	long r, n = 0;
 
 	watch_lock();
@@ -722,16 +793,24 @@ static long wait_asleep(struct wait *c)
 	apart = e->alien;
 	slices = apart || waiter_in_slices(&e->w);
 	watch_unlock();
+	if (unlikely(process.orphan) && e->w.all) {
+		uint64_t end = clock_now_ns() + ORPHAN_LOOK_NS;
+
+		until = c->forever || end < until ? end : until;
+	}
 	if (slices) {
 		uint64_t end = clock_now_ns() + c->slice_ns;
 
-		until = c->forever || end < until ? end : until;
+		until = !until || end < until ? end : until;
 		if (c->slice_ns * 2 <= SLICE_MAX_NS)
 			c->slice_ns *= 2;
 	}
+	index = asleep_begin(&(struct asleep){ .give_up = epset_give_up, .obj = &e->obj,
+					       .rung = rung, .generation = generation });
 	section_leave();
 	r = apart ? kernel_wait_apart(c, until) : kernel_wait(c, until);
 	section_enter();
+	asleep_end(index);
 	waiter_sleep_end(rung, generation);
 	watch_lock();
 	if (generation == watch_generation)
@@ -741,6 +820,7 @@ static long wait_asleep(struct wait *c)
 	else if (r == 0)
 		e->alien = false;
 	requeue_foreign(e);
+	requeue_dead(e);
 	watch_take_hints(&e->w);
 	n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
 	pass_on(e);
@@ -778,7 +858,7 @@ static void wait_inherited(struct epset *e)
 
 	while (gone && (s = inherited_listener_get(e))) {
 		gone = fallback_waits(s);
-		sock_put(s);
+		fdtab_put(&s->obj);
 	}
 }
 
@@ -824,6 +904,7 @@ long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 	if (max <= 0 || max > EVENTS_MOST)
 		return -EINVAL;
 	section_enter();
+	asleep_reap();
 	set = fdtab_get(epfd);
 	if (!set) {
 		section_leave();
@@ -890,6 +971,7 @@ void epset_fork_child(void)
 
 		r->bell = r->kick_bell = BELL_NONE;
 		r->bells = r->sleeping = e->bells_in = 0;
+		e->end_fd = 0;
 		r->slow = 0;
 		for (struct watch *w = r->all; w; w = w->all_next) {
 			w->belled = false;

@@ -22,6 +22,8 @@
  * @bells_in:   Bells whose eventfd is in the kernel's set.
  * @turn:       Counts looks.
  * @ids:        Last kernel_id given out.
+ * @end_fd:     orphan_fd() as it is in the kernel's set, + 1; 0: not there.
+ * @looked_ns:  When its sockets' peers were last looked after, without a daemon.
  * @alien:      When last asked, the kernel reported a bell of another process.
  * @watches:    Who watches this set: outer sets, polls.
  */
@@ -35,6 +37,8 @@ struct epset {
 	uint32_t bells_in;
 	uint32_t turn;
 	uint32_t ids;
+	int end_fd;
+	uint64_t looked_ns;
 	bool alien;
 	struct watch *watches;
 	struct epset *next, *prev;

@@ -83,8 +83,9 @@ long fallback_listener(struct sock *s)
 	m.listen.slot = (uint16_t)s->slot;
 	m.listen.gen = half_gen(s->half);
 	m.listen.party = s->party->id;
-	/* Without a party of our own there is no channel to say it on. */
-	if (process_party())
+	/* Without a party of our own there is no channel to say it on. And
+	 * where its owner has closed it, its slot may be another's by now. */
+	if (load_relaxed(&s->half->handle) == s->handle + 1 && process_party())
 		process_call(&m, NULL, 0, NULL, NULL);
 	return fallback_socket(s, REASON_SHARED);
 }

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/handle.h"
@@ -199,6 +200,7 @@ long call_close(int fd)
 	if (is_child_sharing_memory())
 		return NOT_OURS;
 	section_enter();
+	asleep_reap();
 	o = fdtab_remove(fd);
 	if (!o) {
 		section_leave();

@@ -18,15 +18,24 @@ static struct pooled pool[POOL_MOST];
 static unsigned pool_count;
 static struct lock pool_lock;
 
+/* A quarter of the library's range, where that is narrow: the rest is for
+ * peers' bells, and for what is parked. */
+static unsigned pool_batch(void)
+{
+	uint64_t hard = load_relaxed(&process.nofile_hard), room = hard - process_high_first();
+
+	return room / 4 >= CTL_HANDLE_BATCH ? CTL_HANDLE_BATCH : room / 4 > 1 ? (unsigned)room / 4 : 1;
+}
+
 static long pool_refill(void)
 {
 	struct ctl_msg m = { .type = CTL_HANDLES, .len = CTL_BYTES(handles) };
 	int fds[CTL_HANDLE_BATCH];
-	unsigned n = CTL_HANDLE_BATCH;
-	uint32_t epoch = load_acquire(&process.epoch);
+	unsigned n = CTL_HANDLE_BATCH, batch = pool_batch();
+	uint32_t epoch = load_acquire(&process.epoch), got = 0;
 	int r;
 
-	m.handles.count = CTL_HANDLE_BATCH;
+	m.handles.count = batch;
 	r = process_call(&m, NULL, 0, fds, &n);
 	if (r < 0)
 		return r;
@@ -40,13 +49,15 @@ static long pool_refill(void)
 		lock_take(&pool_lock);
 		if (pool_count < POOL_MOST) {
 			pool[pool_count++] = (struct pooled){ fd, m.handles.ids[i], epoch };
+			got++;
 			fd = -1;
 		}
 		lock_drop(&pool_lock);
 		if (fd >= 0)
 			process_fd_high_close(fd);
 	}
-	return 0;
+	/* None found a number: asking again would go on for ever. */
+	return got || pool_count ? 0 : -EMFILE;
 }
 
 long handle_take(uint32_t *ret_number)

@@ -233,6 +233,7 @@ void options_replay(struct sock *s, int fd)
 void options_inherit(struct sock *to, const struct sock *from)
 {
 	to->linger = from->linger;
+	to->linger_off = from->linger_off;
 	to->rcvtimeo_ns = from->rcvtimeo_ns;
 	to->sndtimeo_ns = from->sndtimeo_ns;
 	store_relaxed(&to->half->rcvlowat, load_relaxed(&from->half->rcvlowat));
@@ -363,13 +364,17 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 				return -EINVAL;
 			memcpy(&l, val, sizeof(l));
 			s->linger = l.l_onoff ? (l.l_linger < 0 ? 0x7fffffff : l.l_linger) : -1;
+			if (l.l_onoff)
+				s->linger_off = s->linger;
 			return 0;
 		case SO_RCVLOWAT:
 			if (len < sizeof(v))
 				return -EINVAL;
 			store_relaxed(&s->half->rcvlowat,
 				      v < 0 ? 0x7fffffffu : v == 0 ? 1u : (uint32_t)v);
-			watch_changed(s);
+			/* There may be enough now. */
+			if (load_relaxed(&s->stage) == SOCK_OPEN && sock_poll(s) & POLLIN)
+				watch_changed(s);
 			return 0;
 		default:
 			break;
@@ -483,7 +488,7 @@ static long template_give(struct sock *s, int level, int name, void *val, sockle
 
 static long sock_getsockopt(struct sock *s, int level, int name, void *val, socklen_t *len)
 {
-	struct linger l = { s->linger >= 0, s->linger >= 0 ? s->linger : 0 };
+	struct linger l = { s->linger >= 0, s->linger_off };
 	bool open = load_relaxed(&s->stage) == SOCK_OPEN;
 	uint64_t cookie;
 
@@ -511,7 +516,7 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 		return template_give(s, level, name, val, len);
 	switch (name) {
 	case SO_ERROR:
-		return give_int(val, len, open ? conn_take_error(&s->conn) : 0);
+		return give_int(val, len, open ? conn_take_error(&s->conn) : sock_refusal(s));
 	case SO_TYPE:
 		return give_int(val, len, SOCK_STREAM);
 	case SO_DOMAIN:

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
 #include "posix/orphan.h"
@@ -379,13 +380,34 @@ static void hear(struct pollcall *c, unsigned nbells)
 		watch_drain(inner);
 }
 
+/* Each watch stands for a reference of resolve()'s. */
+static void poll_give_up(struct asleep *a)
+{
+	struct fobj *o;
+
+	waiter_sleep_end(a->rung, a->generation);
+	do {
+		o = NULL;
+		watch_lock();
+		if (a->waiter->all) {
+			o = a->waiter->all->target;
+			watch_disarm(a->waiter->all);
+			watch_del(a->waiter->all);
+		}
+		watch_unlock();
+		if (o)
+			fdtab_put(o);
+	} while (o);
+	waiter_call_put(a->waiter);
+}
+
 /* Return: 0: look and report; RESTART; or -errno. */
 static long sleep_once(struct pollcall *c)
 {
 	uint32_t rung = waiter_sleep_begin(c->r), generation = c->r->generation;
 	uint64_t until = c->deadline_ns;
 	bool ready, moved = false;
-	unsigned nbells = 0;
+	unsigned nbells = 0, index;
 	long got;
 
 	watch_lock();
@@ -413,7 +435,10 @@ static long sleep_once(struct pollcall *c)
 		if (c->slice_ns * 2 <= SLICE_MAX_NS)
 			c->slice_ns *= 2;
 	}
+	index = asleep_begin(&(struct asleep){ .give_up = poll_give_up, .waiter = c->r,
+					       .rung = rung, .generation = generation });
 	got = kernel_sleep(c, c->n + nbells + 1, until);
+	asleep_end(index);
 	waiter_sleep_end(rung, generation);
 	if (generation != watch_generation) {
 		/* A handler forked, and this is the child: its sockets start
@@ -539,6 +564,7 @@ long poll_wait(struct pollfd *fds, nfds_t n, uint32_t implicit, const struct tim
 	if (!memory)
 		return -ENOMEM;
 	section_enter();
+	asleep_reap();
 	r = wait_with(&c, memory);
 	section_leave();
 	if (n > POLL_ON_STACK)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "ctl/client.h"
+#include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/handle.h"
@@ -163,6 +164,21 @@ int process_fd_high(int fd)
 	return (int)high;
 }
 
+/* A bell that cannot be rung is a sleeper that never wakes: where the range
+ * is full, it takes one of the program's numbers. */
+static int process_fd_bell(int fd)
+{
+	long high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
+
+	if (high < 0) {
+		process_fd_mark(fd, true);
+		return fd;
+	}
+	sys1(SYS_close, fd);
+	process_fd_mark((int)high, true);
+	return (int)high;
+}
+
 void process_fd_high_close(int fd)
 {
 	process_fd_mark(fd, false);
@@ -206,7 +222,9 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 	}
 	lock_drop(&ctl_lock);
 	if (r == -EPIPE || r == -ECONNRESET || r == -EBADF) {
-		orphan_begin();
+		/* Before hello it is a daemon that does not want us. */
+		if (process.party)
+			orphan_begin();
 		return -ENOTCONN;
 	}
 	return r;
@@ -249,7 +267,7 @@ static int party_introduce(void *arg, unsigned id, uint32_t gen, struct peer *re
 			r = -ENOMEM;
 	}
 	if (r == 0 && n > 2) {
-		atomic_init(&ret->bell_fd[0], process_fd_high(fds[2]));
+		atomic_init(&ret->bell_fd[0], process_fd_bell(fds[2]));
 		fds[2] = -1;
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -277,7 +295,7 @@ static int party_fetch_bell(void *arg, const struct peer *p, unsigned bell)
 	r = process_call(&m, NULL, 0, &fd, &n);
 	if (r < 0)
 		return r;
-	return n == 1 ? process_fd_high(fd) : -EPROTO;
+	return n == 1 ? process_fd_bell(fd) : -EPROTO;
 }
 
 static void party_let_go(void *arg, unsigned id, uint32_t gen)
@@ -542,6 +560,7 @@ void process_fork_child(void)
 	process.ctl_fd = -1;
 	process.orphan = false;
 	sock_fork_child();
+	asleep_fork_child();
 	watch_fork_child();
 	section_leave();
 }

@@ -36,6 +36,7 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/section.h"
 #include "posix/signals.h"
 
@@ -275,6 +276,7 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 	struct action *a = &actions[sig];
 	ucontext_t *c = context;
 	uint32_t depth = st->depth;
+	struct asleep *asleep;
 	int saved_errno = errno;
 	int flags;
 	void (*handler)(int, siginfo_t *, void *);
@@ -308,8 +310,13 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 		st->handled++;
 		if (!(flags & SA_RESTART))
 			st->broke++;
+		asleep = asleep_interrupted((uintptr_t)__builtin_frame_address(0),
+					    (uintptr_t)c->uc_stack.ss_sp,
+					    c->uc_stack.ss_flags & SS_DISABLE ?
+						    0 : c->uc_stack.ss_size);
 		errno = saved_errno;
 		handler(sig, info, context);
+		asleep_resumed(asleep);
 		/* errno is the handler's business, as without us. */
 	}
 	st->depth = depth;

@@ -667,9 +667,20 @@ static long sock_connect(struct sock *s, addr_word to)
 		if (s->connect_told)
 			return -EISCONN;
 		s->connect_told = true;
+		/* It was reset before anyone asked how it went. */
+		if (conn_poll(&s->conn) & POLLHUP &&
+		    load_relaxed(&s->half->side) & SIDE_RST_SEEN) {
+			r = conn_take_error(&s->conn);
+			return r ? -r : -ECONNABORTED;
+		}
 		return 0;
 	case SOCK_NEW:
 		break;
+	}
+	if (load_relaxed(&s->refused)) {
+		r = sock_refusal(s);
+		store_relaxed(&s->refused, 0);
+		return r ? -r : -ECONNABORTED;
 	}
 	if (addr_word_addr(to) == 0)
 		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
@@ -727,7 +738,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	addr_word to = 0;
 	struct sock *s;
-	bool was_open;
+	bool was_open, first;
 	long r;
 
 	s = sock_enter(fd);
@@ -735,6 +746,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return NOT_OURS;
 	lock_take(&s->lock);
 	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
+	first = !was_open && !load_relaxed(&s->refused);
 	r = addr_parse(addr, len, &to);
 	if (r == 0)
 		r = sock_connect(s, to);
@@ -750,8 +762,14 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		watch_changed(s);
 	}
 	lock_drop(&s->lock);
-	if (r == -EAGAIN)
-		r = sock_nonblocking(s) ? -ECONNREFUSED : connect_again(s, to);
+	if (r == -EAGAIN && !sock_nonblocking(s))
+		r = connect_again(s, to);
+	if (first && (r == -EAGAIN || r == -ECONNREFUSED) && sock_nonblocking(s)) {
+		/* As on Linux, the answer comes after the call. */
+		store_relaxed(&s->refused, ECONNREFUSED);
+		watch_changed(s);
+		r = -EINPROGRESS;
+	}
 	return sock_leave(s, r);
 }
 
@@ -865,8 +883,7 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 
 /* --------------------------------------------------------------- shutdown */
 
-/* Threads of ours that sleep on this socket look again. */
-static void sock_poke(struct sock *s)
+void sock_poke(struct sock *s)
 {
 	atomic_fetch_add(&s->half->event, 1);
 	futex_wake(&s->half->event, INT32_MAX);
@@ -886,14 +903,20 @@ long call_shutdown(int fd, int how)
 		r = -EINVAL;
 	} else if (load_relaxed(&s->stage) == SOCK_LISTEN) {
 		/* Linux: a listener whose read side is shut listens no more. */
-		if (how != SHUT_WR) {
+		if (how != SHUT_WR && process.policy == POLICY_NONE && !s->foreign) {
+			sock_unlisten(s);
+			watch_changed(s);
+		} else if (how != SHUT_WR) {
 			r = fallback_socket(s, REASON_OPTION);
 			if (r == 0)
 				r = NOT_OURS;
 		}
 	} else if (sock_is_over(s)) {
+		s->connect_told = true;
+		watch_changed(s); /* Linux wakes whoever polls it all the same. */
 		r = -ENOTCONN;
 	} else {
+		s->connect_told = true; /* Linux takes it for asked, too. */
 		if (how != SHUT_WR)
 			conn_shutdown_read(&s->conn);
 		if (how != SHUT_RD && !(load_relaxed(&s->half->side) & SIDE_WR_SHUT)) {
@@ -913,6 +936,9 @@ uint32_t sock_poll(struct sock *s)
 {
 	switch ((enum sock_stage)load_acquire(&s->stage)) {
 	case SOCK_NEW:
+		if (unlikely(load_relaxed(&s->refused)))
+			return POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM | POLLHUP |
+			       (load_relaxed(&s->refused) > 0 ? POLLERR : 0u);
 		return POLLOUT | POLLWRNORM | POLLHUP;
 	case SOCK_LISTEN:
 		if (s->foreign)

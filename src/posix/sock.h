@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/lock.h"
+#include "posix/asleep.h"
 #include "posix/fdtab.h"
 #include "posix/section.h"
 #include "shm/conn.h"
@@ -70,7 +71,8 @@ struct sock {
 	struct spin spin; /* of blocking calls */
 	uint32_t run;     /* receives since the last send, up to a few */
 	int linger; /* -1: off, else seconds */
-	int refused; /* error of a connect() that failed, until told */
+	int linger_off; /* the seconds when it was last on */
+	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
 	struct sock *next_free;
 };
@@ -91,6 +93,7 @@ static inline struct sock *sock_enter(int fd)
 	struct sock *s;
 
 	section_enter();
+	asleep_reap();
 	s = sock_get(fd);
 	if (!s)
 		section_leave();
@@ -143,6 +146,29 @@ static inline void sock_rx_unlock(struct sock *s)
  * here: sock_shadow() is for the kernel to watch.
  */
 uint32_t sock_poll(struct sock *s);
+
+#define REFUSED_TOLD (-1)
+
+/**
+ * sock_refusal() - Take the error of a connect() that failed, where there was
+ * no time to tell (policy none; elsewhere that is the kernel's matter).
+ * sock.refused is then REFUSED_TOLD until connect() is called again: so long,
+ * Linux has both ways shut.
+ * Return: errno or 0.
+ */
+static inline int sock_refusal(struct sock *s)
+{
+	int e = load_relaxed(&s->refused);
+
+	if (e <= 0)
+		return 0;
+	store_relaxed(&s->refused, REFUSED_TOLD);
+	return e;
+}
+
+/** sock_poke() - We ourselves changed the connection's state: our threads that
+ * sleep on it, and whoever watches it, look again. */
+void sock_poke(struct sock *s);
 
 /**
  * sock_shadow() - The kernel socket that a listener's sleepers must watch

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/orphan.h"
 #include "posix/process.h"
@@ -114,6 +115,15 @@ static long waiting_sleep(const struct waiting *w, uint32_t own_event, uint32_t 
 	return section_sleep(SYS_futex_waitv, waitv, &section_state.broke, w->broke);
 }
 
+/* A handler of the program's left waiting_wait() for good. */
+static void waiting_give_up(struct asleep *a)
+{
+	struct sock *s = (struct sock *)(void *)a->obj;
+
+	conn_unwant_futex(&s->conn, a->what);
+	sock_put(s);
+}
+
 /*
  * waiting_wait() - Until there is reason to try again. Called inside a
  * section, which is left for the sleep.
@@ -124,6 +134,7 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	struct sock *s = w->s;
 	uint32_t own, peer;
 	uint64_t now, until;
+	unsigned index;
 	long r = 0;
 
 	if (waiting_spin(w))
@@ -148,9 +159,12 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	peer = load_acquire(&s->conn.peer->event);
 	if (!waiting_is_over(w)) {
 		atomic_fetch_add_explicit(&s->half->sleeps, 1, memory_order_relaxed);
+		index = asleep_begin(&(struct asleep){ .give_up = waiting_give_up,
+						       .obj = &s->obj, .what = w->what });
 		section_leave();
 		r = waiting_sleep(w, own, peer, until);
 		section_enter();
+		asleep_end(index);
 	}
 	conn_unwant_futex(&s->conn, w->what);
 	if (r == -EINTR)
@@ -175,6 +189,8 @@ static void raise_sigpipe(int flags)
 		sys3(SYS_tgkill, process.pid, sys0(SYS_gettid), SIGPIPE);
 }
 
+static _Atomic bool exhausted_said;
+
 static long send_flags_check(int flags)
 {
 	return flags & MSG_OOB ? -EOPNOTSUPP : 0;
@@ -184,11 +200,14 @@ static long send_flags_check(int flags)
 static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 {
 	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
+	uint32_t before = load_relaxed(&s->half->side);
 	size_t len = 0, done = 0;
 	long r = send_flags_check(flags);
 
-	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN)
-		r = -EPIPE;
+	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN) {
+		r = -sock_refusal(s);
+		r = r ? r : -EPIPE;
+	}
 	s->run = 0;
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
@@ -197,6 +216,10 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		r = n == 1 ? conn_send(&s->conn, (const char *)iov->iov_base + done, len - done)
 			   : conn_sendv(&s->conn, iov, n, done);
 		sock_tx_unlock(s);
+		if (unlikely(load_relaxed(&s->half->side) & ~before & SIDE_MET_CLOSED)) {
+			before |= SIDE_MET_CLOSED;
+			sock_poke(s);
+		}
 		if (r >= 0) {
 			done += (size_t)r;
 			if (done == len)
@@ -212,6 +235,8 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		}
 		r = waiting_wait(&w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
 	}
+	if (r == -ENOBUFS && !atomic_exchange(&exhausted_said, true))
+		process_log(0, "ring memory is exhausted: sends fail");
 	if (done > 0)
 		return (long)done;
 	if (r == -EPIPE)
@@ -344,15 +369,15 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 	uint32_t how = (flags & MSG_PEEK ? CONN_PEEK : 0) | (flags & MSG_TRUNC ? CONN_DISCARD : 0);
 	uint64_t want = 0, total = 0, goal;
 	size_t off = 0;
+	long r = 0, ended = 0;
 	int i = 0;
-	long r = 0;
 
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
 	if (flags & MSG_OOB && load_acquire(&s->stage) != SOCK_LISTEN)
 		return -EINVAL;
 	if (load_acquire(&s->stage) != SOCK_OPEN)
-		return -ENOTCONN;
+		return load_relaxed(&s->refused) ? -sock_refusal(s) : -ENOTCONN;
 	for (int k = 0; k < n; k++)
 		want += iov[k].iov_len;
 	goal = load_relaxed(&s->half->rcvlowat);
@@ -382,12 +407,15 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 			break;
 		if ((total && total >= goal) || flags & MSG_DONTWAIT || sock_nonblocking(s))
 			break;
+		if (ended < 0) {
+			r = ended;
+			break;
+		}
 		w.goal = how & CONN_PEEK ? goal : goal - total;
 		if (w.goal > RING_WAIT_MOST)
 			w.goal = how & CONN_PEEK ? total + 1 : 1;
-		r = waiting_wait(&w, s->rcvtimeo_ns, 0);
-		if (r < 0)
-			break;
+		/* Less than was waited for may have come all the same. */
+		ended = waiting_wait(&w, s->rcvtimeo_ns, 0);
 	}
 	return total ? (long)total : r;
 }

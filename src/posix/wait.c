@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/asleep.h"
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/watch.h"
@@ -57,6 +58,13 @@ static long wait_sleep(struct pollfd *fds, unsigned n, uint64_t until_ns, const 
 	return ret;
 }
 
+static void wait_give_up(struct asleep *a)
+{
+	waiter_sleep_end(a->rung, a->generation);
+	waiter_call_put(a->waiter);
+	fdtab_put(a->obj);
+}
+
 int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint32_t *counter,
 	      uint32_t seen)
 {
@@ -83,7 +91,7 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 		uint32_t rung = waiter_sleep_begin(r), generation = r->generation;
 		uint64_t until = deadline_ns;
 		int shadow = sock_shadow(s);
-		unsigned n = 0;
+		unsigned n = 0, index;
 		bool over;
 		long got;
 
@@ -109,7 +117,11 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 			until = !deadline_ns || end < deadline_ns ? end : deadline_ns;
 			slice = slice * 2 < SLICE_MAX_NS ? slice * 2 : SLICE_MAX_NS;
 		}
+		index = asleep_begin(&(struct asleep){ .give_up = wait_give_up, .obj = &s->obj,
+						       .waiter = r, .rung = rung,
+						       .generation = generation });
 		got = wait_sleep(fds, n + (shadow >= 0), until, counter, seen);
+		asleep_end(index);
 		waiter_sleep_end(rung, generation);
 		if (generation != watch_generation)
 			break; /* A handler forked, and this is the child. */

@@ -32,6 +32,7 @@
 #include "shm/hint.h"
 
 #define IN_BITS (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)
+#define DATA_BITS (IN_BITS & ~POLLRDHUP)
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define GENERATIONS 8u
 #define DRAIN_SKIPS 1000u
@@ -246,8 +247,24 @@ static void watch_arm(struct watch *w, uint32_t what)
 	w->armed |= what;
 }
 
+/* Data is no edge for who asked for room alone. @awaited: It had none. */
+static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
+{
+	const struct sock *s = watch_sock(w);
+	uint64_t sig;
+
+	if (w->care & DATA_BITS || !s->conn.peer)
+		return false;
+	sig = (uint64_t)load_relaxed(&s->half->side) << 32 | load_acquire(&s->conn.peer->end);
+	if (sig == w->sig && !(awaited && now & OUT_BITS))
+		return true;
+	w->sig = sig;
+	return false;
+}
+
 static uint32_t watch_look_edge(struct watch *w)
 {
+	bool awaited = w->armed & POLLOUT;
 	uint32_t now;
 
 	/* First, so that what comes after this look is another edge. */
@@ -263,6 +280,8 @@ static uint32_t watch_look_edge(struct watch *w)
 		sock_unwant(watch_sock(w), POLLOUT);
 		w->armed &= ~(uint32_t)POLLOUT;
 	}
+	if (now & w->care && room_is_no_edge(w, now, awaited))
+		return 0;
 	return now & w->care;
 }
 

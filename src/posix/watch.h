@@ -69,7 +69,8 @@ struct waiter {
  * @flags:   EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE.
  * @data:    The caller's.
  * @armed:   What sock_want() was asked for and still holds: POLLIN, POLLOUT.
- * @sig:     A foreign socket, edge-triggered: its state when last reported.
+ * @sig:     Edge-triggered and foreign, or for POLLOUT alone: the state when
+ *           last reported.
  * @kernel_id: In the kernel's set under this number; 0: not.
  * @kernel_fd: The descriptor that stands there for it.
  * @busy:    Times it was found ready without a break.

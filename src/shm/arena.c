@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "shm/arena.h"
 
@@ -16,6 +17,10 @@ int arena_fd_create(const char *name, uint64_t bytes)
 	long fd = sys2(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	long r;
 
+	if (FAULT_FAIL("memfd") && fd >= 0) {
+		sys1(SYS_close, fd);
+		fd = -EMFILE;
+	}
 	if (fd < 0)
 		return (int)fd;
 	/* A memfd is born with mode 0777: a read-only descriptor could be

@@ -81,6 +81,9 @@ void half_end(struct party *p, struct half *own, const struct half *peer,
 	if (force_rst || load_relaxed(&own->end) & END_RST ||
 	    load_acquire(&peer->tail) != load_relaxed(&own->head))
 		end = END_RST;
+	/* Linux: where both FINs have gone, the connection is over already. */
+	if (load_relaxed(&own->end) == END_FIN && load_acquire(&peer->end) == END_FIN)
+		end = END_FIN;
 	FAULT_POINT("end.wanted");
 	atomic_fetch_or(&own->end, end);
 	FAULT_POINT("end.end");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "shm/half.h"
 #include "shm/hint.h"
@@ -176,7 +177,8 @@ uint64_t party_ring_alloc(struct party *p, unsigned log2)
 {
 	uint64_t at;
 
-	if (p->inherited || log2 < RING_LOG2_MIN || log2 > RING_LOG2_MAX)
+	if (p->inherited || log2 < RING_LOG2_MIN || log2 > RING_LOG2_MAX ||
+	    FAULT_FAIL("ring"))
 		return 0;
 	lock_take(&p->lock);
 	at = ring_take(p, log2);

@@ -46,6 +46,7 @@ enum {
 	ZONE_READ = 32768,	/* Unread bytes that are at the reader for certain. */
 	ZONE_SEND = 262144,	/* Unread bytes that a send takes for certain. */
 	ZONE_TUNED = 16384,	/* Both, where the program chose the buffers. */
+	ZONE_CHILD = 8192,	/* Unread bytes that a forked child may add to. */
 	HANG_MS = 5000,
 	LINE_MAX_BYTES = 1000,
 };
@@ -60,8 +61,9 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
  * @backlog, @queued: Of a listener; who connected and was not accepted yet.
  * @cut:      A send took less than it was given, as windows had it.
- * @held:     A forked child has it, too.
+ * @held:     A forked child has it, too. @shared: or had it.
  * @accepted: Made by accept().
+ * @self:     Asked itself.
  * @over:     Asked a listener whose queue was full, or is such a listener.
  */
 struct file {
@@ -81,9 +83,11 @@ struct file {
 	bool linger0;
 	bool tuned_snd;
 	bool tuned_rcv;
+	bool self;
 	bool over;
 	bool cut;
 	bool held;
+	bool shared;
 	bool accepted;
 	int64_t backlog;
 	int64_t queued;
@@ -328,6 +332,8 @@ static void file_put(struct file *f, int line)
 	f->closed = true;
 	if (f->kind != KIND_SOCKET)
 		return;
+	if (f->shared)
+		usleep(5000);	/* That it was the last one may be heard a little later. */
 	if (f->listening)
 		refuse_queued(f, line);
 	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
@@ -352,6 +358,7 @@ static void hold(const struct worker *w, bool on, int line)
 		if (f->proc != (int)(w - workers) || f->closed || f->held == on)
 			continue;
 		f->held = on;
+		f->shared = true;
 		if (on)
 			f->refs++;
 		else
@@ -410,8 +417,10 @@ static void connected(struct file *f, const struct step *st, const struct outcom
 			f->over = files[i].over = true;
 		files[i].queued++;
 	}
-	if (f->lport == f->rport)
+	if (f->lport == f->rport) {
+		f->self = true;
 		f->peer = (int)(f - files);
+	}
 	settle(f, SETTLE_OUT, 0, line);
 	for (int i = 0; i < file_count; i++)
 		if (files[i].listening && files[i].lport == f->rport)
@@ -431,6 +440,13 @@ static void shut(struct file *f, int64_t how, int line)
 	if (how == SHUT_RD)
 		return;
 	f->shut_wr = true;
+	/* The ACK of its FIN is an edge, too, and may be delayed. */
+	for (int i = 0; i < file_count; i++) {
+		if (files[i].kind != KIND_EPOLL || files[i].proc != f->proc || files[i].closed)
+			continue;
+		usleep(50000);
+		break;
+	}
 	if (!g)
 		return;
 	settle(g, g->shut_wr ? SETTLE_HUP : SETTLE_FIN, 0, line);
@@ -550,6 +566,10 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		paired(&files[i], i, line);
 		break;
 	}
+	case OP_FORKSEND: case OP_FORKRECV:
+		hold(w, true, line);
+		hold(w, false, line);
+		break;
 	case OP_FORKHOLD: case OP_FORKEND:
 		hold(w, false, line);
 		if (st->op == OP_FORKHOLD)
@@ -630,12 +650,13 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 	case OP_SENDFILE: case OP_FORKSEND:
 		return f && f->kind == KIND_SOCKET &&
 			unsent(f) + (uint64_t)(st->arg[1] < 0 ? 0 : st->arg[1]) >
-			zone(f, ZONE_SEND);
+			(st->op == OP_FORKSEND ? ZONE_CHILD : zone(f, ZONE_SEND));
 	case OP_RECV: case OP_READ: case OP_READV: case OP_RECVFROM: case OP_RECVMSG:
 	case OP_FIONREAD: case OP_FORKRECV:
 		return vague(f);
 	case OP_RECVALL:
-		return f && peer_of(f) && peer_of(f)->cut;
+		/* Shut for reading, it ends wherever it overtakes the sender. */
+		return f && peer_of(f) && (peer_of(f)->cut || (f->shut_rd && vague(f)));
 	case OP_POLL: case OP_SELECT: case OP_EPWAIT: case OP_EPALL:
 		/* Whichever it looks at, directly or in a nested set. */
 		for (int i = 0; i < file_count; i++)
@@ -648,11 +669,15 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 	}
 }
 
+static bool op_looks(int32_t op)
+{
+	return op == OP_POLL || op == OP_SELECT || op == OP_EPWAIT || op == OP_EPALL;
+}
+
 /* Does it depend on who waits beyond a full backlog? */
 static bool outcome_over(const struct worker *w, const struct step *st, const struct file *f)
 {
-	bool looks = st->op == OP_POLL || st->op == OP_SELECT || st->op == OP_EPWAIT ||
-		st->op == OP_EPALL;
+	bool looks = op_looks(st->op);
 
 	if (f && (f->over || (f->peer >= 0 && files[f->peer].over)))
 		return true;
@@ -664,6 +689,19 @@ static bool outcome_over(const struct worker *w, const struct step *st, const st
 			return true;
 	}
 	return false;
+}
+
+/* Does it depend on a socket that is asked to connect to itself? */
+static bool outcome_self(const struct worker *w, const struct step *st, const struct file *f)
+{
+	bool looks = op_looks(st->op);
+
+	if (f && f->self)
+		return true;
+	for (int i = 0; looks && i < file_count; i++)
+		if (files[i].self && files[i].proc == (int)(w - workers))
+			return true;
+	return st->op == OP_CONNECT && f && f->lport && f->lport == (uint16_t)st->arg[2];
 }
 
 /* Does it bind a port that connections have which were accepted there? */
@@ -682,7 +720,7 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 	const struct file *f = subject(w, st);
 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
-	       outcome_accepted(st) ? "accepted " : "");
+	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;
@@ -774,7 +812,6 @@ static void run_thread(struct worker *w, struct step *st, int line)
 	w->call = *st;
 	w->threaded = true;
 	order(w, st, line, &out);
-	usleep(3000);
 }
 
 static void thread_ended(struct worker *w, const struct outcome *out, int line)
@@ -815,8 +852,7 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		w->step = *st;
 		w->line = line;
 		dispatch(w, st);
-		/* Long enough to be asleep in it. */
-		usleep(3000);
+		wait_asleep(w->pid, w->pid);
 		return;
 	}
 	order(w, st, line, &out);
@@ -824,6 +860,8 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		thread_ended(w, &out, line);
 	else
 		finish(w, st, &out, outcome_vague(w, st), line);
+	if (workers[0].threaded || workers[1].threaded)
+		usleep(3000);	/* It sees each change by itself. */
 	join(other);
 }
 

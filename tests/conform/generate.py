@@ -218,9 +218,10 @@ class Generator:
             self.accept(lst)
 
     # --- Using things -------------------------------------------------------
-    def send_text(self, s, size):
+    def send_text(self, s, size, small):
+        # Who sleeps meanwhile may see what is held back by MSG_MORE, or not.
         flags = self.pick([("0", 40), ("MSG_NOSIGNAL", 20), ("MSG_DONTWAIT", 20),
-                           ("MSG_DONTWAIT|MSG_NOSIGNAL", 10), ("MSG_MORE", 3)])
+                           ("MSG_DONTWAIT|MSG_NOSIGNAL", 10), ("MSG_MORE", 0 if small else 3)])
         return self.pick([
             (f"send s{s} {size} {flags}", 40), (f"write s{s} {size}", 15),
             (f"writev s{s} {size} {self.r.randint(1, 4)}", 10),
@@ -237,7 +238,7 @@ class Generator:
         peer = o.peer
         if size > 20000 and (peer is None or self.slot_of(peer) is None or peer.inq > 20000):
             size = 100
-        self.emit(o.proc, self.send_text(s, size))
+        self.emit(o.proc, self.send_text(s, size, small))
         if o.shut_wr:
             return
         if peer is None:
@@ -380,7 +381,7 @@ class Generator:
         act = self.pick([("send", 60), ("shut", 15), ("close", 15), ("none", 3)])
         if o.peer.shut_wr and act == "send":
             act = "close"
-        ms = 10 if act == "none" else 80
+        ms = 10 if act == "none" else 200
         ep = self.some(lambda x: x.kind == "ep" and x.entries, o.proc)
         if how == 0 and not o.nb and not o.timeo and act != "none":
             self.emit(o.proc, self.r.choice([
@@ -414,7 +415,7 @@ class Generator:
         fills = not listens and not o.peer.eof and not o.shut_wr and self.chance(0.1)
         if listens:
             self.emit_call(o.proc, self.r.choice([f"accept s{d} s{s} 1", f"accept4 s{d} s{s} SOCK_NONBLOCK",
-                                                  f"poll 80 s{s} POLLIN"]))
+                                                  f"poll 200 s{s} POLLIN"]))
         elif fills:
             self.emit(o.proc, f"fill s{s}")
             self.emit_call(o.proc, self.r.choice([f"send s{s} 100000 0", f"write s{s} 4096"]))
@@ -422,9 +423,11 @@ class Generator:
             self.emit_call(o.proc, self.r.choice([
                 f"recv s{s} 4096 0", f"read s{s} 100", f"recvmsg s{s} 100 0 2", f"readv s{s} 4096 2",
                 f"recv s{s} 10 MSG_PEEK", f"recv s{s} 20 MSG_WAITALL",
-                f"poll 80 s{s} POLLIN|POLLRDHUP"]))
+                f"poll 200 s{s} POLLIN|POLLRDHUP"]))
         other = self.some(lambda x: x is not o and x.kind == "sock", o.proc)
         act = self.pick([("none", 20), ("close", 25), ("shut", 25), ("dup2", 15), ("flag", 15)])
+        if "+ poll" in self.lines[-1] and act in ("close", "dup2"):
+            act = "none"        # Unspecified: it may or may not see the new state.
         if act == "close":
             self.emit(o.proc, f"close s{s}")
             self.slots[o.proc][s] = None
@@ -467,7 +470,7 @@ class Generator:
         s, ps = self.slot_of(o), self.slot_of(o.peer)
         how = self.r.randrange(3)
         if how == 0 and not o.shut_wr:
-            size = self.r.choice([1, 100, 4096, 20000])
+            size = self.r.choice([1, 100, 4096])
             self.emit(o.proc, f"forksend s{s} {size}")
             o.peer.inq += size
         elif how == 1:
@@ -776,12 +779,15 @@ class Generator:
             f"setsockopt s{s} IPPROTO_TCP TCP_KEEPIDLE 0",
             f"setsockopt s{s} SOL_SOCKET SO_RCVTIMEO 20000 0 4",
             f"setsockopt s{s} SOL_SOCKET SO_ACCEPTCONN 1", f"setsockopt s{s} SOL_SOCKET SO_TYPE 1",
-            f"bind s{s} 127.0.0.1 0", f"bind s{s} 127.0.0.1 0 -1 4", f"bind s{s} 8.8.8.8 0",
+            f"bind s{s} 127.0.0.1 0 -1 4", f"bind s{s} 8.8.8.8 0",
             f"listen s{s} -1" if o is None or o.state not in ("new", "bound") else f"getpeername s{s}",
             f"listen s{s} 2" if o is None or o.state == "listen" else f"getsockname s{s}",
             f"dup3 s{s} s{s} 0", f"dup2 s{s} s{s}", f"dup3 s{s} s{s} 3",
             f"select 0 {1 << s | 1 << t} 0 {1 << t}", "poll 0", "poll 3",
         ]
+        # A connection that was reset could be bound anew.
+        if o is None or o.state != "conn" or (o.peer and not o.eof and o.peer.state == "conn"):
+            sized += [f"bind s{s} 127.0.0.1 0"]
         if o is not None and o.kind == "sock" and o.state == "conn":
             sized += [f"connect s{s} 127.0.0.1 1", f"accept s{c} s{s}", f"listen s{s} 1",
                       f"sendto s{s} 5 0"]

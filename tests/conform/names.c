@@ -172,3 +172,26 @@ bool io_write_all(int fd, const void *buf, unsigned long size_bytes)
 	}
 	return true;
 }
+
+void wait_asleep(int pid, int tid)
+{
+	char path[64];
+	char text[256];
+	int asleep = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	/* For a moment it may sleep on something else on its way there. */
+	for (int i = 0; i < 400 && asleep < 5; i++) {
+		FILE *f = fopen(path, "re");
+		char *end;
+
+		if (!f)
+			return;
+		end = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+		fclose(f);
+		if (!end)
+			return;
+		asleep = end[1] && end[2] == 'S' ? asleep + 1 : 0;
+		usleep(500);
+	}
+}

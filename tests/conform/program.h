@@ -135,6 +135,12 @@ enum op names_op(const char *name);
 /** names_pollbits() - Append the names of poll (or epoll) bits. */
 void names_pollbits(char *text, unsigned long size_bytes, uint32_t bits);
 
+/**
+ * wait_asleep() - Until thread @tid of @pid sleeps, in the call that it was
+ * given; for a bounded time.
+ */
+void wait_asleep(int pid, int tid);
+
 /** io_all() - Read or write a whole record on a pipe; false at its end. */
 bool io_read_all(int fd, void *buf, unsigned long size_bytes);
 bool io_write_all(int fd, const void *buf, unsigned long size_bytes);

@@ -47,7 +47,7 @@
 #include "program.h"
 
 enum {
-	GUARD_US = 300000,
+	GUARD_US = 400000,
 	NEVER_OPEN = 777,	/* A number that no program reaches here. */
 	IOV_MAX_HERE = 8,
 	UNTOUCHED = 0xEE,
@@ -77,6 +77,7 @@ static struct helper {
 	pthread_t thread;
 	bool running;
 	_Atomic bool done;
+	_Atomic int tid;
 	int fd;
 	struct step step;
 	struct outcome out;
@@ -139,10 +140,13 @@ static unsigned char pattern(uint64_t key, uint64_t pos)
 {
 	uint64_t w = (pos / 8 + 1) * 0x9E3779B97F4A7C15u ^ key * 0xD6E8FEB86659FD93u;
 
+	unsigned char c;
+
 	w ^= w >> 29;
 	w *= 0xBF58476D1CE4E5B9u;
 	w ^= w >> 32;
-	return (unsigned char)(w >> (8 * (pos % 8)));
+	c = (unsigned char)(w >> (8 * (pos % 8)));
+	return c == UNTOUCHED ? 0 : c;
 }
 
 static void pattern_fill(uint64_t key, uint64_t pos, unsigned char *p, uint64_t n)
@@ -162,13 +166,11 @@ static enum bytes pattern_check(uint64_t key, uint64_t pos, const unsigned char 
 		untouched = p[i] == UNTOUCHED;
 	if (!n)
 		return BYTES_NONE;
-	if (untouched && n > 8)
+	if (untouched)
 		return BYTES_VOID;	/* MSG_TRUNC throws away. */
-	for (uint64_t i = 0; i < n; i++) {
-		if (p[i] == pattern(key, pos + i))
-			continue;
-		return untouched ? BYTES_VOID : BYTES_BAD;
-	}
+	for (uint64_t i = 0; i < n; i++)
+		if (p[i] != pattern(key, pos + i))
+			return BYTES_BAD;
 	return BYTES_GOOD;
 }
 
@@ -873,7 +875,8 @@ static void do_accept(const struct step *st, struct outcome *out)
 	if (out->ret < 0)
 		return;
 	slot_set(st->arg[0], (int)out->ret);
-	check_lowest(out, 0);
+	if (fd_now < 0)		/* Else it may have been chosen before it slept. */
+		check_lowest(out, 0);
 	if (st->op == OP_ACCEPT4 || st->argc <= 2 || st->arg[2])
 		say_addr(out, &sin, len);
 	learn_ports(out, (int)out->ret);
@@ -953,6 +956,7 @@ static void execute(const struct step *st, struct outcome *out);
 static void *helper_main(void *arg)
 {
 	(void)arg;
+	helper.tid = gettid();
 	buffer = buffers[1];
 	fd_now = helper.fd;
 	execute(&helper.step, &helper.out);
@@ -970,10 +974,14 @@ static void do_thread(const struct step *st)
 	memset(&helper.out, 0, sizeof(helper.out));
 	helper.step = *st;
 	helper.done = false;
+	helper.tid = 0;
 	helper.fd = st->op == OP_POLL ? -1 : fd_of(slot);
 	if (pthread_create(&helper.thread, NULL, helper_main, NULL))
 		abort();
 	helper.running = true;
+	while (!helper.tid)
+		usleep(200);
+	wait_asleep(getpid(), helper.tid);
 }
 
 /* The helper's outcome; it is interrupted as the guard does it. */

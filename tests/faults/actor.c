@@ -12,6 +12,9 @@
  *   actor fill PORT
  *   actor forkput PORT BYTES COUNT
  *   actor fds PORT COUNT
+ *   actor again PORT                     a new connection for each line of input
+ *   actor hostile PORT SEED MS           scribbles over all that it may write
+ *   actor nomemfd PROGRAM ARG...         where memfd_create() is forbidden
  *
  * A client's first byte says what the server does: 'E' echo; 'S' read, and
  * check that byte i is pattern(i); 'X' read; 'G' send pattern() in records of
@@ -26,17 +29,23 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -445,6 +454,8 @@ static void ask(int port, size_t size, int count)
 			die("answer");
 	}
 	close(fd);
+	free(out);
+	free(in);
 	say("done\n");
 }
 
@@ -561,6 +572,7 @@ static void forkput(int port, size_t size, int count)
 		if (send(fd, record, size, MSG_NOSIGNAL) != (ssize_t)size)
 			die("forkput");
 	close(fd);
+	free(record);
 	say("done\n");
 }
 
@@ -568,12 +580,12 @@ static void forkput(int port, size_t size, int count)
 static void fds(int port, int count)
 {
 	struct rlimit rl = {.rlim_cur = (rlim_t)count, .rlim_max = (rlim_t)count};
-	int first = connect_to(port, 'E'), n = 0, fd, error;
+	int first = connect_to(port, 'E'), n = 0, error;
 	char line[100], c = 'y';
 
 	if (setrlimit(RLIMIT_NOFILE, &rl))
 		die("setrlimit");
-	while ((fd = socket(AF_INET, SOCK_STREAM, 0)) >= 0)
+	while (socket(AF_INET, SOCK_STREAM, 0) >= 0)
 		n++;
 	error = errno;
 	if (send(first, &c, 1, MSG_NOSIGNAL) != 1 || recv(first, &c, 1, 0) != 1)
@@ -587,7 +599,191 @@ static void fds(int port, int count)
 	say(line);
 }
 
-int main(int argc, char **argv)
+/* Is the socket one of the kernel's? */
+static bool is_kernel(int fd)
+{
+	FILE *f = fopen("/proc/self/net/tcp", "r");
+	char line[300], inode[32];
+	bool found = false;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	snprintf(inode, sizeof(inode), " %lu ", (unsigned long)st.st_ino);
+	while (f && fgets(line, sizeof(line), f))
+		found |= strstr(line, inode) != NULL;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* One connection that stays; for each line another. "p": after a short poll(). */
+static void again(int port)
+{
+	int first = connect_to(port, 'E');
+	char c = 'x', text[64], line[64];
+	struct sockaddr_in a = address(port);
+
+	if (send(first, &c, 1, MSG_NOSIGNAL) != 1 || recv(first, &c, 1, 0) != 1)
+		die("exchange");
+	say("open\n");
+	while (read(0, text, sizeof(text)) > 0) {
+		int slept = *text == 'p' ? poll(&(struct pollfd){.fd = first, .events = POLLIN},
+						1, 50) : 0;
+		int fd = slept ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+			  send(fd, "E", 1, MSG_NOSIGNAL) == 1 &&
+			  send(fd, &c, 1, MSG_NOSIGNAL) == 1 && recv(fd, &c, 1, 0) == 1;
+		int error = errno;
+		bool old = send(first, &c, 1, MSG_NOSIGNAL) == 1 && recv(first, &c, 1, 0) == 1;
+
+		snprintf(line, sizeof(line), "again %s %s\n", !ok ? strerrorname_np(error) : is_kernel(fd) ? "kernel" : "ok",
+			 old ? "ok" : "lost");
+		say(line);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* ---------------------------------------------------------------- hostile */
+
+#define MAPS_MAX 64
+#define SLOTS_AT 0x1000000ul /* docs/abi.md, 2 */
+#define RINGS_AT 0x2000000ul
+#define WORDS_MOST 32
+
+static struct {
+	uint64_t at, bytes;
+} maps[MAPS_MAX];
+static int maps_count;
+
+static void maps_find(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[300], perms[8];
+	uint64_t from, to;
+
+	while (f && fgets(line, sizeof(line), f) && maps_count < MAPS_MAX) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, perms) != 3 ||
+		    !strstr(line, "memfd:mortise") || perms[1] != 'w')
+			continue;
+		maps[maps_count].at = from;
+		maps[maps_count++].bytes = to - from;
+	}
+	if (f)
+		fclose(f);
+}
+
+static uint64_t seed;
+
+static uint64_t noise(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* A word that may pass for something. */
+static uint64_t noise_word(void)
+{
+	uint64_t n = noise();
+
+	switch (n >> 60) {
+	case 0: case 1: case 2:
+		return 0;
+	case 3: case 4: case 5:
+		return n & 0xff;
+	case 6: case 7:
+		return n & 0xffffff;
+	case 8: case 9:
+		return (n & 0xf) << 32 | (n >> 8 & 7);
+	case 10:
+		return ~0ull << (n & 63);
+	default:
+		return n;
+	}
+}
+
+static void scribble(int ms)
+{
+	uint64_t until = now_us() + (uint64_t)ms * 1000;
+
+	while (now_us() < until) {
+		for (int i = 0; i < maps_count; i++) {
+			/* An arena: header and tables, halves, the first rings.
+			 * A mailbox: all of it. */
+			uint64_t bytes = maps[i].bytes, at = noise() % (1 << 20);
+
+			if (bytes > RINGS_AT && noise() & 3)
+				at = SLOTS_AT + noise() % (512 * 128);
+			else if (bytes > RINGS_AT && noise() & 1)
+				at = RINGS_AT + noise() % (1 << 20);
+			at &= ~7ul;
+			for (uint64_t k = noise() % WORDS_MOST; k > 0 && at + 8 <= bytes; k--) {
+				*(volatile uint64_t *)(maps[i].at + at) = noise_word();
+				at += 8;
+			}
+		}
+		if (noise() % 64 == 0)
+			usleep(200);
+	}
+}
+
+static void hostile(int port, int s, int ms)
+{
+	uint8_t buf[3000];
+	int fd[12];
+	pid_t pid;
+
+	seed = (uint64_t)s * 2654435761u + 88172645463325252ull;
+	for (int i = 0; i < 12; i++)
+		fd[i] = connect_to(port, i % 3 ? 'E' : 'X');
+	maps_find();
+	if (maps_count == 0)
+		die("no memory of Mortise's");
+	say("joined\n");
+	pid = fork();
+	if (pid == 0) {
+		/* What becomes of ourselves is our own affair. */
+		alarm((unsigned)ms / 1000 + 2);
+		for (uint64_t i = 0;; i++) {
+			memset(buf, (int)i, sizeof(buf));
+			if (send(fd[i % 12], buf, sizeof(buf), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+				usleep(100);
+			if (recv(fd[i % 12], buf, sizeof(buf), MSG_DONTWAIT) < 0)
+				usleep(100);
+		}
+	}
+	scribble(ms);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	say("scribbled\n");
+	_exit(0);
+}
+
+/* -------------------------------------------------------------- forbidden */
+
+static void nomemfd(char **argv)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = {.len = 4, .filter = f};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog)) {
+		say("no seccomp\n");
+		exit(77);
+	}
+	execv(argv[0], argv);
+	die(argv[0]);
+}
+
+static int actor(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
 	int port = argc > 2 ? number(argv[2]) : 0, timeout = argc > 4 ? number(argv[4]) : 0;
@@ -614,7 +810,18 @@ int main(int argc, char **argv)
 		forkput(port, (size_t)number(argv[3]), number(argv[4]));
 	else if (strcmp(what, "fds") == 0 && argc == 4)
 		fds(port, number(argv[3]));
+	else if (strcmp(what, "again") == 0)
+		again(port);
+	else if (strcmp(what, "hostile") == 0 && argc == 5)
+		hostile(port, number(argv[3]), number(argv[4]));
 	else
 		fprintf(stderr, "actor: what is to be done? See the head of actor.c\n");
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && strcmp(argv[1], "nomemfd") == 0)
+		nomemfd(argv + 2);
+	return actor(argc, argv);
 }

@@ -288,6 +288,53 @@ static void conn_send__met_closed_error_is_taken_by_so_error(void **state)
 	assert_int_equal(conn_recv(&t->a, (char[1]){ 0 }, 1, 0, 0), 0);
 }
 
+static void conn_sendv__pieces_arrive_together(void **state)
+{
+	struct two *t = *state;
+	char text[] = "abcdefgh", got[16];
+	struct iovec iov[4] = { { text, 3 }, { NULL, 0 }, { text + 3, 4 }, { text + 7, 1 } };
+
+	conn_want_futex(&t->b, NOTIFY_DATA);
+	assert_int_equal(conn_sendv(&t->a, iov, 4, 0), 8);
+	assert_int_equal(t->a.own->event, 1); /* one wake */
+	assert_int_equal(conn_recv(&t->b, got, sizeof(got), 0, 0), 8);
+	assert_memory_equal(got, text, 8);
+	/* The rest of a call that was cut short. */
+	for (size_t skip = 0; skip <= 8; skip++) {
+		assert_int_equal(conn_sendv(&t->a, iov, 4, skip), 8 - skip);
+		if (skip < 8)
+			assert_int_equal(conn_recv(&t->b, got, sizeof(got), 0, 0), 8 - skip);
+		assert_memory_equal(got, text + skip, 8 - skip);
+	}
+	conn_unwant_futex(&t->b, NOTIFY_DATA);
+}
+
+static void conn_sendv__large_and_round_the_edge(void **state)
+{
+	struct two *t = *state;
+	static unsigned char out[3][50000], in[150000];
+	struct iovec iov[3] = { { out[0], 50000 }, { out[1], 33333 }, { out[2], 50000 } };
+
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i / 50000][i % 50000] = (unsigned char)(i * 7 + i / 251);
+	for (int round = 0; round < 9; round++) {
+		size_t want = 133333, sent = 0, got = 0;
+
+		while (sent < want || got < sent) {
+			ssize_t r = sent < want ? conn_sendv(&t->a, iov, 3, sent) : 0;
+
+			assert_true(r >= 0 || r == -EAGAIN);
+			sent += r > 0 ? (size_t)r : 0;
+			r = conn_recv(&t->b, in + got, sizeof(in) - got, 0, 0);
+			assert_true(r > 0);
+			got += (size_t)r;
+		}
+		assert_memory_equal(in, out[0], 50000);
+		assert_memory_equal(in + 50000, out[1], 33333);
+		assert_memory_equal(in + 83333, out[2], 50000);
+	}
+}
+
 static void conn_send__reset_is_told_once(void **state)
 {
 	struct two *t = *state;
@@ -458,6 +505,16 @@ static void conn_recv__data_then_reset(void **state)
 	assert_int_equal(conn_take_error(&t->b), 0);
 }
 
+static void conn_recv__an_error_waits_where_there_are_bytes(void **state)
+{
+	struct two *t = *state;
+	char buf[4];
+
+	half_end(t->a.party, t->a.own, t->a.peer, t->a.owner, true);
+	assert_int_equal(conn_recv(&t->b, buf, 4, 0, CONN_MORE), 0);
+	assert_int_equal(conn_recv(&t->b, buf, 4, 0, 0), -ECONNRESET);
+}
+
 static void conn_recv__reset_after_fin_is_epipe(void **state)
 {
 	struct two *t = *state;
@@ -608,6 +665,44 @@ static void conn_poll__full(void **state)
 	assert_int_equal(conn_poll(&t->a), 0);
 	conn_shutdown_write(&t->a);
 	assert_int_equal(conn_poll(&t->a), OUT);
+}
+
+/* Both ways shut by b, then bytes: RST for a, and the end of b. */
+static void conn_shutdown__data_after_both_ways(void **state)
+{
+	struct two *t = *state;
+	char buf[10];
+
+	assert_int_equal(send_pattern(&t->a, 0, 5), 5);
+	conn_shutdown_read(&t->b);
+	conn_shutdown_write(&t->b);
+	/* What was there before can be read still. */
+	assert_int_equal(recv_pattern(&t->b, 0, 5), 5);
+	assert_int_equal(conn_recv(&t->b, buf, 1, 0, 0), 0);
+	assert_int_equal(conn_poll(&t->b) & (POLLERR | POLLHUP), POLLHUP);
+
+	assert_int_equal(send_pattern(&t->a, 5, 5), 5);
+	assert_int_equal(conn_poll(&t->b), IN | OUT | POLLRDHUP | POLLHUP | POLLERR);
+	assert_int_equal(conn_readable(&t->b), 0);
+	/* a closes: that FIN has no one left to come to. */
+	conn_shutdown_write(&t->a);
+	assert_int_equal(conn_recv(&t->b, buf, sizeof(buf), 0, 0), -ECONNRESET);
+	assert_int_equal(conn_recv(&t->b, buf, sizeof(buf), 0, 0), 0);
+	assert_int_equal(conn_send(&t->b, buf, 1), -EPIPE);
+	assert_int_equal(conn_take_error(&t->a), EPIPE);
+}
+
+/* Both ways shut by b after a's FIN: nothing can come. */
+static void conn_shutdown__both_ways_after_fin(void **state)
+{
+	struct two *t = *state;
+	char buf[1];
+
+	conn_shutdown_write(&t->a);
+	conn_shutdown_read(&t->b);
+	conn_shutdown_write(&t->b);
+	assert_int_equal(conn_recv(&t->b, buf, 1, 0, 0), 0);
+	assert_int_equal(conn_take_error(&t->b), 0);
 }
 
 static void conn_poll__own_shutdown_of_reading(void **state)
@@ -1042,6 +1137,8 @@ int main(void)
 		T(conn_send__after_shutdown),
 		T(conn_send__meets_closed),
 		T(conn_send__met_closed_error_is_taken_by_so_error),
+		T(conn_sendv__pieces_arrive_together),
+		T(conn_sendv__large_and_round_the_edge),
 		T(conn_send__reset_is_told_once),
 		T(conn_send__no_memory_at_all),
 		T(conn_send__nth_allocation_fails),
@@ -1053,6 +1150,7 @@ int main(void)
 		T(conn_recv__discard),
 		T(conn_recv__data_then_fin),
 		T(conn_recv__data_then_reset),
+		T(conn_recv__an_error_waits_where_there_are_bytes),
 		T(conn_recv__reset_after_fin_is_epipe),
 		T(conn_recv__after_own_shutdown_of_reading),
 		T(conn_recv__two_sharers_by_cas),
@@ -1063,6 +1161,8 @@ int main(void)
 		T(conn_poll__reset),
 		T(conn_poll__low_water_mark),
 		T(conn_poll__full),
+		T(conn_shutdown__data_after_both_ways),
+		T(conn_shutdown__both_ways_after_fin),
 		T(conn_poll__own_shutdown_of_reading),
 		T(conn_want_futex__counts),
 		T(conn_want_futex__space_from_an_index_on),

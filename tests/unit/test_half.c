@@ -144,6 +144,17 @@ static void half_end__after_shutdown_keeps_fin(void **state)
 	assert_int_equal(t->b.own->end, END_FIN | END_RST);
 }
 
+static void half_end__after_both_fins_is_no_reset(void **state)
+{
+	struct two *t = *state;
+
+	conn_shutdown_write(&t->b);
+	send_pattern(&t->a, 0, 1);
+	conn_shutdown_write(&t->a);
+	half_end(t->b.party, t->b.own, t->b.peer, t->b.owner, true);
+	assert_int_equal(t->b.own->end, END_FIN);
+}
+
 static void half_end__without_peer(void **state)
 {
 	struct two *t = *state;
@@ -187,6 +198,7 @@ int main(void)
 		T(half_notify__space_not_before_its_index),
 		T(half_end__fin_or_rst),
 		T(half_end__after_shutdown_keeps_fin),
+		T(half_end__after_both_fins_is_no_reset),
 		T(half_end__without_peer),
 		T(half_reusable__when),
 	};

@@ -62,6 +62,11 @@ bool fallback_waits(struct sock *s)
 	return false;
 }
 
+void sock_put(struct sock *s)
+{
+	fdtab_put(&s->obj);
+}
+
 struct fobj *fdtab_get_slow(int fd)
 {
 	struct fobj *o = fdtab_peek(fd);
@@ -104,6 +109,11 @@ bool fd_is_library(int fd)
 		if (bell_fds[b] == fd)
 			return true;
 	return false;
+}
+
+bool process_orphaned(void)
+{
+	return process.orphan;
 }
 
 int process_bell_fd(unsigned bell)
@@ -214,6 +224,7 @@ static int setup(void **state)
 	process.party = &the_party;
 	process.nofile_soft = 1024;
 	process.spin_ns = 50000;
+	process.ctl_fd = -1;
 	no_bells = false;
 	for (unsigned i = 0; i < SOCKS; i++) {
 		memset(&socks[i], 0, sizeof(socks[i]));

@@ -289,10 +289,10 @@ class Bystander:
     """A connection between two other programs, which nothing must disturb."""
 
     def __init__(self, stage, pause_us=1000):
-        self.server, port = stage.server("epoll")
-        self.client = stage.actor("echo", port, pause_us)
+        self.server, self.port = stage.server("epoll")
+        self.client = stage.actor("echo", self.port, pause_us)
         self.client.hear("echoing")
-        check(stage.all_shm(port), "the bystanders' connection is the kernel's")
+        check(stage.all_shm(self.port), "the bystanders' connection is the kernel's")
 
     def undisturbed(self):
         """End it, and see what it saw."""
