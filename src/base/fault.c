@@ -49,7 +49,7 @@ void fault_point(const char *name)
 	if (strcmp(action, "kill") == 0)
 		sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);
 	else if (strcmp(action, "stop") == 0)
-		sys2(SYS_kill, sys0(SYS_getpid), SIGSTOP);
+		sys3(SYS_tgkill, sys0(SYS_getpid), sys0(SYS_gettid), SIGSTOP);
 	else if (strcmp(action, "sleep") == 0)
 		sys2(SYS_nanosleep, &pause, 0);
 }

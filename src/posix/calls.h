@@ -85,6 +85,9 @@ bool fd_is_library(int fd);
 long call_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		const sigset_t *mask);
 /* @timeout is not changed; *ret_left, where given, is what was left of it. */
+/* The end of the numbers that select() is about: Linux overlooks what is beyond
+ * its table of descriptors, which is large only because of ours. */
+int select_end(int n, fd_set *r, fd_set *w, fd_set *e);
 long call_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
 		  const sigset_t *mask, struct timespec *ret_left);
 

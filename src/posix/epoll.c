@@ -576,8 +576,11 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 /* What no bell rings for is looked at whenever we look at all. */
 static void requeue_foreign(struct epset *e)
 {
-	for (struct watch *w = e->w.slow ? e->w.all : NULL; w; w = w->all_next)
-		if (w->foreign && !w->on_ready && !w->disabled)
+	bool all = waiter_distrusts();
+
+	for (struct watch *w = e->w.slow || all ? e->w.all : NULL; w; w = w->all_next)
+		if ((w->foreign || (all && watch_may_be_ready(w))) && !w->on_ready &&
+		    !w->disabled)
 			watch_requeue(w);
 }
 
@@ -675,6 +678,16 @@ struct wait {
 	uint32_t seen;
 };
 
+/* An inner set that is edge-triggered: the kernel's edge and ours are one, so
+ * the kernel's is to be taken first. */
+static bool has_inner_edge(const struct epset *e)
+{
+	for (const struct watch *w = e->w.mirrored; w; w = w->mirror_next)
+		if (!watch_sock(w) && w->flags & EPOLLET && w->on_ready)
+			return true;
+	return false;
+}
+
 /* Without waiting. */
 static int collect(const struct wait *c)
 {
@@ -690,7 +703,8 @@ static int collect(const struct wait *c)
 	/* The kernel's descriptors get their turn also where ours are always
 	 * busy, and where the array has room for one. */
 	first = e->kernel && load_relaxed(&e->w.ready_count) &&
-		(e->turn % KERNEL_TURN == 0 || (e->kernel_hot && e->turn & 1));
+		(e->turn % KERNEL_TURN == 0 || (e->kernel_hot && e->turn & 1) ||
+		 has_inner_edge(e));
 	if (first) {
 		n = take_kernel(e, c->epfd, c->evs, c->max / 2 + 1);
 		if (n < 0)

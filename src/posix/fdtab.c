@@ -148,6 +148,18 @@ bool fd_is_ours(int fd)
 	return o && o->kind == FOBJ_SOCK;
 }
 
+/* The highest number that the program was given. */
+static _Atomic uint32_t highest;
+
+int fdtab_kernel_size(void)
+{
+	int size = 64;
+
+	while ((uint32_t)size <= load_relaxed(&highest))
+		size *= 2;
+	return size;
+}
+
 long fd_made(long fd)
 {
 	struct fobj *o;
@@ -158,6 +170,8 @@ long fd_made(long fd)
 		sys1(SYS_close, fd);
 		return -EMFILE;
 	}
+	if (unlikely((uint32_t)fd > load_relaxed(&highest)))
+		store_relaxed(&highest, (uint32_t)fd);
 	ksock_forget((int)fd);
 	if (unlikely(fdtab_peek((int)fd))) {
 		/* libc closed it behind our back. */

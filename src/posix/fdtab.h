@@ -74,6 +74,10 @@ void fdtab_grow(uint64_t hard);
  * of the caller's and counts in @nfds. */
 void fdtab_install(int fd, struct fobj *o);
 
+/** fdtab_kernel_size() - How large Linux's table would be without our own
+ * descriptors in it. */
+int fdtab_kernel_size(void);
+
 /** fdtab_remove() - @fd is the kernel's from now on. Return: what it was,
  * with the reference that the table had (put it), or NULL. */
 struct fobj *fdtab_remove(int fd);

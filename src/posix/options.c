@@ -230,10 +230,22 @@ void options_replay(struct sock *s, int fd)
 	}
 }
 
+/* Whoever ends the side for us, because we were killed, is to know. */
+static void linger_note(struct sock *s)
+{
+	uint32_t had = load_relaxed(&s->half->side) & SIDE_LINGER0;
+
+	if (s->linger == 0 && !had)
+		atomic_fetch_or(&s->half->side, SIDE_LINGER0);
+	else if (s->linger != 0 && had)
+		atomic_fetch_and(&s->half->side, ~SIDE_LINGER0);
+}
+
 void options_inherit(struct sock *to, const struct sock *from)
 {
 	to->linger = from->linger;
 	to->linger_off = from->linger_off;
+	linger_note(to);
 	to->rcvtimeo_ns = from->rcvtimeo_ns;
 	to->sndtimeo_ns = from->sndtimeo_ns;
 	store_relaxed(&to->half->rcvlowat, load_relaxed(&from->half->rcvlowat));
@@ -366,6 +378,7 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			s->linger = l.l_onoff ? (l.l_linger < 0 ? 0x7fffffff : l.l_linger) : -1;
 			if (l.l_onoff)
 				s->linger_off = s->linger;
+			linger_note(s);
 			return 0;
 		case SO_RCVLOWAT:
 			if (len < sizeof(v))

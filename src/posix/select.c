@@ -3,10 +3,11 @@
  * select.c - select and pselect, by way of poll.c, with Linux's mapping.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "posix/calls.h"
-#include "posix/fdtab.h"
 #include "posix/fdtab.h"
 #include "posix/poll.h"
 #include "posix/process.h"
@@ -39,6 +40,13 @@ static void bit_set(fd_set *set, int fd, bool on)
 		*word_of(set, fd) |= bit;
 	else
 		*word_of(set, fd) &= ~bit;
+}
+
+/* Does a word begin at @fd, and is it empty in all three? */
+static bool no_bits(int fd, fd_set *r, fd_set *w, fd_set *e)
+{
+	return fd % LONG_BITS == 0 && !((r ? *word_of(r, fd) : 0) | (w ? *word_of(w, fd) : 0) |
+					(e ? *word_of(e, fd) : 0));
 }
 
 static uint32_t asked_for(fd_set *r, fd_set *w, fd_set *e, int fd)
@@ -84,6 +92,23 @@ static long select_with(struct pollfd *fds, int n, fd_set *r, fd_set *w, fd_set 
 	return got < 0 ? got : give_back(fds, count, r, w, e);
 }
 
+int select_end(int n, fd_set *r, fd_set *w, fd_set *e)
+{
+	int size = fdtab_kernel_size();
+
+	if (!fdtab)
+		return n;
+	/* Numbers that libc was given behind our back make it larger. */
+	for (int fd = size; fd < n; fd++) {
+		if (no_bits(fd, r, w, e))
+			fd += LONG_BITS - 1;
+		else if (asked_for(r, w, e, fd) && !fd_is_library(fd) &&
+			 sys2(SYS_fcntl, fd, F_GETFD) >= 0)
+			return n;
+	}
+	return n < size ? n : size;
+}
+
 long call_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
 		  const sigset_t *mask, struct timespec *ret_left)
 {
@@ -102,9 +127,7 @@ long call_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec 
 	if (n > (int)fdtab_size)
 		n = (int)fdtab_size;
 	for (int fd = 0; fd < n; fd++) {
-		if (fd % LONG_BITS == 0 && !((r ? *word_of(r, fd) : 0) |
-					     (w ? *word_of(w, fd) : 0) |
-					     (e ? *word_of(e, fd) : 0))) {
+		if (no_bits(fd, r, w, e)) {
 			fd += LONG_BITS - 1;
 			continue;
 		}

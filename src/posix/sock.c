@@ -601,18 +601,20 @@ static long sock_listen(struct sock *s, int backlog)
 long call_listen(int fd, int backlog)
 {
 	struct sock *s;
+	bool listened;
 	long r;
 
 	s = sock_enter(fd);
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
+	listened = load_relaxed(&s->stage) == SOCK_LISTEN;
 	r = sock_listen(s, backlog);
 	if (r <= FALLBACK(0)) {
 		r = fallback_socket(s, FALLBACK_REASON(r));
 		if (r == 0)
 			r = sys2(SYS_listen, fd, backlog);
-	} else {
+	} else if (!listened && load_relaxed(&s->stage) == SOCK_LISTEN) {
 		watch_changed(s);
 	}
 	lock_drop(&s->lock);

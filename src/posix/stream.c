@@ -20,6 +20,7 @@
 #include "posix/sock.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
+#include "shm/seat.h"
 #include "shm/spin.h"
 
 #define SLICE_NS (1 * NS_PER_SEC) /* how long a sleeper trusts that all live */
@@ -171,6 +172,8 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 		return r;
 	if (r == -ETIMEDOUT)
 		orphan_look(s);
+	if (r == -ETIMEDOUT && until >= now + SLICE_NS)
+		seat_remind(&s->conn);
 	return 0;
 }
 

@@ -36,6 +36,7 @@
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define GENERATIONS 8u
 #define DRAIN_SKIPS 1000u
+#define KICK_LOST_NS NS_PER_SEC
 #define SPIN_LOOKS 32u         /* looks between two at the clock */
 #define SPIN_KERNEL_NS 4000ull /* between two looks at the kernel's descriptors */
 
@@ -45,7 +46,7 @@
  * @users:  Waiters that have it as their own.
  * @kicked: Of those that listen to it, the ones kicked through it.
  * @skips:  Times in a row that it was not reset because of @kicked: a thread
- *          that left its sleep by siglongjmp() will never hear it.
+ *          that left its sleep by siglongjmp() may never hear it.
  */
 struct bell {
 	int fd;
@@ -227,6 +228,19 @@ static uint64_t foreign_sig(const struct watch *w, uint32_t now)
 	return (sig ^ (uint64_t)load_relaxed(&peer->end) << 32 ^ now) >> 1;
 }
 
+bool watch_may_be_ready(struct watch *w)
+{
+	uint64_t sig;
+
+	if (!(w->flags & EPOLLET) || !watch_sock(w))
+		return true;
+	sig = foreign_sig(w, watch_now(w));
+	if (sig == w->sig)
+		return false;
+	w->sig = sig;
+	return true;
+}
+
 static uint32_t foreign_look(struct watch *w)
 {
 	uint32_t now = watch_now(w), hit = now & w->care;
@@ -380,8 +394,10 @@ void watch_requeue(struct watch *w)
 static void hint_deliver(void *arg, unsigned slot)
 {
 	struct sock *s = sock_of_slot(slot);
+	struct party *p = arg;
 
-	(void)arg;
+	if (unlikely(slot >= load_relaxed(&arena_hdr(p->base)->slots_used)))
+		party_distrust(p);
 	if (!s || !s->watches)
 		return;
 	for (struct watch *w = s->watches; w; w = w->target_next) {
@@ -398,7 +414,7 @@ void watch_take_hints(const struct waiter *self)
 	if (!p || !hint_any(p->mbox))
 		return;
 	hint_taker = self;
-	hint_take(p->mbox, hint_deliver, NULL);
+	hint_take(p->mbox, hint_deliver, p);
 	hint_taker = NULL;
 }
 
@@ -412,6 +428,28 @@ static void bell_ring(unsigned b)
 		sys3(SYS_write, bells[b].fd, &one, sizeof(one));
 }
 
+static void waiter_unkick(struct waiter *r)
+{
+	if (r->kick_bell == BELL_NONE)
+		return;
+	if (bells[r->kick_bell].kicked)
+		bells[r->kick_bell].kicked--;
+	r->kick_bell = BELL_NONE;
+}
+
+/* Whoever has not heard it for that long has left its sleep. Many skips are
+ * no sign of that: all who share the bell wake up while one is still on its
+ * way. Return: whether others are. */
+static bool kicks_remain(unsigned b)
+{
+	uint64_t now = clock_now_ns();
+
+	for (struct waiter *r = calls; r; r = r->next)
+		if (r->kick_bell == (int)b && now - r->kick_ns > KICK_LOST_NS)
+			waiter_unkick(r);
+	return bells[b].kicked != 0;
+}
+
 void watch_drain(uint32_t mask)
 {
 	uint64_t n;
@@ -419,11 +457,8 @@ void watch_drain(uint32_t mask)
 	for (unsigned b = 0; b < BELL_MAX; b++) {
 		if (!(mask & 1u << b) || bells[b].fd < 0)
 			continue;
-		if (bells[b].kicked) {
-			if (++bells[b].skips < DRAIN_SKIPS)
-				continue;
-			bells[b].kicked = 0;
-		}
+		if (bells[b].kicked && (++bells[b].skips % DRAIN_SKIPS || kicks_remain(b)))
+			continue;
 		bells[b].skips = 0;
 		sys3(SYS_read, bells[b].fd, &n, sizeof(n));
 	}
@@ -454,15 +489,6 @@ void waiter_init(struct waiter *r, enum waiter_kind kind)
 	r->bell = BELL_NONE;
 	r->kick_bell = BELL_NONE;
 	r->generation = watch_generation;
-}
-
-static void waiter_unkick(struct waiter *r)
-{
-	if (r->kick_bell == BELL_NONE)
-		return;
-	if (bells[r->kick_bell].kicked)
-		bells[r->kick_bell].kicked--;
-	r->kick_bell = BELL_NONE;
 }
 
 void waiter_fini(struct waiter *r)
@@ -554,6 +580,7 @@ void waiter_kick(struct waiter *r)
 			b = __builtin_ctz(r->bells);
 		if (b != BELL_NONE) {
 			r->kick_bell = b;
+			r->kick_ns = clock_now_ns();
 			bells[b].kicked++;
 			bell_ring((unsigned)b);
 		}
@@ -586,9 +613,14 @@ void waiter_add_bells(struct waiter *r, uint32_t mask)
 	waiter_kick(r);
 }
 
+bool waiter_distrusts(void)
+{
+	return process.party && party_distrusts(process.party);
+}
+
 bool waiter_in_slices(const struct waiter *r)
 {
-	return r->slow != 0;
+	return r->slow != 0 || waiter_distrusts();
 }
 
 unsigned waiter_pollfds(const struct waiter *r, struct pollfd *fds)

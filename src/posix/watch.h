@@ -32,7 +32,7 @@ enum waiter_kind { WAITER_EPOLL = 1, WAITER_CALL = 2 };
  * @kind:     Of what it is a part.
  * @bell:     Its own bell, or BELL_NONE. Others may have the same one.
  * @kick_bell: The bell that we rang for it, and that no thread of it has heard
- *            yet; else BELL_NONE.
+ *            yet; else BELL_NONE. @kick_ns: When.
  * @bells:    Bells that may ring for it: the ones of its sockets' halves.
  * @sleeping: Threads of ours that sleep in it, or are about to.
  * @generation: watch_generation when it was made.
@@ -48,6 +48,7 @@ struct waiter {
 	enum waiter_kind kind;
 	int bell;
 	int kick_bell;
+	uint64_t kick_ns;
 	_Atomic uint32_t bells;
 	uint32_t sleeping;
 	uint32_t generation;
@@ -135,6 +136,10 @@ uint32_t watch_bell(struct watch *w);
 /** watch_now() - Poll bits of the target that hold now; nothing is armed. */
 uint32_t watch_now(struct watch *w);
 
+/** watch_may_be_ready() - Without a hint: has anything moved since the last
+ * time, where edges count? */
+bool watch_may_be_ready(struct watch *w);
+
 /**
  * watch_look() - The bits cared for that hold now. Where none does, or the
  * watch is edge-triggered, the target will hint at the next change: arming and
@@ -194,6 +199,9 @@ void waiter_kick(struct waiter *r);
 
 /** waiter_add_bells() - It sleeps on these as well from now on. */
 void waiter_add_bells(struct waiter *r, uint32_t bells);
+
+/** waiter_distrusts() - Hints are not to be relied on now: look at all. */
+bool waiter_distrusts(void);
 
 /** waiter_in_slices() - Must it look by itself now and then? */
 bool waiter_in_slices(const struct waiter *r);

@@ -69,6 +69,7 @@ EXPORT int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeou
 		t.tv_nsec = timeout->tv_usec % 1000000 * 1000;
 		left = t;
 	}
+	n = select_end(n, r, w, e);
 	ret = call_pselect(n, r, w, e, timeout ? &t : NULL, NULL, timeout ? &left : NULL);
 	if (ret == NOT_OURS)
 		return real.select(n, r, w, e, timeout);
@@ -83,8 +84,10 @@ ALIAS(__select, select);
 EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
 		   const sigset_t *mask)
 {
-	long ret = call_pselect(n, r, w, e, timeout, mask, NULL);
+	long ret;
 
+	n = select_end(n, r, w, e);
+	ret = call_pselect(n, r, w, e, timeout, mask, NULL);
 	return ret == NOT_OURS ? real.pselect(n, r, w, e, timeout, mask) : (int)result(ret);
 }
 

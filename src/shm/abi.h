@@ -166,6 +166,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_RST_SEEN 0x4u    /* the peer's RST has been turned into an error */
 #define SIDE_MET_CLOSED 0x8u  /* our bytes met a closed socket */
 #define SIDE_BROKEN 0x10u     /* the peer published something impossible */
+#define SIDE_LINGER0 0x40u    /* SO_LINGER with 0 s: its end is RST; the only bit that is cleared */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 
 /* ----------------------------------------------------------------- arena */

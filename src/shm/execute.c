@@ -69,7 +69,8 @@ static void execute_stream(struct party *d, struct half *h)
 	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end))
 		half_notify(d, h, peer, owner, NOTIFY_END);
 	else if (peer)
-		half_end(d, h, peer, owner, load_relaxed(&h->end) & END_RST);
+		half_end(d, h, peer, owner,
+			 load_relaxed(&h->end) & END_RST || load_relaxed(&h->side) & SIDE_LINGER0);
 	if (peer && half_state(peer) == HALF_SEAT)
 		execute_ring(d, h);
 	if (peer)

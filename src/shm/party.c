@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/sys.h"
 #include "shm/half.h"
@@ -12,6 +13,7 @@
 
 /* Dead peers to let go of at one time. */
 #define SWEEP_MOST 32u
+#define DISTRUST_NS (10 * NS_PER_SEC)
 
 /* Private memory that no malloc of the program's can be in the middle of. */
 static void *private_map(size_t bytes)
@@ -466,6 +468,23 @@ void party_peers_sweep(struct party *p)
 		peer_unmap(p, &gone[i]);
 		p->ops->let_go(p->ops_arg, gone[i].id, gone[i].gen);
 	}
+}
+
+void party_distrust(struct party *p)
+{
+	store_relaxed(&p->distrust_ns, clock_now_ns() + DISTRUST_NS);
+}
+
+bool party_distrusts(struct party *p)
+{
+	uint64_t until = load_relaxed(&p->distrust_ns);
+
+	if (likely(until == 0))
+		return false;
+	if (clock_now_ns() < until)
+		return true;
+	atomic_compare_exchange_strong(&p->distrust_ns, &until, 0);
+	return false;
 }
 
 void peer_ring_bell(struct party *p, struct peer *peer, unsigned slot, unsigned bell)

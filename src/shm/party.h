@@ -88,7 +88,15 @@ struct party {
 	/* Seats: bitmap over SEAT_MAX / 64 index ranges of 64. */
 	uint64_t seat_used[SEAT_MAX / 64 / 64];
 	_Atomic uint64_t cookie_next;
+	/* Somebody wrote nonsense into our mailbox; until then (CLOCK_MONOTONIC)
+	 * we look by ourselves instead of relying on it. */
+	_Atomic uint64_t distrust_ns;
 };
+
+/** party_distrust() - There was nonsense in the mailbox just now. */
+void party_distrust(struct party *p);
+/** party_distrusts() - Was there lately? */
+bool party_distrusts(struct party *p);
 
 /**
  * party_create() - Make arena and mailbox for this process.

@@ -108,12 +108,21 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog)
 	return 0;
 }
 
-/* Where to look from: no further back than one round. */
-static uint64_t cursor_start(uint64_t cursor, uint64_t tickets, uint32_t n)
+/* Where to look from: no further back than one round. The counter only goes
+ * up, unless somebody scribbles. */
+static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets, uint32_t n)
 {
-	if (cursor > tickets)
+	if (unlikely(cursor > tickets))
+		party_distrust(p);
+	if (unlikely(cursor > tickets || party_distrusts(p)))
 		return tickets > n ? tickets - n : 0;
 	return tickets - cursor > n ? tickets - n : cursor;
+}
+
+/* Where to look to: where the counter is a lie, at all seats. */
+static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, uint32_t n)
+{
+	return unlikely(party_distrusts(p)) ? start + n : tickets;
 }
 
 bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
@@ -121,8 +130,9 @@ bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *
 	uint32_t base = load_relaxed(&listener->seat_base);
 	uint32_t n = load_relaxed(&listener->seat_count);
 	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
+	uint64_t t = cursor_start(p, *cursor, tickets, n);
 
-	for (uint64_t t = cursor_start(*cursor, tickets, n); t < tickets; t++)
+	for (uint64_t end = cursor_end(p, t, tickets, n); t != end; t++)
 		if (load_relaxed(&claim_words(p->mbox, base)[t % n]) != 0)
 			return true;
 	return false;
@@ -156,8 +166,11 @@ static int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *wor
 
 	if (id >= PARTY_MAX)
 		return -EPROTO;
-	r = party_peer_get(p, id, (uint32_t)(load_acquire(&p->reg->parties[id].gen_state) >> 32),
-			   &owner);
+	gs = load_acquire(&p->reg->parties[id].gen_state);
+	/* Noise names parties that are none: the daemon need not be asked. */
+	if (id && (uint32_t)gs == PARTY_FREE)
+		return -ESRCH;
+	r = party_peer_get(p, id, (uint32_t)(gs >> 32), &owner);
 	if (r < 0)
 		return r;
 	peer = half_find(owner->base, claimant);
@@ -194,11 +207,11 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 	_Atomic uint64_t *seats = seat_words(p, listener);
 	_Atomic uint64_t *claims = claim_words(p->mbox, base);
 	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
-	uint64_t t = cursor_start(*cursor, tickets, n);
+	uint64_t t = cursor_start(p, *cursor, tickets, n), end = cursor_end(p, t, tickets, n);
 	bool hole = false;
 	int error = -EAGAIN;
 
-	for (; t < tickets; t++) {
+	for (; t != end; t++) {
 		half_ref claimant = load_acquire(&claims[t % n]);
 		uint64_t seat = load_relaxed(&seats[t % n]);
 		int r;
@@ -241,10 +254,11 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 			continue;
 		}
 		/* Not true, or nobody's. */
+		party_distrust(p);
 		atomic_compare_exchange_strong(&claims[t % n], &claimant, 0);
 	}
 	if (!hole)
-		*cursor = t;
+		*cursor = tickets;
 	/* A seat that could not be made when its predecessor was taken. */
 	for (uint32_t i = 0; i < n; i++)
 		if (load_relaxed(&seats[i]) == 0)
@@ -345,6 +359,50 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 fail:
 	party_peer_put(p, owner);
 	return r;
+}
+
+/* Our claim on the seat @s of @l: there, or there again. */
+static void claim_again(struct conn *c, const struct half *l)
+{
+	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
+	uint64_t seat = slot_word_make(half_ref_slot(c->peer_ref), half_ref_gen(c->peer_ref));
+
+	if (n == 0 || n > SEAT_BACKLOG_MAX + 1 || base > SEAT_MAX - 1 - n)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t nobody = 0;
+
+		if (load_acquire(&arena_seats(c->owner->base)[base + 1 + i]) != seat)
+			continue;
+		/* Another's claim may be noise, which the acceptor takes away. */
+		atomic_compare_exchange_strong(&claim_words(c->owner->mbox, base)[i], &nobody,
+					       half_ref_of(c->party, c->own));
+		/* So that it is among those that are looked at. */
+		atomic_fetch_add(&c->owner->mbox->claims[base], 1);
+		return;
+	}
+}
+
+void seat_remind(struct conn *c)
+{
+	addr_word to = load_relaxed(&c->own->remote);
+	struct listener_ref ref;
+	const struct half *l;
+
+	if (half_state(c->peer) != HALF_SEAT) {
+		if (conn_unsent(c))
+			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_DATA);
+		return;
+	}
+	if (c->party->inherited || load_acquire(&c->peer->peer) ||
+	    registry_find(c->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0 ||
+	    half_ref_party(ref.half) != c->owner->id || ref.party_gen != c->owner->gen)
+		return;
+	l = half_find(c->owner->base, ref.half);
+	if (!l || half_gen(l) != half_ref_gen(ref.half))
+		return;
+	claim_again(c, l);
+	half_notify(c->party, c->own, l, c->owner, NOTIFY_DATA);
 }
 
 void seat_close(struct party *p, struct half *listener)

@@ -49,6 +49,12 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *ref
 	       struct conn *ret);
 
 /**
+ * seat_remind() - A connector has waited long: what it wrote into the mailbox
+ * (its claim, a hint) may have been wiped out by another, and is written again.
+ */
+void seat_remind(struct conn *c);
+
+/**
  * seat_close() - The listener closes: each waiting connector gets an RST,
  * each seat that nobody took is freed. Called by its owner.
  */

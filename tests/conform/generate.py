@@ -238,7 +238,7 @@ class Generator:
         peer = o.peer
         if size > 20000 and (peer is None or self.slot_of(peer) is None or peer.inq > 20000):
             size = 100
-        self.emit(o.proc, self.send_text(s, size, small))
+        self.emit(o.proc, self.send_text(s, size, small or o.eof or peer is None))
         if o.shut_wr:
             return
         if peer is None:
@@ -562,7 +562,8 @@ class Generator:
     def sockopt(self, o=None):
         o = o or self.some(lambda x: x.kind == "sock")
         s = o and self.slot_of(o)
-        if s is None:
+        # Who waits in a queue inherits at the handshake there, at accept() here.
+        if s is None or o.queue:
             return
         ints = [("SOL_SOCKET", n) for n in ("SO_REUSEADDR", "SO_KEEPALIVE", "SO_BROADCAST",
                                             "SO_OOBINLINE")]

@@ -616,10 +616,8 @@ static void do_select(const struct step *st, struct outcome *out)
 	for (int k = 0; k < 3; k++) {
 		FD_ZERO(&sets[k]);
 		for (int i = 0; i < SLOTS; i++) {
-			/* The kernel overlooks numbers beyond its table, of a
-			 * size that is no one's business.
-			 */
-			if (!(st->arg[1 + k] >> i & 1) || fd_of(i) == NEVER_OPEN)
+			/* The kernel overlooks numbers beyond its table. */
+			if (!(st->arg[1 + k] >> i & 1))
 				continue;
 			FD_SET(fd_of(i), &sets[k]);
 			max = fd_of(i) > max ? fd_of(i) : max;
@@ -630,8 +628,7 @@ static void do_select(const struct step *st, struct outcome *out)
 	for (int k = 0; k < 3 && out->ret >= 0; k++) {
 		say(out, "%s", set_name[k]);
 		for (int i = 0; i < SLOTS; i++)
-			if (st->arg[1 + k] >> i & 1 && fd_of(i) != NEVER_OPEN &&
-			    FD_ISSET(fd_of(i), &sets[k]))
+			if (st->arg[1 + k] >> i & 1 && FD_ISSET(fd_of(i), &sets[k]))
 				say(out, "s%d,", i);
 	}
 }

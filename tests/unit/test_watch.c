@@ -111,6 +111,11 @@ bool fd_is_library(int fd)
 	return false;
 }
 
+int fdtab_kernel_size(void)
+{
+	return 1024;
+}
+
 bool process_orphaned(void)
 {
 	return process.orphan;
@@ -219,6 +224,7 @@ static int setup(void **state)
 		the_party.base = pages(1 << 24 | 1 << 21);
 		the_party.mbox = pages(MAILBOX_BYTES);
 		memset(bell_fds, 0xff, sizeof(bell_fds));
+		store_relaxed(&arena_hdr(the_party.base)->slots_used, SOCKS);
 	}
 	process.enabled = true;
 	process.party = &the_party;
