@@ -35,6 +35,7 @@
 	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
 		    EPOLLEXCLUSIVE))
 #define EVENTS_MOST (INT_MAX / (int)sizeof(struct epoll_event))
+#define KERNEL_FRESH_NS 10000u /* what the kernel said so lately holds still */
 #define KERNEL_TURN 16u /* looks between two at the kernel's set while ours is busy */
 
 /*
@@ -688,6 +689,19 @@ static bool has_inner_edge(const struct epset *e)
 	return false;
 }
 
+static bool user_is_due(struct epset *e)
+{
+	uint64_t now;
+
+	if (!e->user)
+		return false;
+	now = clock_now_ns();
+	if (now - e->asked_ns < KERNEL_FRESH_NS)
+		return false;
+	e->asked_ns = now;
+	return true;
+}
+
 /* Without waiting. */
 static int collect(const struct wait *c)
 {
@@ -711,9 +725,10 @@ static int collect(const struct wait *c)
 			n = 0;
 	}
 	n += take_ready(e, c->epfd, c->evs + n, c->max - n);
-	/* What is the program's own is part of every answer; shadows and inner
-	 * sets are asked when they were found ready last, and in their turn. */
-	last = !first && n < c->max && (n ? e->kernel && (e->kernel_hot || e->user)
+	/* What is the program's own is part of every answer, but for those in
+	 * quick succession; shadows and inner sets are asked when they were
+	 * found ready last, and in their turn. */
+	last = !first && n < c->max && (n ? e->kernel && (e->kernel_hot || user_is_due(e))
 					  : (c->zero && e->kernel) || e->kernel_hot);
 	if (last) {
 		got = take_kernel(e, c->epfd, c->evs + n, c->max - n);

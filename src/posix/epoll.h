@@ -17,7 +17,8 @@
  * @w:          Its watches are the entries for what is ours.
  * @fd:         A number that referred to it when last used.
  * @kernel:     Entries in the kernel's set besides the bells; errs high only.
- * @user:       Of those, the program's own; errs high only.
+ * @user:       Of those, the program's own; errs high only. @asked_ns: when
+ *              the kernel was asked last because of them.
  * @kernel_hot: The kernel had something when last asked.
  * @bells_in:   Bells whose eventfd is in the kernel's set.
  * @turn:       Counts looks.
@@ -33,6 +34,7 @@ struct epset {
 	int fd;
 	_Atomic uint32_t kernel; /* read without the lock as well */
 	uint32_t user;
+	uint64_t asked_ns;
 	bool kernel_hot;
 	uint32_t bells_in;
 	uint32_t turn;

@@ -17,6 +17,19 @@ struct pooled {
 static struct pooled pool[POOL_MOST];
 static unsigned pool_count;
 static struct lock pool_lock;
+/* Many threads that find the pool empty at once need one batch, not one each:
+ * the daemon gives a client only so many. */
+static struct lock refill_lock;
+
+static bool pool_is_empty(void)
+{
+	bool ret;
+
+	lock_take(&pool_lock);
+	ret = pool_count == 0;
+	lock_drop(&pool_lock);
+	return ret;
+}
 
 /* A quarter of the library's range, where that is narrow: the rest is for
  * peers' bells, and for what is parked. */
@@ -57,7 +70,7 @@ static long pool_refill(void)
 			process_fd_high_close(fd);
 	}
 	/* None found a number: asking again would go on for ever. */
-	return got || pool_count ? 0 : -EMFILE;
+	return got || !pool_is_empty() ? 0 : -EMFILE;
 }
 
 long handle_take(uint32_t *ret_number)
@@ -80,7 +93,9 @@ long handle_take(uint32_t *ret_number)
 			process_fd_high_close(h.fd);
 			continue;
 		}
-		r = pool_refill();
+		lock_take(&refill_lock);
+		r = pool_is_empty() ? pool_refill() : 0;
+		lock_drop(&refill_lock);
 		if (r < 0)
 			return r;
 	}
@@ -129,7 +144,7 @@ void handle_fork_parent(void)
 
 void handle_fork_child(void)
 {
-	pool_lock = (struct lock){ 0 };
+	pool_lock = refill_lock = (struct lock){ 0 };
 	for (unsigned i = 0; i < pool_count; i++)
 		process_fd_high_close(pool[i].fd);
 	pool_count = 0;

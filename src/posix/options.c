@@ -387,7 +387,7 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 				      v < 0 ? 0x7fffffffu : v == 0 ? 1u : (uint32_t)v);
 			/* There may be enough now. */
 			if (load_relaxed(&s->stage) == SOCK_OPEN && sock_poll(s) & POLLIN)
-				watch_changed(s);
+				watch_again(s);
 			return 0;
 		default:
 			break;

@@ -198,6 +198,8 @@ void sock_fork_child(void);
 /** watch_changed() - This side itself changed the socket's state (connect,
  * listen, shutdown): whoever waits for it looks again. */
 void watch_changed(struct sock *s);
+/** watch_again() - Data that was there already may count from now on. */
+void watch_again(struct sock *s);
 /** watch_gone() - The last descriptor was closed: out of all epoll sets. */
 void watch_gone(struct sock *s);
 /** watch_to_kernel() - Descriptor @fd refers to a kernel socket from now on:

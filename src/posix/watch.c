@@ -35,7 +35,7 @@
 #define DATA_BITS (IN_BITS & ~POLLRDHUP)
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define GENERATIONS 8u
-#define DRAIN_SKIPS 1000u
+#define KICK_LOST_NS (1 * NS_PER_SEC) /* a thread that has not woken by then never will */
 #define KICK_LOST_NS NS_PER_SEC
 #define SPIN_LOOKS 32u         /* looks between two at the clock */
 #define SPIN_KERNEL_NS 4000ull /* between two looks at the kernel's descriptors */
@@ -50,7 +50,9 @@
  */
 struct bell {
 	int fd;
-	uint32_t users, kicked, skips;
+	uint32_t users;
+	_Atomic uint32_t kicked; /* read without the lock as well */
+	uint64_t kick_ns;
 };
 
 uint8_t watch_generation;
@@ -582,6 +584,7 @@ void waiter_kick(struct waiter *r)
 			r->kick_bell = b;
 			r->kick_ns = clock_now_ns();
 			bells[b].kicked++;
+			bells[b].kick_ns = clock_now_ns();
 			bell_ring((unsigned)b);
 		}
 	}
@@ -652,10 +655,16 @@ uint32_t waiter_sleep_begin(struct waiter *r)
 
 	if (!process.party)
 		return 0;
-	for (uint32_t m = mask; m; m &= m - 1)
+	for (uint32_t m = mask; m; m &= m - 1) {
+		unsigned b = (unsigned)__builtin_ctz(m);
+
+		/* It stays readable until who was kicked has heard it: let that
+		 * thread run, rather than find it readable again and again. */
+		if (unlikely(load_relaxed(&bells[b].kicked)))
+			sys0(SYS_sched_yield);
 		/* A full fence: pairs with the one in hint_set(). */
-		atomic_fetch_add(&arena_hdr(process.party->base)
-					  ->bells[__builtin_ctz(m)].sleepers, 1);
+		atomic_fetch_add(&arena_hdr(process.party->base)->bells[b].sleepers, 1);
+	}
 	return mask;
 }
 
@@ -741,6 +750,16 @@ void watch_changed(struct sock *s)
 			epset_changed(w);
 		watch_enqueue(w);
 	}
+	watch_unlock();
+}
+
+void watch_again(struct sock *s)
+{
+	if (!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next)
+		watch_enqueue(w);
 	watch_unlock();
 }
 

@@ -66,11 +66,16 @@ static void execute_stream(struct party *d, struct half *h)
 	const struct half *peer = execute_peer(d, h, &owner);
 
 	FAULT_POINT("execute.begin");
-	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end))
+	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end)) {
 		half_notify(d, h, peer, owner, NOTIFY_END);
-	else if (peer)
-		half_end(d, h, peer, owner,
-			 load_relaxed(&h->end) & END_RST || load_relaxed(&h->side) & SIDE_LINGER0);
+	} else if (peer) {
+		uint32_t had = load_relaxed(&h->end);
+
+		half_end(d, h, peer, owner, had & END_RST || load_relaxed(&h->side) & SIDE_LINGER0);
+		/* Perhaps it died before it told of that. */
+		if (had)
+			half_notify(d, h, peer, owner, NOTIFY_END);
+	}
 	if (peer && half_state(peer) == HALF_SEAT)
 		execute_ring(d, h);
 	if (peer)

@@ -68,7 +68,7 @@ uint32_t half_notify(struct party *p, struct half *own, const struct half *peer,
 void half_end(struct party *p, struct half *own, const struct half *peer,
 	      struct peer *owner, bool force_rst)
 {
-	uint32_t end = END_FIN;
+	uint32_t end = END_FIN, had;
 
 	if (!peer) {
 		half_set_state(own, HALF_CLOSED);
@@ -85,11 +85,13 @@ void half_end(struct party *p, struct half *own, const struct half *peer,
 	if (load_relaxed(&own->end) == END_FIN && load_acquire(&peer->end) == END_FIN)
 		end = END_FIN;
 	FAULT_POINT("end.wanted");
-	atomic_fetch_or(&own->end, end);
+	had = atomic_fetch_or(&own->end, end);
 	FAULT_POINT("end.end");
 	half_set_state(own, HALF_CLOSED);
 	FAULT_POINT("end.closed");
-	half_notify(p, own, peer, owner, NOTIFY_END);
+	/* That a side which had shut is closed now is no news to the peer. */
+	if ((had & end) != end)
+		half_notify(p, own, peer, owner, NOTIFY_END);
 	FAULT_POINT("end.notified");
 }
 

@@ -517,10 +517,12 @@ static void do_push(const struct step *st)
 	int on = 1;
 	socklen_t len = sizeof(old);
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &old, &len) || old)
+	if (getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &old, &len))
 		return;
+	/* It may be set already: that does not let out what MSG_MORE keeps. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &old, sizeof(old));
+	if (!old)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &old, sizeof(old));
 }
 
 static void do_getsockopt(const struct step *st, struct outcome *out)

@@ -610,6 +610,64 @@ static void seat_close__row_and_slots_are_used_again(void **state)
 	assert_true(w->of[1].p->slots_made < 100);
 }
 
+/* ----------------------------------------------------------- seat_remind */
+
+static void seat_remind__a_claim_that_was_wiped_out(void **state)
+{
+	struct world *w = *state;
+	struct party *p = w->of[2].p;
+	struct half *l = world_listen(w, 2, 80, 4);
+	struct listener_ref ref = { half_ref_of(p, l), 1 };
+	struct half *own = world_half(w->of[1].p, addr_word_make(WORLD_ADDR, 40001),
+				      addr_word_make(WORLD_ADDR, 80));
+	uint64_t cursor = 0;
+	struct conn a, b;
+
+	assert_int_equal(seat_claim(w->of[1].p, own, &ref, &a), 0);
+	memset((void *)&p->mbox->claims[l->seat_base], 0, 6 * sizeof(uint64_t));
+	assert_false(seat_waiting(p, l, &cursor));
+	assert_int_equal(seat_take(p, l, &cursor, 0, &b), -EAGAIN);
+	seat_remind(&a);
+	assert_true(seat_waiting(p, l, &cursor));
+	assert_int_equal(seat_take(p, l, &cursor, 0, &b), 0);
+	assert_int_equal(a.own->peer, half_ref_of(p, b.own));
+	/* Accepted: nothing is claimed any more. */
+	seat_remind(&a);
+	assert_false(seat_waiting(p, l, &cursor));
+	world_close(&a);
+	world_close(&b);
+}
+
+static void seat_waiting__a_counter_that_went_back(void **state)
+{
+	struct world *w = *state;
+	struct party *p = w->of[2].p;
+	struct half *l = world_listen(w, 2, 80, 4);
+	struct listener_ref ref = { half_ref_of(p, l), 1 };
+	uint64_t cursor = 0;
+	struct conn a[3], b;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct half *own = world_half(w->of[1].p, addr_word_make(WORLD_ADDR, 40001),
+					      addr_word_make(WORLD_ADDR, 80));
+
+		assert_int_equal(seat_claim(w->of[1].p, own, &ref, &a[i]), 0);
+	}
+	assert_int_equal(seat_take(p, l, &cursor, 0, &b), 0);
+	world_close(&b);
+	assert_false(party_distrusts(p));
+	store_relaxed(&p->mbox->claims[l->seat_base], 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(seat_waiting(p, l, &cursor));
+		assert_int_equal(seat_take(p, l, &cursor, 0, &b), 0);
+		world_close(&b);
+	}
+	assert_true(party_distrusts(p));
+	assert_false(seat_waiting(p, l, &cursor));
+	for (unsigned i = 0; i < 3; i++)
+		world_close(&a[i]);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -628,6 +686,8 @@ int main(void)
 		T(seat_take__claimant_that_died),
 		T(seat_take__claimant_that_cannot_be_mapped_stays),
 		T(seat_take__claimants_party_is_gone),
+		T(seat_remind__a_claim_that_was_wiped_out),
+		T(seat_waiting__a_counter_that_went_back),
 		T(seat_claim__both_name_each_other),
 		T(seat_claim__of_ones_own_listener),
 		T(seat_claim__rings_the_listeners_bell),
