@@ -18,6 +18,8 @@ struct lease {
 static struct lease leases[LEASE_MOST];
 static unsigned lease_count, lease_at, port_at;
 static struct lock lease_lock;
+/* Many threads that find no port at once need one lease, not one each. */
+static struct lock ask_lock;
 
 /* Round robin, so that a port rests before it is used again. Caller holds
  * the lock. */
@@ -39,15 +41,23 @@ static uint16_t lease_search(void)
 	return 0;
 }
 
-uint16_t port_take(void)
+static uint16_t port_search(void)
+{
+	uint16_t port;
+
+	lock_take(&lease_lock);
+	port = lease_search();
+	lock_drop(&lease_lock);
+	return port;
+}
+
+/* Caller holds ask_lock. */
+static uint16_t port_ask(void)
 {
 	for (unsigned try = 0; try < LEASE_TRIES; try++) {
 		struct ctl_msg m = { .type = CTL_LEASE };
-		uint16_t port;
+		uint16_t port = port_search();
 
-		lock_take(&lease_lock);
-		port = lease_search();
-		lock_drop(&lease_lock);
 		if (port || process_call(&m, NULL, 0, NULL, NULL) < 0)
 			return port;
 		lock_take(&lease_lock);
@@ -61,6 +71,18 @@ uint16_t port_take(void)
 		lock_drop(&lease_lock);
 	}
 	return 0;
+}
+
+uint16_t port_take(void)
+{
+	uint16_t port = port_search();
+
+	if (port)
+		return port;
+	lock_take(&ask_lock);
+	port = port_ask();
+	lock_drop(&ask_lock);
+	return port;
 }
 
 void port_give(uint16_t port)
@@ -77,6 +99,6 @@ void port_give(uint16_t port)
 
 void port_fork_child(void)
 {
-	lease_lock = (struct lock){ 0 };
+	lease_lock = ask_lock = (struct lock){ 0 };
 	lease_count = lease_at = port_at = 0;
 }

@@ -458,26 +458,31 @@ int process_bell_fd(unsigned bell)
 {
 	struct ctl_msg m = { .type = CTL_BELL };
 	struct party *p = process.party;
-	int fd, none = -1, r;
+	int fd, none, r;
 
 	if (!p || bell >= BELL_MAX)
 		return -EINVAL;
 	fd = load_acquire(&p->self.bell_fd[bell]);
 	if (fd >= 0)
 		return fd;
-	fd = own_bell_make();
-	if (fd < 0)
+	/* One thread at a time: what the daemon was told last must be what we
+	 * listen to. */
+	lock_take(&process.lock);
+	none = load_acquire(&p->self.bell_fd[bell]);
+	fd = none >= 0 ? none : own_bell_make();
+	if (none >= 0 || fd < 0) {
+		lock_drop(&process.lock);
 		return fd;
+	}
 	m.bell.number = bell;
 	r = process_call(&m, &fd, 1, NULL, NULL);
 	if (r < 0) {
+		lock_drop(&process.lock);
 		process_fd_high_close(fd);
 		return r;
 	}
-	if (!atomic_compare_exchange_strong(&p->self.bell_fd[bell], &none, fd)) {
-		process_fd_high_close(fd);
-		return none;
-	}
+	atomic_store(&p->self.bell_fd[bell], fd);
+	lock_drop(&process.lock);
 	return fd;
 }
 

@@ -197,7 +197,7 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 		*ret_error = fd;
 		return NULL;
 	}
-	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .refs = 1, .last = sock_last } };
+	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .last = sock_last } };
 	s->epoch = epoch;
 	s->pid = process.pid;
 	s->party = p;
@@ -205,6 +205,8 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 	s->parked_fd = (int)fd;
 	s->shadow_fd = -1;
 	s->linger = -1;
+	/* From here on a child that is made finds it, see adopt_one(). */
+	store_release(&s->obj.refs, 1);
 	return s;
 }
 
@@ -844,11 +846,14 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	uint32_t broke = section_state.broke, handled = section_state.handled;
 	uint64_t deadline = 0;
 	struct sock *s;
+	bool may_wait;
 	long r;
 
 	s = sock_enter(fd);
 	if (!s)
 		return NOT_OURS;
+	/* Now: a flag that changes later is for later calls. */
+	may_wait = !sock_nonblocking(s);
 	r = flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) ? -EINVAL : 0;
 	if (r == 0 && addr && (!len || (int)*len < 0))
 		r = len ? -EINVAL : -EFAULT;
@@ -867,7 +872,7 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 			break;
 		}
 		lock_drop(&s->lock);
-		if (r != -EAGAIN || sock_nonblocking(s))
+		if (r != -EAGAIN || !may_wait)
 			break;
 		if (s->rcvtimeo_ns && !deadline)
 			deadline = clock_now_ns() + s->rcvtimeo_ns;
@@ -914,7 +919,10 @@ long call_shutdown(int fd, int how)
 				r = NOT_OURS;
 		}
 	} else if (sock_is_over(s)) {
-		s->connect_told = true;
+		if (load_relaxed(&s->stage) == SOCK_OPEN)
+			s->connect_told = true;
+		else if (how != SHUT_WR) /* Linux keeps that for a connection to come. */
+			atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
 		watch_changed(s); /* Linux wakes whoever polls it all the same. */
 		r = -ENOTCONN;
 	} else {
@@ -941,7 +949,9 @@ uint32_t sock_poll(struct sock *s)
 		if (unlikely(load_relaxed(&s->refused)))
 			return POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM | POLLHUP |
 			       (load_relaxed(&s->refused) > 0 ? POLLERR : 0u);
-		return POLLOUT | POLLWRNORM | POLLHUP;
+		return POLLOUT | POLLWRNORM | POLLHUP |
+		       (load_relaxed(&s->half->side) & SIDE_RD_SHUT ? POLLIN | POLLRDNORM | POLLRDHUP
+								    : 0u);
 	case SOCK_LISTEN:
 		if (s->foreign)
 			return 0;

@@ -204,6 +204,8 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 {
 	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
 	uint32_t before = load_relaxed(&s->half->side);
+	/* Now: a flag that changes later is for later calls. */
+	bool may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
 	size_t len = 0, done = 0;
 	long r = send_flags_check(flags);
 
@@ -230,7 +232,7 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		} else if (r != -EAGAIN) {
 			break;
 		}
-		if (flags & MSG_DONTWAIT || sock_nonblocking(s)) {
+		if (!may_wait) {
 			if (r >= 0)
 				continue; /* until it says EAGAIN */
 			watch_full(s);
@@ -371,6 +373,7 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 	struct waiting w = waiting_begin(s, NOTIFY_DATA);
 	uint32_t how = (flags & MSG_PEEK ? CONN_PEEK : 0) | (flags & MSG_TRUNC ? CONN_DISCARD : 0);
 	uint64_t want = 0, total = 0, goal;
+	bool may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
 	size_t off = 0;
 	long r = 0, ended = 0;
 	int i = 0;
@@ -380,7 +383,8 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 	if (flags & MSG_OOB && load_acquire(&s->stage) != SOCK_LISTEN)
 		return -EINVAL;
 	if (load_acquire(&s->stage) != SOCK_OPEN)
-		return load_relaxed(&s->refused) ? -sock_refusal(s) : -ENOTCONN;
+		return load_relaxed(&s->refused) ? -sock_refusal(s) :
+		       load_relaxed(&s->half->side) & SIDE_RD_SHUT ? 0 : -ENOTCONN;
 	for (int k = 0; k < n; k++)
 		want += iov[k].iov_len;
 	goal = load_relaxed(&s->half->rcvlowat);
@@ -408,7 +412,7 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		sock_rx_unlock(s);
 		if (i == n || r == 0 || (r < 0 && r != -EAGAIN))
 			break;
-		if ((total && total >= goal) || flags & MSG_DONTWAIT || sock_nonblocking(s))
+		if ((total && total >= goal) || !may_wait)
 			break;
 		if (ended < 0) {
 			r = ended;

@@ -35,7 +35,7 @@
 #define DATA_BITS (IN_BITS & ~POLLRDHUP)
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define GENERATIONS 8u
-#define KICK_LOST_NS (1 * NS_PER_SEC) /* a thread that has not woken by then never will */
+#define DRAIN_SKIPS 1000u
 #define KICK_LOST_NS NS_PER_SEC
 #define SPIN_LOOKS 32u         /* looks between two at the clock */
 #define SPIN_KERNEL_NS 4000ull /* between two looks at the kernel's descriptors */
@@ -50,9 +50,8 @@
  */
 struct bell {
 	int fd;
-	uint32_t users;
+	uint32_t users, skips;
 	_Atomic uint32_t kicked; /* read without the lock as well */
-	uint64_t kick_ns;
 };
 
 uint8_t watch_generation;
@@ -263,16 +262,20 @@ static void watch_arm(struct watch *w, uint32_t what)
 	w->armed |= what;
 }
 
-/* Data is no edge for who asked for room alone. @awaited: It had none. */
+/* Data is no edge for who asked for room alone, nor while it is less than
+ * SO_RCVLOWAT. @awaited: There was no room. */
 static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
 {
 	const struct sock *s = watch_sock(w);
+	bool data = w->care & DATA_BITS;
 	uint64_t sig;
 
-	if (w->care & DATA_BITS || !s->conn.peer)
+	if (!s->conn.peer)
 		return false;
+	if (!(now & POLLIN) && load_relaxed(&s->half->rcvlowat) > 1)
+		data = false;
 	sig = (uint64_t)load_relaxed(&s->half->side) << 32 | load_acquire(&s->conn.peer->end);
-	if (sig == w->sig && !(awaited && now & OUT_BITS))
+	if (!data && sig == w->sig && !(awaited && now & OUT_BITS))
 		return true;
 	w->sig = sig;
 	return false;
@@ -584,7 +587,6 @@ void waiter_kick(struct waiter *r)
 			r->kick_bell = b;
 			r->kick_ns = clock_now_ns();
 			bells[b].kicked++;
-			bells[b].kick_ns = clock_now_ns();
 			bell_ring((unsigned)b);
 		}
 	}
