@@ -246,6 +246,7 @@ void clients_gone(struct daemon *d, unsigned id)
 	registry_party_set(d->reg, id, r->gen, PARTY_DEAD, r->pid, r->uid);
 	memset(d->t->knows[id], 0, sizeof(d->t->knows[id]));
 	ports_party_died(d, id);
+	estate_reset_queues(d, id);
 	clients_drop(d, id, KEPT_ALL & ~(1u << KEPT_ARENA | 1u << KEPT_MBOX | 1u << KEPT_BELL0));
 	free(c->listing);
 	c->listing = NULL;
@@ -278,6 +279,7 @@ void clients_rebuild(struct daemon *d, unsigned id)
 	if (state == REC_DEAD) {
 		registry_party_set(d->reg, id, r->gen, PARTY_DEAD, r->pid, r->uid);
 		ports_party_died(d, id);
+		estate_reset_queues(d, id);
 		estate_died(d, id);
 		return;
 	}

@@ -158,6 +158,11 @@ void estate_sweep(struct daemon *d);
 /** estate_reset_all() - Every open half of a party gets END_RST. */
 void estate_reset_all(struct daemon *d, unsigned id);
 
+/** estate_reset_queues() - The listeners of a party that died. A forked child
+ * may hold one still, but accepts at its kernel shadow: whoever waits in the
+ * dead party's seats would wait for ever. */
+void estate_reset_queues(struct daemon *d, unsigned id);
+
 /** estate_execute_all() - Every half of a party. */
 void estate_execute_all(struct daemon *d, unsigned id);
 

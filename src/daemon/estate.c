@@ -62,6 +62,19 @@ void estate_execute_all(struct daemon *d, unsigned id)
 	}
 }
 
+void estate_reset_queues(struct daemon *d, unsigned id)
+{
+	struct client *c = &d->clients[id];
+	unsigned used = c->peer.base ? load_acquire(&arena_hdr(c->peer.base)->slots_used) : 0;
+
+	for (unsigned slot = 0; slot < used && slot < SLOT_MAX; slot++) {
+		uint64_t gs = load_acquire(&arena_half(c->peer.base, slot)->gen_state);
+
+		if ((uint32_t)gs == HALF_LISTEN)
+			estate_execute(d, id, slot, (uint32_t)(gs >> 32));
+	}
+}
+
 /* One entry of the hung ring. */
 static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
 {

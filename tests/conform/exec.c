@@ -861,7 +861,7 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 	else
 		finish(w, st, &out, outcome_vague(w, st), line);
 	if (workers[0].threaded || workers[1].threaded)
-		usleep(3000);	/* It sees each change by itself. */
+		usleep(10000);	/* It sees each change by itself. */
 	join(other);
 }
 

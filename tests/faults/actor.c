@@ -602,13 +602,14 @@ static void fds(int port, int count)
 /* Is the socket one of the kernel's? */
 static bool is_kernel(int fd)
 {
-	FILE *f = fopen("/proc/self/net/tcp", "r");
 	char line[300], inode[32];
 	bool found = false;
 	struct stat st;
+	FILE *f;
 
 	if (fstat(fd, &st))
 		return false;
+	f = fopen("/proc/self/net/tcp", "r");
 	snprintf(inode, sizeof(inode), " %lu ", (unsigned long)st.st_ino);
 	while (f && fgets(line, sizeof(line), f))
 		found |= strstr(line, inode) != NULL;

@@ -17,6 +17,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -124,8 +125,7 @@ static void verify(const unsigned char *buf, uint64_t seed, uint64_t from, size_
 {
 	for (size_t i = 0; i < n; i++)
 		if (buf[i] != byte_at(seed, from + i))
-			die("seed %llx: byte %llu is wrong", (unsigned long long)seed,
-			    (unsigned long long)(from + i));
+			die("seed %" PRIx64 ": byte %" PRIu64 " is wrong", seed, from + i);
 }
 
 /**

@@ -940,6 +940,38 @@ static void on_signal(int sig)
 	section_state.handled++;
 }
 
+/* Others that share the bell find it ringing, again and again, until the one
+ * that was kicked has had the CPU. */
+static void drain__leaves_a_kick_to_its_waiter(void **state)
+{
+	struct waiter *r = waiter_call_get();
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	waiter_bell_get(r);
+	watch_lock();
+	waiter_add_bells(r, 1u << r->bell);
+	r->sleeping++;
+	waiter_kick(r);
+	p.fd = bell_fds[r->bell];
+	for (unsigned i = 0; i < 5000; i++)
+		watch_drain(r->bells);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	/* It left its sleep by siglongjmp(): not for ever. */
+	r->kick_ns -= 2 * NS_PER_SEC;
+	for (unsigned i = 0; i < 5000; i++)
+		watch_drain(r->bells);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	/* Should it be there after all, it can be kicked again. */
+	waiter_kick(r);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	waiter_awake(r);
+	watch_drain(r->bells);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	watch_unlock();
+	waiter_call_put(r);
+}
+
 static void *kicker(void *arg)
 {
 	usleep(30000);
@@ -1158,6 +1190,7 @@ int main(void)
 		TEST(epoll__idle_uses_no_cpu),
 		TEST(ppoll__mixed),
 		TEST(ppoll__many),
+		TEST(drain__leaves_a_kick_to_its_waiter),
 		TEST(wait__interrupted),
 		TEST(pselect__mapping),
 		TEST(wait_sock__waits),
