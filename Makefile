@@ -12,7 +12,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench lint install clean conform-long configure
+.PHONY: all demo check bench quick lint install clean conform-long configure
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -35,7 +35,11 @@ check:
 bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all
-	@bench/run
+	@bench/run $(if $(filter quick,$(MAKECMDGOALS)),--quick) $(ARGS)
+
+# make bench quick: 2 short rounds
+quick:
+	@:
 
 lint:
 	@scripts/deps lint
