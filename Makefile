@@ -3,6 +3,7 @@
 #   make demo     see it work: real programs, figures beside the kernel's
 #   make check    every test; ends with "N passed, M failed, K skipped"
 #   make          build; make install (prefix=, DESTDIR=), bench, lint, clean
+#   make cpython  CPython's own suites, natively and under Mortise
 #
 # Meson and ninja do the work; this names what people type.
 
@@ -12,7 +13,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -48,6 +49,13 @@ lint:
 install: all
 	@meson configure $(BUILD) -Dprefix=$(prefix)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+# Some 20 minutes. SUITES= names some of them, and leaves the table alone.
+cpython:
+	@scripts/deps cpython
+	@$(MAKE) --no-print-directory all
+	@tests/cpython/run --mortise $(BUILD)/src/cli/mortise \
+		$(if $(SUITES),$(SUITES),--write docs/compatibility.md)
 
 # The differential test at full length.
 conform-long: all

@@ -44,6 +44,7 @@ class World:
         self.kernel = harness.Bench(mortise, "kernel")
         self.mortise = harness.Bench(mortise, "both")
         self.fallbacks = {}
+        self.more = []  # Benches of single jobs
 
     def bench(self, side):
         return self.mortise if side == "mortise" else self.kernel
@@ -63,7 +64,7 @@ class World:
                       (self.fallbacks, old))
 
     def close(self):
-        for b in (self.kernel, self.mortise):
+        for b in (self.kernel, self.mortise, *self.more):
             b.clean()
 
 
@@ -143,17 +144,20 @@ class Redis:
             p.stop()
 
 
-def start_with_cc(b, cc, server, port):
+def start_with_cc(b, cc, server, port, not_root=False):
     """A server in a network namespace whose loopback uses that congestion control.
 
     Programs cannot be told which one to use, and the machine's own default is
     not ours to change. Its routes name it, since a namespace's default may only
-    be one that the machine allows to everybody. Returns the server, and what
+    be one that the machine allows to everybody. Inside it is root, or, for
+    servers that refuse that, somebody else. Returns the server, and what
     brings a client there.
     """
     route = "ip route replace local %s dev lo table local scope host src 127.0.0.1 congctl " + cc
     script = " && ".join(["ip link set lo up", route % "127.0.0.0/8 proto kernel",
-                          route % "127.0.0.1 proto kernel", 'exec "$@"'])
+                          route % "127.0.0.1 proto kernel",
+                          # Clients enter where root is, not a namespace below it.
+                          'unshare -U --map-user=1000 -- "$@" & wait' if not_root else 'exec "$@"'])
     p = b.start("server", ["unshare", "-rn", "sh", "-c", script, "sh"] + server)
     wanted = re.compile(r":%04X \S+ 0A " % port)
 
@@ -162,7 +166,7 @@ def start_with_cc(b, cc, server, port):
                       harness.tail(p.output(), 3))
         with open("/proc/%d/net/tcp" % p.proc.pid) as f:
             return wanted.search(f.read())
-    harness.wait_for("redis-server in its namespace", ready)
+    harness.wait_for("server in its namespace", ready)
     return p, ["nsenter", "--preserve-credentials", "-U", "-n", "-t", str(p.proc.pid)]
 
 

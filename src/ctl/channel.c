@@ -35,6 +35,10 @@ uint32_t ctl_bytes(uint16_t type)
 	case CTL_BIND:
 	case CTL_UNBIND:
 		return CTL_BYTES(listen);
+	case CTL_SHARE:
+	case CTL_SHARED_BELL:
+	case CTL_ATTACH:
+		return CTL_BYTES(shared);
 	case CTL_LEASE:
 		return reply ? CTL_BYTES(lease) : CTL_HEADER_BYTES;
 	case CTL_GOODBYE:

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/sys.h"
 #include "ctl/client.h"
 
@@ -62,7 +63,7 @@ static int dir_own(const char *path, mode_t forbidden)
 
 int ctl_dir(const char *domain, char *ret, size_t size)
 {
-	const char *own = getenv("MORTISE_DIR"), *run = getenv("XDG_RUNTIME_DIR");
+	const char *own = env_get("MORTISE_DIR"), *run = env_get("XDG_RUNTIME_DIR");
 	size_t used;
 	int n, r;
 

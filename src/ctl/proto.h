@@ -15,11 +15,13 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 1u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 2u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
 #define CTL_TEXT_MAX 3072
+#define CTL_HAS_BELL 1u
+#define CTL_HAS_SHADOW 2u
 
 enum ctl_type {
 	CTL_HELLO = 1,   /* fds: arena (rw), mailbox (rw), bell 0 -> registry (ro) */
@@ -35,6 +37,11 @@ enum ctl_type {
 	CTL_UNBIND,      /* policy none; no reply */
 	CTL_LEASE,       /* -> @lease */
 	CTL_GOODBYE,     /* the process is about to exec or leave; no reply */
+	CTL_SHARE,       /* @shared: of a half that several processes hold. fds: its own eventfd,
+			    its shadow (the ones that @shared.has names, in this order) -> */
+	CTL_SHARED_BELL, /* @shared -> fds: that eventfd; ENOENT */
+	CTL_ATTACH,      /* fds: a copy of a handle -> @shared; fds: its party's arena (rw), mailbox
+			    (rw), then what @shared.has names. ENOENT: it is none */
 	/* The command's. They need no hello. */
 	CTL_LIST = 64,   /* -> records CTL_LIST|CTL_REPLY, one a socket, then one with @row.last */
 	CTL_STATUS,      /* -> @status */
@@ -84,6 +91,12 @@ struct ctl_msg {
 			uint32_t party; /* DEMOTE: of the listener */
 			uint32_t reuse; /* BIND: SO_REUSEADDR; LISTEN: the kernel lets both listen */
 		} listen;
+		struct {
+			uint32_t party, party_gen;
+			uint32_t slot, gen; /* the half */
+			uint32_t has;       /* CTL_HAS_* */
+			uint32_t handle;    /* reply of ATTACH: its number in that party */
+		} shared;
 		struct {
 			uint16_t first; /* ports [first, first + count) are yours */
 			uint16_t count;

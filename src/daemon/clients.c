@@ -271,7 +271,7 @@ void clients_rebuild(struct daemon *d, unsigned id)
 		return;
 	}
 	if (state != REC_CONN)
-		for (unsigned h = 0; h < CLIENT_HANDLES; h++) {
+		for (unsigned h = 0; h < load_relaxed(&d->t->handle_high[id]); h++) {
 			uint8_t s = load_acquire(&d->t->handles[id][h]);
 
 			c->live += s == HANDLE_LIVE || s == HANDLE_HUNG;

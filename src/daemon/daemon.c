@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 
 #define DAEMON_EVENTS 128
 #define ESTATE_PAUSE_NS (20 * NS_PER_MS) /* between two sweeps that were asked for */
@@ -205,12 +206,12 @@ static void daemon_census(const struct daemon *d, unsigned *ret_here, unsigned *
 static int daemon_housekeeping(struct daemon *d)
 {
 	bool more = estate_hangups(d);
-	uint32_t head = load_relaxed(&d->t->hung_head);
+	uint32_t done = load_relaxed(&d->t->hung_done);
 	uint64_t now = clock_now_ns(), until = 0, one = 1;
 	unsigned here, estates;
 
-	if (head != d->head_told && write(d->k->to_keeper, &one, sizeof(one)) == sizeof(one))
-		d->head_told = head;
+	if (done != d->done_told && write(d->k->to_keeper, &one, sizeof(one)) == sizeof(one))
+		d->done_told = done;
 	if (load_acquire(&d->t->term))
 		daemon_leave(d, true);
 	if ((d->estates_dirty && now + ESTATE_PERIOD_NS >= d->estates_due_ns + ESTATE_PAUSE_NS) ||
@@ -293,7 +294,7 @@ void daemon_main(struct keeper *k)
 	t->daemon_pid = (uint32_t)getpid();
 	t->daemon_starts++;
 	/* The last daemon may have died before it told the keeper. */
-	d->head_told = load_relaxed(&t->hung_head) - 1;
+	d->done_told = load_relaxed(&t->hung_done) - 1;
 	srand((unsigned)clock_now_ns());
 	store_release(&d->reg->daemon_starts, t->daemon_starts);
 	d->exec = daemon_executor(d);
@@ -313,6 +314,7 @@ void daemon_main(struct keeper *k)
 			log_line("party %u: its memory cannot be mapped again", id);
 	for (unsigned id = 1; id < t->rec_high; id++)
 		clients_rebuild(d, id);
+	shares_sweep(d);
 	ports_repair(d);
 	daemon_watch(d, k->listen_fd, WATCH_LISTEN, 0, EPOLLIN);
 	daemon_watch(d, k->to_daemon, WATCH_KICK, 0, EPOLLIN);

@@ -41,7 +41,7 @@ struct daemon {
 	struct party *exec;
 	int epfd;
 	struct service *service;
-	uint32_t head_told; /* hung_head, when the keeper was last told of it */
+	uint32_t done_told; /* hung_done, when the keeper was last told of it */
 	bool estates_dirty;
 	bool listen_paused;
 	uint64_t estates_due_ns;
@@ -158,9 +158,9 @@ void estate_sweep(struct daemon *d);
 /** estate_reset_all() - Every open half of a party gets END_RST. */
 void estate_reset_all(struct daemon *d, unsigned id);
 
-/** estate_reset_queues() - The listeners of a party that died. A forked child
- * may hold one still, but accepts at its kernel shadow: whoever waits in the
- * dead party's seats would wait for ever. */
+/** estate_reset_queues() - The listeners of a party that died, but for those
+ * that others still accept from (shares_listener()): whoever waits in the dead
+ * party's seats would wait for ever. */
 void estate_reset_queues(struct daemon *d, unsigned id);
 
 /** estate_execute_all() - Every half of a party. */

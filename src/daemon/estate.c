@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 #include "shm/execute.h"
 
 #define HANGUP_BATCH 256
@@ -34,6 +35,7 @@ static void estate_execute(struct daemon *d, unsigned id, unsigned slot, uint32_
 		return;
 	ports_half_ends(d, id, h);
 	execute_half(d->exec, &c->peer, slot, gen);
+	shares_half_ends(d, id, slot, gen);
 }
 
 void estate_reset_all(struct daemon *d, unsigned id)
@@ -70,7 +72,8 @@ void estate_reset_queues(struct daemon *d, unsigned id)
 	for (unsigned slot = 0; slot < used && slot < SLOT_MAX; slot++) {
 		uint64_t gs = load_acquire(&arena_half(c->peer.base, slot)->gen_state);
 
-		if ((uint32_t)gs == HALF_LISTEN)
+		if ((uint32_t)gs == HALF_LISTEN &&
+		    !shares_listener(d, id, slot, (uint32_t)(gs >> 32)))
 			estate_execute(d, id, slot, (uint32_t)(gs >> 32));
 	}
 }
@@ -100,14 +103,15 @@ static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
 		estate_died(d, id);
 }
 
-bool estate_hangups(struct daemon *d)
+/* Some entries of one holder's. Return: whether more waits. */
+static bool estate_holder(struct daemon *d, struct holder *o)
 {
 	struct table *t = d->t;
-	uint32_t head = load_relaxed(&t->hung_head);
+	uint32_t head = load_relaxed(&o->head);
 	unsigned n = 0;
 
-	while (head != load_acquire(&t->hung_tail) && n++ < HANGUP_BATCH) {
-		uint32_t entry = t->hung[head % HUNG_RING];
+	while (head != load_acquire(&o->tail) && n++ < HANGUP_BATCH) {
+		uint32_t entry = o->hung[head % HUNG_RING];
 
 		/* An entry that kills daemon after daemon is passed over. */
 		t->strikes = t->at_work == entry + 1 ? t->strikes + 1 : 0;
@@ -117,9 +121,23 @@ bool estate_hangups(struct daemon *d)
 				 entry >> 16, entry & 0xffff);
 		estate_hangup(d, entry >> 16, entry & 0xffff);
 		t->at_work = 0;
-		store_release(&t->hung_head, ++head);
+		store_release(&o->head, ++head);
+		atomic_fetch_add(&t->hung_done, 1);
 	}
-	return head != load_acquire(&t->hung_tail);
+	return head != load_acquire(&o->tail);
+}
+
+bool estate_hangups(struct daemon *d)
+{
+	unsigned count = load_acquire(&d->t->holder_count);
+	bool more = false;
+
+	/* From where the last daemon was: an entry that it died of comes first. */
+	for (unsigned i = 0; i < count; i++) {
+		more |= estate_holder(d, &d->t->holders[d->t->at_holder % count]);
+		d->t->at_holder = (d->t->at_holder + 1) % count;
+	}
+	return more;
 }
 
 /* Does any live client still have it mapped? */
@@ -164,6 +182,7 @@ static void estate_drop(struct daemon *d, unsigned id)
 	if (c->peer.mbox)
 		arena_unmap(c->peer.mbox, MAILBOX_BYTES);
 	d->exec->peers[id] = NULL;
+	shares_party_ends(d, id);
 	FAULT_POINT("estate.drop");
 	registry_party_set(d->reg, id, r->gen, PARTY_FREE, 0, 0);
 	store_release(&r->state, REC_FREE);
@@ -230,6 +249,7 @@ void estate_died(struct daemon *d, unsigned id)
 void estate_sweep(struct daemon *d)
 {
 	d->estates_dirty = false;
+	shares_sweep(d);
 	for (unsigned id = 1; id < d->t->rec_high; id++)
 		estate_try_drop(d, id);
 }

@@ -9,6 +9,8 @@
  * through fork(), reads the table, and goes on; no client notices but by a
  * CTL_RESTARTED.
  *
+ * Far ends beyond what the keeper may hold are its wards' (ward.c).
+ *
  * The keeper does no work that a client could make go wrong: it reads
  * nothing that a client writes but bytes to be thrown away, and maps no
  * client's memory.
@@ -31,6 +33,7 @@
 #include "daemon/keeper.h"
 #include "daemon/link.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 
 #define KEEPER_EVENTS 256
 #define BACKOFF_FIRST_NS (10 * NS_PER_MS)
@@ -38,7 +41,7 @@
 #define BACKOFF_QUICK_NS NS_PER_SEC /* a daemon that dies younger died at once */
 #define TERM_PATIENCE_NS (3 * NS_PER_SEC)
 
-/* Event data that is not a handle's: no party has this number. */
+/* Event data that is not a far end's: no descriptor has this number. See also DATA_WARD. */
 #define DATA_LINK (~0ull)
 #define DATA_KICK (~0ull - 1)
 #define DATA_CHILD (~0ull - 2)
@@ -89,8 +92,8 @@ static _Noreturn void child_run(struct keeper *k, int sigfd, void (*daemon)(stru
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(sigfd);
 	close(k->lock_fd);
-	close(k->pairs.epfd);
-	pairs_forget(&k->pairs);
+	close(k->epfd);
+	wards_forget(&k->wards);
 	daemon(k);
 	_exit(1);
 }
@@ -121,8 +124,8 @@ static void nursery_fork(struct nursery *n, struct keeper *k, int sigfd,
 	n->pidfd = pidfd_open(n->pid, 0);
 	n->born_ns = clock_now_ns();
 	k->link = fds[0];
-	keeper_watch(k->pairs.epfd, k->link, DATA_LINK);
-	keeper_watch(k->pairs.epfd, n->pidfd, DATA_CHILD);
+	keeper_watch(k->epfd, k->link, DATA_LINK);
+	keeper_watch(k->epfd, n->pidfd, DATA_CHILD);
 }
 
 /* -------------------------------------------------------------- the link */
@@ -147,12 +150,9 @@ static void kept_put(struct keeper *k, unsigned party, unsigned kind, int fd)
 
 static void link_make(struct keeper *k, struct link_msg *m)
 {
-	unsigned want = m->count > CTL_HANDLE_BATCH ? CTL_HANDLE_BATCH : m->count;
-	int near[CTL_HANDLE_BATCH], made;
+	int near[CTL_HANDLE_BATCH];
 
-	made = pairs_make(&k->pairs, m->party, want, m->ids, near);
-	m->error = made < 0 ? made : 0;
-	m->count = made < 0 ? 0 : (uint32_t)made;
+	wards_make(&k->wards, m, near);
 	/* Where the daemon is gone by now these hang up, and are recycled. */
 	link_send(k->link, m, near, m->count);
 	for (unsigned i = 0; i < m->count; i++)
@@ -202,6 +202,11 @@ static bool link_serve(struct keeper *k, struct nursery *n)
 			if (m.kinds & 1u << i)
 				kept_drop(k, m.party, i);
 		break;
+	case LINK_SHARE:
+	case LINK_UNSHARE:
+		if (shares_link(k, &m, nfds ? fd : -1))
+			return true;
+		break;
 	case LINK_LEAVE:
 		n->leave = true;
 		break;
@@ -223,8 +228,8 @@ static void nursery_bury(struct nursery *n, struct keeper *k)
 		if (!link_serve(k, n))
 			break;
 	waitpid(n->pid, &status, 0);
-	keeper_unwatch(k->pairs.epfd, k->link);
-	keeper_unwatch(k->pairs.epfd, n->pidfd);
+	keeper_unwatch(k->epfd, k->link);
+	keeper_unwatch(k->epfd, n->pidfd);
 	k->link = -1;
 	if (!n->leave)
 		log_line("daemon %d died (%s %d)", (int)n->pid,
@@ -293,7 +298,7 @@ static void keeper_event(struct keeper *k, struct nursery *n, int sigfd,
 		break;
 	case DATA_KICK:
 		eventfd_drain(k->to_keeper);
-		pairs_reap(&k->pairs);
+		wards_reap(&k->wards);
 		break;
 	case DATA_SIGNAL:
 		if (read(sigfd, &si, sizeof(si)) != sizeof(si))
@@ -305,7 +310,10 @@ static void keeper_event(struct keeper *k, struct nursery *n, int sigfd,
 		eventfd_kick(k->to_daemon);
 		break;
 	default:
-		pairs_event(&k->pairs, (unsigned)(data >> 32), (uint32_t)data, ev->events);
+		if (data >= DATA_WARD)
+			wards_hung_up(&k->wards, (unsigned)(data - DATA_WARD));
+		else
+			pairs_event(&k->wards.own, (int)data, ev->events);
 	}
 }
 
@@ -326,25 +334,27 @@ int keeper_run(struct keeper *k, void (*daemon)(struct keeper *k))
 {
 	struct epoll_event events[KEEPER_EVENTS];
 	struct nursery n = { 0 };
-	int epfd = epoll_create1(EPOLL_CLOEXEC), sigfd = keeper_signals();
+	int sigfd = keeper_signals();
 	size_t bytes = sizeof(k->kept[0]) * PARTY_MAX;
 	void *kept = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	k->link = -1;
+	k->epfd = epoll_create1(EPOLL_CLOEXEC);
 	k->to_daemon = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	k->to_keeper = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (epfd < 0 || sigfd < 0 || kept == MAP_FAILED || k->to_daemon < 0 || k->to_keeper < 0 ||
-	    pairs_init(&k->pairs, k->table, epfd) < 0) {
+	if (k->epfd < 0 || sigfd < 0 || kept == MAP_FAILED || k->to_daemon < 0 ||
+	    k->to_keeper < 0) {
 		log_line("keeper cannot start: %s", strerror(errno));
 		return 1;
 	}
 	k->kept = kept;
-	keeper_watch(epfd, k->to_keeper, DATA_KICK);
-	keeper_watch(epfd, sigfd, DATA_SIGNAL);
-	while (!n.leave) {
+	wards_init(&k->wards, k->table, k->epfd, k->to_daemon);
+	keeper_watch(k->epfd, k->to_keeper, DATA_KICK);
+	keeper_watch(k->epfd, sigfd, DATA_SIGNAL);
+	while (!n.leave && !k->wards.lost) {
 		uint64_t now = clock_now_ns();
-		uint32_t tail = load_relaxed(&k->table->hung_tail);
+		uint32_t tail = load_relaxed(&k->wards.own.holder->tail);
 		int got;
 
 		if (!n.pid && n.term_ns)
@@ -356,10 +366,10 @@ int keeper_run(struct keeper *k, void (*daemon)(struct keeper *k))
 			kill(n.pid, SIGKILL);
 			break;
 		}
-		got = epoll_wait(epfd, events, KEEPER_EVENTS, keeper_timeout_ms(&n, now));
+		got = epoll_wait(k->epfd, events, KEEPER_EVENTS, keeper_timeout_ms(&n, now));
 		for (int i = 0; i < got; i++)
 			keeper_event(k, &n, sigfd, &events[i]);
-		if (load_relaxed(&k->table->hung_tail) != tail)
+		if (load_relaxed(&k->wards.own.holder->tail) != tail)
 			eventfd_kick(k->to_daemon);
 	}
 	/* LINK_LEAVE is a daemon's last act; whoever was told to leave and did
@@ -368,5 +378,5 @@ int keeper_run(struct keeper *k, void (*daemon)(struct keeper *k))
 		kill(n.pid, SIGKILL);
 		waitpid(n.pid, NULL, 0);
 	}
-	return 0;
+	return k->wards.lost;
 }

@@ -5,8 +5,8 @@
 #ifndef MORTISE_DAEMON_KEEPER_H
 #define MORTISE_DAEMON_KEEPER_H
 
-#include "daemon/pairs.h"
 #include "daemon/table.h"
+#include "daemon/ward.h"
 #include "shm/abi.h"
 
 /**
@@ -17,10 +17,12 @@
  * @lock_fd:     Held locked as long as the keeper lives; the keeper's alone.
  * @listen_fd:   The control socket. The daemon accepts.
  * @registry_fd: Writable; @registry_ro is what clients get.
+ * @epfd:        The keeper's alone.
  * @link:        To the daemon. In the daemon: to the keeper.
  * @to_daemon:   Eventfd: handles hung up, or the term flag.
  * @to_keeper:   Eventfd: hung handles were dealt with.
  * @kept:        Descriptor + 1 by party and enum kept; 0: none.
+ * @shares:      Descriptor + 1 by row of table->shares: eventfd, shadow; 0: none.
  */
 struct keeper {
 	struct table *table;
@@ -30,16 +32,18 @@ struct keeper {
 	int registry_fd;
 	int registry_ro;
 	struct registry *registry;
+	int epfd;
 	int link;
 	int to_daemon;
 	int to_keeper;
 	int (*kept)[KEPT_COUNT];
-	struct pairs pairs;
+	int shares[SHARE_MAX][2];
+	struct wards wards;
 };
 
 /**
  * keeper_run() - Keep, until the domain ends.
- * @k:      All but @link, eventfds, @kept and @pairs filled in.
+ * @k:      All but @link, eventfds, @kept and @wards filled in.
  * @daemon: What a forked daemon does; it does not return.
  * Return: The exit status.
  */

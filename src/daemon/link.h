@@ -17,6 +17,8 @@ enum link_op {
 	LINK_KEEP,     /* @party, @kind, one descriptor */
 	LINK_DROP,     /* @party, @kinds: a mask of enum kept */
 	LINK_LEAVE,    /* the domain ends */
+	LINK_SHARE,    /* row @count, @kind: 0 eventfd, 1 shadow; one descriptor (shares.h) */
+	LINK_UNSHARE,  /* row @count: close both */
 };
 
 struct link_msg {

@@ -49,17 +49,35 @@ static struct ctl_msg *row_add(struct rows *rows)
 }
 
 /* The half at the other end, where it is there and names us. */
+static struct half *list_find(struct daemon *d, half_ref ref, uint32_t party_gen)
+{
+	void *base = ref ? clients_lookup(d, half_ref_party(ref), party_gen) : NULL;
+	struct half *h = base ? half_find(base, ref) : NULL;
+
+	return h && half_gen(h) == half_ref_gen(ref) ? h : NULL;
+}
+
+/* What took the seat @ref's place, if it has moved; else @ref. */
+static half_ref list_moved(struct daemon *d, half_ref ref, uint32_t *party_gen)
+{
+	const struct half *s = list_find(d, ref, *party_gen);
+
+	if (!s || !(load_acquire(&s->end) & END_MOVED))
+		return ref;
+	*party_gen = load_relaxed(&s->moved_gen);
+	return load_relaxed(&s->moved);
+}
+
 static const struct half *list_peer(struct daemon *d, half_ref self, const struct half *h)
 {
-	half_ref ref = load_acquire(&h->peer);
-	void *base = ref ? clients_lookup(d, half_ref_party(ref), load_relaxed(&h->peer_party_gen))
-			 : NULL;
-	struct half *peer = base ? half_find(base, ref) : NULL;
-	half_ref back;
+	uint32_t gen = load_relaxed(&h->peer_party_gen), back_gen;
+	half_ref ref = list_moved(d, load_acquire(&h->peer), &gen), back;
+	const struct half *peer = list_find(d, ref, gen);
 
-	if (!peer || half_gen(peer) != half_ref_gen(ref))
+	if (!peer)
 		return NULL;
-	back = load_acquire(&peer->peer);
+	back_gen = load_relaxed(&peer->peer_party_gen);
+	back = list_moved(d, load_acquire(&peer->peer), &back_gen);
 	return back == self || back == 0 ? peer : NULL;
 }
 

@@ -10,11 +10,16 @@
 
 #define LOG_LINES_PER_SECOND 20u
 
-static int log_fd = STDERR_FILENO;
+static int log_to_fd = STDERR_FILENO;
 
 void log_to(int fd)
 {
-	log_fd = fd;
+	log_to_fd = fd;
+}
+
+int log_fd(void)
+{
+	return log_to_fd;
 }
 
 void log_line(const char *fmt, ...)
@@ -55,6 +60,6 @@ void log_line(const char *fmt, ...)
 	if (used > sizeof(line) - 2)
 		used = sizeof(line) - 2;
 	line[used++] = '\n';
-	if (write(log_fd, line, used) < 0)
+	if (write(log_to_fd, line, used) < 0)
 		return; /* Nowhere left to complain. */
 }

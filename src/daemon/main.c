@@ -36,6 +36,8 @@ static const char usage[] =
 	"                     (default: share)\n"
 	"  --foreground       do not fork into the background; log to stderr\n"
 	"  --linger SECONDS   leave when unused for so long (default: 10)\n"
+	"  --keeper-handles N at most so many sockets' ends in each keeper process\n"
+	"                     (default: by ulimit -Hn)\n"
 	"  --test-services    serve echo and discard on 127.0.0.1, ports 7 and 9\n"
 	"  --help             this text\n";
 
@@ -45,6 +47,7 @@ struct options {
 	bool foreground;
 	bool test_services;
 	unsigned long linger;
+	unsigned long keeper_handles; /* 0: by the limit of descriptors */
 };
 
 static _Noreturn void bad_usage(const char *what, const char *given, const char *remedy)
@@ -60,6 +63,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "test-services", no_argument, NULL, 't' },
+		{ "keeper-handles", required_argument, NULL, 'k' },
 		{ "linger", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -93,6 +97,13 @@ static void parse(int argc, char **argv, struct options *o)
 			    o->linger > LINGER_MAX)
 				bad_usage("bad number of seconds", optarg, "use 0 or more");
 			break;
+		case 'k':
+			errno = 0;
+			o->keeper_handles = strtoul(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end || errno ||
+			    o->keeper_handles == 0)
+				bad_usage("bad number of handles", optarg, "use 1 or more");
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -112,11 +123,30 @@ static uint32_t raise_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
 		return 1024;
-	rl.rlim_cur = rl.rlim_max;
+	/* A holder has room for so many; who needs more has wards. */
+	rl.rlim_cur = rl.rlim_max < HOLDER_FDS ? rl.rlim_max : HOLDER_FDS;
 	setrlimit(RLIMIT_NOFILE, &rl);
 	getrlimit(RLIMIT_NOFILE, &rl);
-	/* More would not fit the hung ring. */
-	return rl.rlim_cur > HUNG_RING / 2 ? HUNG_RING / 2 : (uint32_t)rl.rlim_cur;
+	return rl.rlim_cur < HOLDER_FDS ? (uint32_t)rl.rlim_cur : HOLDER_FDS;
+}
+
+static uint32_t less(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How @fds descriptors are divided: three quarters of the keeper's are for far
+ * ends, all of a ward's. A batch of near ends passes through both. */
+static void share_out(struct table *t, uint32_t fds, const struct options *o)
+{
+	uint32_t most = o->keeper_handles && o->keeper_handles < HOLDER_FDS
+				? (uint32_t)o->keeper_handles : HOLDER_FDS;
+	uint32_t ends = fds / 4 * 3, spare = FDS_SPARE + CTL_HANDLE_BATCH;
+
+	t->holders[0].max = less(most, ends > 2 * CTL_HANDLE_BATCH ? ends - CTL_HANDLE_BATCH
+								   : ends / 2);
+	t->ward_max = less(most, fds > 2 * spare ? fds - spare : fds / 4);
+	t->kept_max = fds - ends > FDS_SPARE ? fds - ends - FDS_SPARE : 0;
 }
 
 static int lock_open(const char *dir)
@@ -231,8 +261,7 @@ static int keeper_make(struct keeper *k, const struct options *o, const char *di
 	t->netns = ctl_netns();
 	t->keeper_pid = (uint32_t)getpid();
 	t->rec_high = 1;
-	t->handles_max = fds / 4 * 3;
-	t->kept_max = fds - t->handles_max - FDS_SPARE;
+	share_out(t, fds, o);
 	k->table = t;
 	k->dir = dir;
 	k->registry_fd = arena_fd_create("mortise-registry", REGISTRY_BYTES);

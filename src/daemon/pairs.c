@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pairs.c - A handle is the near end of an AF_UNIX stream pair; we hold the
+ * pairs.c - A handle is the near end of an AF_UNIX stream pair; a holder has the
  * far end. It hangs up when the last copy of the near end is gone, through
  * dup, fork, exec, descriptor passing and SIGKILL.
  *
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,29 +23,12 @@
 
 #define PAIRS_JUNK_BYTES 65536u
 
-int pairs_init(struct pairs *p, struct table *t, int epfd)
+void pairs_init(struct pairs *p, struct table *t, unsigned number, int epfd)
 {
-	/* Sparse: only the pages of parties that have handles exist. */
-	size_t bytes = sizeof(p->far[0]) * PARTY_MAX;
-	size_t high_bytes = sizeof(p->high[0]) * PARTY_MAX;
-	void *far, *high;
-
-	far = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (far == MAP_FAILED)
-		return -errno;
-	high = mmap(NULL, high_bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (high == MAP_FAILED) {
-		munmap(far, bytes);
-		return -ENOMEM;
-	}
 	p->table = t;
+	p->holder = &t->holders[number];
 	p->epfd = epfd;
-	p->far = far;
-	p->high = high;
-	p->closed = 0;
-	return 0;
+	memset(p->far, 0, sizeof(p->far));
 }
 
 static int pair_bind(const struct table *t, int fd, unsigned party, unsigned handle)
@@ -73,13 +55,15 @@ static int pair_bind(const struct table *t, int fd, unsigned party, unsigned han
 /* Make one pair under number @handle. */
 static int pair_make(struct pairs *p, unsigned party, unsigned handle, int *ret_near)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP,
-				  .data.u64 = (uint64_t)party << 32 | handle };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP };
+	socklen_t len = sizeof(uint64_t);
+	uint64_t cookie = 0;
 	int fds[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
 		return -errno;
-	r = pair_bind(p->table, fds[0], party, handle);
+	ev.data.u64 = (unsigned)fds[0];
+	r = (unsigned)fds[0] < HOLDER_FDS ? pair_bind(p->table, fds[0], party, handle) : -EMFILE;
 	if (r == 0 && epoll_ctl(p->epfd, EPOLL_CTL_ADD, fds[0], &ev) != 0)
 		r = -errno;
 	if (r < 0) {
@@ -87,7 +71,10 @@ static int pair_make(struct pairs *p, unsigned party, unsigned handle, int *ret_
 		close(fds[1]);
 		return r;
 	}
-	p->far[party][handle] = fds[0] + 1;
+	p->far[fds[0]] = (party << 16 | handle) + 1;
+	/* Proof of possession, see shares.c. */
+	getsockopt(fds[1], SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	store_relaxed(&p->table->cookies[party][handle], cookie);
 	FAULT_POINT("keeper.pair");
 	store_release(&p->table->handles[party][handle], HANDLE_LIVE);
 	*ret_near = fds[1];
@@ -103,13 +90,14 @@ int pairs_make(struct pairs *p, unsigned party, unsigned count, uint32_t *ids, i
 	for (unsigned h = 0; h < CLIENT_HANDLES && made < count; h++) {
 		if (load_acquire(&t->handles[party][h]) != HANDLE_FREE)
 			continue;
-		if (load_relaxed(&t->handle_count) >= t->handles_max)
+		if (load_relaxed(&p->holder->held) >= p->holder->max)
 			break;
 		r = pair_make(p, party, h, &near[made]);
 		if (r < 0)
 			break;
-		if (h >= p->high[party])
-			p->high[party] = h + 1;
+		if (h >= load_relaxed(&t->handle_high[party]))
+			store_relaxed(&t->handle_high[party], h + 1);
+		atomic_fetch_add(&p->holder->held, 1);
 		atomic_fetch_add(&t->handle_count, 1);
 		ids[made++] = h;
 	}
@@ -126,53 +114,38 @@ static void pair_discard(int fd)
 			return;
 }
 
-void pairs_event(struct pairs *p, unsigned party, unsigned handle, uint32_t events)
+void pairs_event(struct pairs *p, int fd, uint32_t events)
 {
-	struct table *t = p->table;
-	int fd = p->far[party][handle] - 1;
-	uint32_t tail;
+	uint32_t entry = p->far[fd] - 1, tail;
+	unsigned party = entry >> 16, handle = entry & 0xffff;
 
-	/* The daemon's word is not waited for here: it may be dead. */
-	if (fd < 0 || load_acquire(&t->handles[party][handle]) != HANDLE_LIVE)
-		return;
 	if (!(events & (EPOLLHUP | EPOLLERR))) {
 		pair_discard(fd);
 		if (events & EPOLLRDHUP) {
 			/* A raw shutdown(SHUT_WR): readable for ever, but not
 			 * closed. Hear only the hang-up from now on. */
-			struct epoll_event ev = { .data.u64 = (uint64_t)party << 32 | handle };
+			struct epoll_event ev = { .data.u64 = (unsigned)fd };
 
 			epoll_ctl(p->epfd, EPOLL_CTL_MOD, fd, &ev);
 		}
 		return;
 	}
+	/* By name: a daemon that was just forked may have a copy still. */
 	epoll_ctl(p->epfd, EPOLL_CTL_DEL, fd, NULL);
-	store_release(&t->handles[party][handle], HANDLE_HUNG);
+	close(fd);
+	p->far[fd] = 0;
+	/* The number is not free: the daemon is to say that it is done. Its
+	 * word is not waited for here, it may be dead. */
+	store_release(&p->table->handles[party][handle], HANDLE_HUNG);
 	FAULT_POINT("keeper.hung");
-	tail = load_relaxed(&t->hung_tail);
-	t->hung[tail % HUNG_RING] = party << 16 | handle;
-	store_release(&t->hung_tail, tail + 1);
-}
-
-void pairs_reap(struct pairs *p)
-{
-	struct table *t = p->table;
-
-	while (p->closed != load_acquire(&t->hung_head)) {
-		uint32_t entry = t->hung[p->closed++ % HUNG_RING];
-		unsigned party = entry >> 16, handle = entry & 0xffff;
-
-		close(p->far[party][handle] - 1);
-		p->far[party][handle] = 0;
-		atomic_fetch_sub(&t->handle_count, 1);
-		store_release(&t->handles[party][handle], HANDLE_FREE);
-	}
+	tail = load_relaxed(&p->holder->tail);
+	p->holder->hung[tail % HUNG_RING] = entry;
+	store_release(&p->holder->tail, tail + 1);
 }
 
 void pairs_forget(struct pairs *p)
 {
-	for (unsigned party = 0; party < PARTY_MAX; party++)
-		for (unsigned h = 0; h < p->high[party]; h++)
-			if (p->far[party][h])
-				close(p->far[party][h] - 1);
+	for (unsigned fd = 0; fd < HOLDER_FDS; fd++)
+		if (p->far[fd])
+			close((int)fd);
 }

@@ -12,6 +12,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_COUNT 28232u /* ..60999, Linux's default */
@@ -390,8 +391,23 @@ void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 
 void ports_party_died(struct daemon *d, unsigned id)
 {
-	registry_unlisten_party(d->reg, id);
-	d->clients[id].listeners = 0;
+	for (unsigned port = 0; port < 65536; port++) {
+		const struct registry_listener *l;
+		uint32_t i = 0;
+
+		/* From the start again after each: the record is another one. */
+		while ((l = port_record(d, (uint16_t)port)) && i < LISTEN_PER_PORT &&
+		       i < load_relaxed(&l->count)) {
+			half_ref ref = load_relaxed(&l->half[i]);
+
+			if (half_ref_party(ref) != id ||
+			    shares_listener(d, id, half_ref_slot(ref), half_ref_gen(ref)) ||
+			    listener_withdraw(d, load_relaxed(&l->addr[i]), (uint16_t)port, ref) < 0)
+				i++;
+			else
+				i = 0;
+		}
+	}
 	for (unsigned i = 0; i < BLOCKED_MAX; i++)
 		if (half_ref_party(load_relaxed(&d->t->blocked[i].half)) == id)
 			store_release(&d->t->blocked[i].half, 0);

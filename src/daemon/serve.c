@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 
 #define SERVE_BATCH 16
 #define HELLO_FDS 3u
@@ -229,6 +231,78 @@ static void serve_let_go(struct daemon *d, struct request *q)
 	estate_try_drop(d, id);
 }
 
+static void serve_share(struct daemon *d, struct request *q)
+{
+	uint32_t has = q->m.shared.has;
+	unsigned n = (has & CTL_HAS_BELL ? 1u : 0u) + (has & CTL_HAS_SHADOW ? 1u : 0u);
+	struct stat st;
+	int err;
+
+	if (has & ~(CTL_HAS_BELL | CTL_HAS_SHADOW) || n == 0 || q->nfds != n ||
+	    q->m.shared.party >= PARTY_MAX || q->m.shared.slot >= SLOT_MAX) {
+		serve_end(d, q->id, "a share that is none");
+		return;
+	}
+	if ((has & CTL_HAS_BELL && !bell_check(q->fds[0])) ||
+	    (has & CTL_HAS_SHADOW &&
+	     (fstat(q->fds[n - 1], &st) != 0 || !S_ISSOCK(st.st_mode)))) {
+		serve_end(d, q->id, "a share of other descriptors than it says");
+		return;
+	}
+	err = shares_put(d, &q->m, q->fds);
+	if (err == 0)
+		q->nfds = 0;
+	/* It may have been ended by what hung up meanwhile. */
+	if (daemon_state(d, q->id) == REC_ALIVE)
+		serve_reply(d, q, err, NULL, 0);
+}
+
+static void serve_shared_bell(struct daemon *d, struct request *q)
+{
+	int fds[2] = { -1, -1 };
+
+	if (q->m.shared.party < PARTY_MAX && q->m.shared.slot < SLOT_MAX &&
+	    daemon_rec(d, q->m.shared.party)->gen == q->m.shared.party_gen)
+		shares_find(d, q->m.shared.party, q->m.shared.slot, q->m.shared.gen, fds);
+	if (fds[0] < 0)
+		serve_reply(d, q, ENOENT, NULL, 0);
+	else
+		serve_reply(d, q, 0, fds, 1);
+}
+
+static void serve_attach(struct daemon *d, struct request *q)
+{
+	int fds[4], kept[2], err;
+	unsigned n = 2, id;
+
+	if (q->nfds != 1) {
+		serve_end(d, q->id, "one descriptor is to be attached at a time");
+		return;
+	}
+	err = shares_attach(d, q->fds[0], &q->m);
+	/* A copy of ours would silence the hang-up. */
+	request_close_fds(q);
+	if (err) {
+		serve_reply(d, q, err, NULL, 0);
+		return;
+	}
+	id = q->m.shared.party;
+	fds[0] = keeper_fd(d->k, id, KEPT_ARENA);
+	fds[1] = keeper_fd(d->k, id, KEPT_MBOX);
+	q->m.shared.has = 0;
+	shares_find(d, id, q->m.shared.slot, q->m.shared.gen, kept);
+	for (unsigned i = 0; i < 2; i++)
+		if (kept[i] >= 0) {
+			q->m.shared.has |= i ? CTL_HAS_SHADOW : CTL_HAS_BELL;
+			fds[n++] = kept[i];
+		}
+	FAULT_POINT("serve.attach");
+	/* Before the reply: from then on it may map. */
+	if (id != q->id)
+		d->t->knows[q->id][id / 64] |= 1ull << (id % 64);
+	serve_reply(d, q, 0, fds, n);
+}
+
 static void serve_list(struct daemon *d, struct request *q)
 {
 	struct client *c = &d->clients[q->id];
@@ -322,6 +396,15 @@ static void serve_party(struct daemon *d, struct request *q)
 	case CTL_LEASE:
 		serve_reply(d, q, ports_lease(d, q->id, &q->m), NULL, 0);
 		break;
+	case CTL_SHARE:
+		serve_share(d, q);
+		break;
+	case CTL_SHARED_BELL:
+		serve_shared_bell(d, q);
+		break;
+	case CTL_ATTACH:
+		serve_attach(d, q);
+		break;
 	case CTL_GOODBYE:
 		clients_gone(d, q->id);
 		break;
@@ -338,7 +421,8 @@ static void serve_request(struct daemon *d, struct request *q)
 		serve_end(d, q->id, "a malformed request");
 		return;
 	}
-	if (q->nfds && q->m.type != CTL_HELLO && q->m.type != CTL_BELL) {
+	if (q->nfds && q->m.type != CTL_HELLO && q->m.type != CTL_BELL &&
+	    q->m.type != CTL_SHARE && q->m.type != CTL_ATTACH) {
 		serve_end(d, q->id, "descriptors where none belong");
 		return;
 	}

@@ -145,7 +145,7 @@ static int conn_step(struct service_conn *c)
 		n = conn_send(&c->conn, c->buf + c->off, c->len);
 		if (n == -EAGAIN)
 			return 0;
-		conn_unwant_hint(&c->conn, NOTIFY_SPACE);
+		conn_unwant_hint(&c->conn, NOTIFY_SPACE, 0);
 	}
 	if (n < 0)
 		return (int)n;

@@ -11,14 +11,17 @@
 
 #include "shm/abi.h"
 
-#define CLIENT_HANDLES 8192u   /* handles of one client */
+#define CLIENT_HANDLES HANDLE_MAX /* handles of one client */
 #define CLIENT_LISTENERS 1024u /* listeners of one client */
-#define CLIENT_LEASES 32u      /* port blocks of one client */
+#define CLIENT_LEASES 232u     /* port blocks of one client: some are left for others */
 #define ESTATE_MAX 1024u       /* dead parties whose memory is kept */
 #define ESTATE_BYTES (1ull << 30) /* what they may hold together */
 #define BOUND_MAX 16384u       /* bound ports, policy none */
 #define BLOCKED_MAX 1024u
-#define HUNG_RING 65536u       /* more than handles can exist: cannot overflow */
+#define SHARE_MAX 4096u         /* halves that several processes hold, with descriptors kept */
+#define HOLDER_MAX 16u         /* processes that hold far ends: the keeper, and its wards */
+#define HOLDER_FDS 32768u      /* descriptors of one of them, at most */
+#define HUNG_RING 65536u       /* more than one of them can hold: cannot overflow */
 
 #define LEASE_PORTS 64u
 #define LEASE_HIGH_FIRST 61000u
@@ -35,8 +38,8 @@ enum rec_state {
 	REC_DEAD = 3,  /* an estate, or still held by forked children */
 };
 
-/** Of a handle. The keeper takes FREE->LIVE->HUNG and DONE->FREE, the daemon
- * HUNG->DONE. */
+/** Of a handle. Its holder takes FREE->LIVE->HUNG, the daemon HUNG->DONE, the
+ * keeper DONE->FREE. */
 enum handle_state { HANDLE_FREE = 0, HANDLE_LIVE, HANDLE_HUNG, HANDLE_DONE };
 
 /** What the keeper holds for a record. */
@@ -75,6 +78,33 @@ struct blocked {
 	_Atomic uint64_t half;
 };
 
+/** struct share - A half for which descriptors are kept (shares.h), under the
+ * row's number. @half 0: unused; written last. */
+struct share {
+	uint32_t party_gen;
+	_Atomic uint64_t half;
+};
+
+/**
+ * struct holder - A process that holds far ends and hears them hang up. Number
+ * 0 is the keeper, the others are its wards (ward.h).
+ * @max:  Far ends that it may hold.
+ * @held: Handles of its that are not FREE. Holder and keeper, who wait for
+ *        each other.
+ * @tail: The holder's: entries of @hung written.
+ * @head: The daemon's: entries dealt with.
+ * @hung: party << 16 | handle, in the order of hanging up: [head, tail).
+ */
+struct holder {
+	uint32_t max;
+	_Atomic uint32_t held;
+	_Atomic uint32_t tail;
+	_Atomic uint32_t head;
+	uint32_t hung[HUNG_RING];
+};
+_Static_assert(PARTY_MAX <= 65536 && CLIENT_HANDLES <= 65536, "an entry is one word");
+_Static_assert(HOLDER_FDS < HUNG_RING, "room for all that one holds");
+
 struct table {
 	/* Written by the keeper, before it forks. */
 	char domain[64];
@@ -84,19 +114,20 @@ struct table {
 	uint64_t started_ns;
 	uint64_t netns;
 	uint32_t keeper_pid;
-	uint32_t kept_max;    /* descriptors that the keeper may store */
-	uint32_t handles_max; /* far ends that it may hold */
+	uint32_t kept_max; /* descriptors that the keeper may store */
+	uint32_t ward_max; /* far ends that a ward may hold */
 	/* Written by the keeper while it runs. */
 	_Atomic uint32_t kept_count;
-	_Atomic uint32_t handle_count;
+	_Atomic uint32_t handle_count; /* of all holders */
+	_Atomic uint32_t holder_count;
 	_Atomic uint32_t term; /* SIGTERM came: an orderly end */
-	_Atomic uint32_t hung_tail;
 	/* Written by the daemon. */
-	_Atomic uint32_t hung_head;
+	_Atomic uint32_t hung_done; /* entries dealt with, of all holders */
 	uint32_t daemon_pid;
 	uint32_t daemon_starts;
 	uint32_t rec_high; /* no record at or beyond was ever used */
-	uint32_t at_work;  /* hung entry + 1 under execution */
+	uint32_t at_holder; /* whose entries are dealt with */
+	uint32_t at_work;   /* hung entry + 1 under execution */
 	uint32_t strikes;  /* daemons that died of it */
 	uint64_t messages;
 	uint64_t opened, bytes, fallbacks[32]; /* of estates already dropped */
@@ -104,9 +135,13 @@ struct table {
 	uint16_t leases[LEASE_BLOCKS]; /* party, 0: free */
 	struct bound bound[BOUND_MAX];
 	struct blocked blocked[BLOCKED_MAX];
-	/* party << 16 | handle, in the order of hanging up: [head, tail). */
-	uint32_t hung[HUNG_RING];
+	uint32_t share_high; /* no row of shares[] beyond was ever used */
+	struct share shares[SHARE_MAX];
+	struct holder holders[HOLDER_MAX];
+	_Atomic uint32_t handle_high[PARTY_MAX]; /* numbers below it were used */
 	_Atomic uint8_t handles[PARTY_MAX][CLIENT_HANDLES];
+	/* SO_COOKIE of the near end; the holder writes it before the handle is LIVE. */
+	_Atomic uint64_t cookies[PARTY_MAX][CLIENT_HANDLES];
 	/* Whose memory a live client may have mapped: bit [client][party]. */
 	uint64_t knows[PARTY_MAX][PARTY_MAX / 64];
 };

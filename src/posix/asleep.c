@@ -32,6 +32,12 @@ void asleep_end(unsigned index)
 	asleep_calls.count = index;
 }
 
+void asleep_give_up(void)
+{
+	while (asleep_calls.count)
+		give_up_last();
+}
+
 /* Has the handler that interrupted it been left? */
 static bool is_gone(const struct asleep *a, uintptr_t here)
 {

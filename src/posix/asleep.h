@@ -46,6 +46,9 @@ unsigned asleep_begin(const struct asleep *a);
 /** asleep_end() - In a section, after the sleep. */
 void asleep_end(unsigned index);
 
+/** asleep_give_up() - The thread ends inside its sleep: all its calls are gone. */
+void asleep_give_up(void);
+
 /** asleep_reap() - At the beginning of a call, in a section. */
 void asleep_reap_slow(void);
 static inline void asleep_reap(void)

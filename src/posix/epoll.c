@@ -25,7 +25,10 @@
 #include "posix/epoll.h"
 #include "posix/orphan.h"
 #include "posix/fallback.h"
+#include "posix/holder.h"
+#include "posix/poll.h"
 #include "posix/pool.h"
+#include "posix/probe.h"
 #include "posix/process.h"
 #include "posix/section.h"
 
@@ -35,17 +38,20 @@
 	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
 		    EPOLLEXCLUSIVE))
 #define EVENTS_MOST (INT_MAX / (int)sizeof(struct epoll_event))
+#define KERNEL_SET 8u /* bytes of a signal set */
 #define KERNEL_FRESH_NS 10000u /* what the kernel said so lately holds still */
 #define KERNEL_TURN 16u /* looks between two at the kernel's set while ours is busy */
 
 /*
  * Data of our own entries in the kernel's set: a random number for each
  * process tree << 32, then what it is: a bell << 24 | generation << 8 | bell,
- * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch.
+ * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch; none
+ * has MAGIC_FIRED.
  */
 #define MAGIC_BELL 0x80000000u
 #define MAGIC_END 0x40000000u
 #define MAGIC_ID_MASK 0x7fffffffu
+#define MAGIC_FIRED 0u
 
 static void mirror_forget(struct watch *w);
 
@@ -99,13 +105,13 @@ static void epset_last(struct fobj *o)
 	watch_lock();
 	while (e->watches) {
 		/* The kernel's set has dropped its part already. */
-		if (e->watches->kernel_id)
+		if (e->watches->kernel_id || e->watches->ring_id)
 			mirror_forget(e->watches);
 		watch_del(e->watches);
 	}
 	/* The kernel's set is gone, and everything in it. */
 	for (struct watch *w = e->w.all; w; w = w->all_next)
-		w->kernel_id = 0;
+		w->kernel_id = w->ring_id = 0;
 	waiter_fini(&e->w);
 	if (e->next)
 		e->next->prev = e->prev;
@@ -214,11 +220,13 @@ static uint32_t mirror_events(const struct watch *w)
 	if (w->disabled)
 		return 0;
 	/* Not EPOLLONESHOT: only what we report counts as the one shot. */
-	return (w->care & (EPOLLIN | EPOLLRDNORM)) | (w->flags & (uint32_t)EPOLLET);
+	return (w->care & (EPOLLIN | EPOLLRDNORM)) |
+	       (w->flags & (uint32_t)(EPOLLET | EPOLLEXCLUSIVE));
 }
 
-/* Put a part of @w into the kernel's set: @fd stands there for it. */
-static long mirror_add(struct watch *w, int epfd, int fd)
+/* Put a part of @w into the kernel's set: @fd stands there for it.
+ * Return: its id there, or -errno. */
+static long mirror_put(struct watch *w, int epfd, int fd, uint32_t events)
 {
 	struct epset *e = epset_of(w->waiter);
 	uint32_t id = ++e->ids & MAGIC_ID_MASK;
@@ -226,14 +234,30 @@ static long mirror_add(struct watch *w, int epfd, int fd)
 
 	if (id == 0)
 		id = ++e->ids;
-	r = kernel_ctl(epfd, EPOLL_CTL_ADD, fd, mirror_events(w), magic() | id);
+	r = kernel_ctl(epfd, EPOLL_CTL_ADD, fd, events, magic() | id);
 	if (r < 0)
 		return r;
-	w->kernel_id = id;
-	w->kernel_fd = fd;
-	w->mirror_next = e->w.mirrored;
-	e->w.mirrored = w;
+	if (!w->kernel_id && !w->ring_id) {
+		w->mirror_next = e->w.mirrored;
+		e->w.mirrored = w;
+	}
 	e->kernel++;
+	return id;
+}
+
+/* A listener's shadow, or an inner set. */
+static long mirror_add(struct watch *w, int epfd, int fd)
+{
+	uint32_t events = mirror_events(w);
+	long id;
+
+	if (!watch_sock(w))
+		events &= ~(uint32_t)EPOLLEXCLUSIVE;
+	id = mirror_put(w, epfd, fd, events);
+	if (id < 0)
+		return id;
+	w->kernel_id = (uint32_t)id;
+	w->kernel_fd = fd;
 	return 0;
 }
 
@@ -242,6 +266,9 @@ static void mirror_mod(struct watch *w, int epfd)
 	if (w->kernel_id)
 		kernel_ctl(epfd, EPOLL_CTL_MOD, w->kernel_fd, mirror_events(w),
 			   magic() | w->kernel_id);
+	if (w->ring_id)
+		kernel_ctl(epfd, EPOLL_CTL_MOD, w->ring_fd, mirror_events(w),
+			   magic() | w->ring_id);
 }
 
 static void mirror_shadow(struct watch *w)
@@ -249,23 +276,29 @@ static void mirror_shadow(struct watch *w)
 	struct epset *e = epset_of(w->waiter);
 	struct sock *s = watch_sock(w);
 	int shadow = s ? sock_shadow(s) : -1;
+	long id;
 
 	if (s && shadow >= 0 && !w->kernel_id)
 		mirror_add(w, epset_fd(e), shadow);
+	if (s && s->bell_fd >= 0 && !w->ring_id) {
+		id = mirror_put(w, epset_fd(e), s->bell_fd, mirror_events(w));
+		w->ring_id = id > 0 ? (uint32_t)id : 0;
+		w->ring_fd = s->bell_fd;
+	}
 }
 
 static void mirror_forget(struct watch *w)
 {
 	struct epset *e = epset_of(w->waiter);
 	struct watch **p = &e->w.mirrored;
+	uint32_t parts = (w->kernel_id ? 1u : 0u) + (w->ring_id ? 1u : 0u);
 
 	while (*p && *p != w)
 		p = &(*p)->mirror_next;
 	if (*p)
 		*p = w->mirror_next;
-	w->kernel_id = 0;
-	if (e->kernel)
-		e->kernel--;
+	w->kernel_id = w->ring_id = 0;
+	e->kernel -= parts < e->kernel ? parts : e->kernel;
 }
 
 void epset_unmirror(struct watch *w)
@@ -273,8 +306,10 @@ void epset_unmirror(struct watch *w)
 	struct epset *e = epset_of(w->waiter);
 	int epfd = epset_fd(e);
 
-	if (epfd >= 0)
+	if (epfd >= 0 && w->kernel_id)
 		kernel_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (epfd >= 0 && w->ring_id)
+		kernel_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
 	mirror_forget(w);
 	/* Another entry of the same listener may have relied on it. */
 	for (struct watch *o = watch_sock(w) ? watch_sock(w)->watches : NULL; o; o = o->target_next)
@@ -304,16 +339,24 @@ void epset_moved(struct watch *w)
 {
 	struct epset *e = epset_of(w->waiter);
 	int epfd = epset_fd(e);
+	long r;
 
-	if (w->kernel_id) {
-		if (epfd >= 0)
-			kernel_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (epfd >= 0 && w->kernel_id)
+		kernel_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (epfd >= 0 && w->ring_id)
+		kernel_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
+	if (w->kernel_id || w->ring_id)
 		mirror_forget(w);
-	}
 	if (epfd < 0)
 		return;
-	if (kernel_ctl(epfd, EPOLL_CTL_ADD, w->fd, w->disabled ? 0 : w->care | w->flags,
-		       w->data) == 0) {
+	/* A one-shot that has fired: the kernel would report HUP and ERR all the
+	 * same. The first is taken for ours, and silences it as the shot did. */
+	if (w->disabled)
+		r = kernel_ctl(epfd, EPOLL_CTL_ADD, w->fd, (uint32_t)EPOLLONESHOT,
+			       magic() | MAGIC_FIRED);
+	else
+		r = kernel_ctl(epfd, EPOLL_CTL_ADD, w->fd, w->care | w->flags, w->data);
+	if (r == 0) {
 		e->kernel++;
 		e->user++;
 	}
@@ -363,13 +406,15 @@ static int kernel_events(struct epset *e, int epfd, struct epoll_event *evs, int
 				alien_bell(e, epfd, data);
 			continue;
 		}
-		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK))
+		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK) &&
+		       w->ring_id != ((uint32_t)data & MAGIC_ID_MASK))
 			w = w->mirror_next;
 		if (!w || w->disabled)
 			continue;
-		w->hot = watch_sock(w) != NULL;
+		if (watch_sock(w) && w->kernel_id == ((uint32_t)data & MAGIC_ID_MASK))
+			w->hot = true;
 		/* Perhaps it was only a bell that rang in there. */
-		if (!w->hot) {
+		if (!watch_sock(w)) {
 			rang |= ((struct epset *)(void *)w->target)->w.bells;
 			epsets_forget_end();
 		}
@@ -494,6 +539,9 @@ static long ctl_ours(int epfd, int op, int fd, struct fobj *target, const struct
 		r = ctl_check(set, target, op, ev);
 	if (r == 0) {
 		e = (struct epset *)(void *)set;
+		if (op == EPOLL_CTL_ADD && target->kind == FOBJ_SOCK &&
+		    holder_lacks((struct sock *)(void *)target))
+			holder_stock(1);
 		if (op == EPOLL_CTL_ADD)
 			waiter_bell_get(&e->w);
 		watch_lock();
@@ -547,6 +595,8 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 
 	if (!fdtab_peek(epfd) && !fdtab_peek(fd))
 		return fd_is_library(fd) || fd_is_library(epfd) ? -EBADF : NOT_OURS;
+	if (op != EPOLL_CTL_DEL && probe_readable(ev, sizeof(*ev)) < sizeof(*ev))
+		return -EFAULT;
 	if (fd_is_library(fd) || fd_is_library(epfd))
 		return -EBADF;
 	section_enter();
@@ -559,8 +609,6 @@ long call_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	if (!target) {
 		/* A socket of ours in place of the set: its handle is none either. */
 		r = ctl_kernel(epfd, op, fd, ev);
-	} else if (op != EPOLL_CTL_DEL && !ev) {
-		r = -EFAULT;
 	} else {
 		if (op != EPOLL_CTL_DEL)
 			copy = *ev;
@@ -893,8 +941,10 @@ static void wait_inherited(struct epset *e)
 
 static long wait_all(struct wait *c)
 {
-	if (unlikely(c->e->w.slow))
+	if (unlikely(c->e->w.slow)) {
 		wait_inherited(c->e);
+		waiter_adopt(&c->e->w);
+	}
 	for (;;) {
 		long n = collect(c);
 
@@ -910,6 +960,15 @@ static long wait_all(struct wait *c)
 	}
 }
 
+/* There is no room for an event: none is taken. */
+static long wait_in_vain(int epfd, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct pollfd p = { .fd = epfd, .events = POLLIN };
+	long r = poll_wait(&p, 1, POLLERR | POLLHUP, timeout, mask);
+
+	return r == NOT_OURS ? -EBADF : r > 0 ? -EFAULT : r;
+}
+
 long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
@@ -921,6 +980,8 @@ long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 
 	if (!fdtab_peek(epfd))
 		return fd_is_library(epfd) ? -EBADF : NOT_OURS;
+	if (timeout && probe_readable(timeout, sizeof(*timeout)) < sizeof(*timeout))
+		return -EFAULT;
 	if (timeout) {
 		if (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= NS_PER_SEC)
 			return -EINVAL;
@@ -932,6 +993,12 @@ long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 	}
 	if (max <= 0 || max > EVENTS_MOST)
 		return -EINVAL;
+	if ((intptr_t)evs < 0 || (mask && probe_readable(mask, KERNEL_SET) < KERNEL_SET))
+		return -EFAULT;
+	c.max = (int)(probe_writable(evs, (size_t)max * sizeof(*evs)) / sizeof(*evs));
+	if (unlikely(c.max == 0))
+		return fdtab_peek(epfd)->kind == FOBJ_EPOLL ? wait_in_vain(epfd, timeout, mask)
+							    : -EINVAL;
 	section_enter();
 	asleep_reap();
 	set = fdtab_get(epfd);
@@ -1006,7 +1073,7 @@ void epset_fork_child(void)
 			w->belled = false;
 			w->armed = 0;
 			/* Inner sets, too: what is in them is foreign. */
-			w->foreign = true;
+			w->foreign = w->fresh = true;
 			w->mute = false;
 			r->slow++;
 		}

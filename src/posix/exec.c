@@ -2,16 +2,22 @@
 /*
  * exec.c - Theory of operation.
  *
- * A new program cannot use a socket of ours that it inherits. It must not
- * hang on one either, and its copy of the handle must not keep the daemon from
+ * A new program with the library in it goes on with what it inherits: before
+ * the exec each socket is prepared for that, at its start the library attaches
+ * to each handle that it finds (attach.c).
+ *
+ * A program that the library will not be in (program.c) cannot use a handle. It
+ * must not hang on one either, and its copy must not keep the daemon from
  * hearing the last close. So each of ours that is not close-on-exec is
- * replaced, under its number, by a socket whose peer is gone: reads give the
- * end, writes EPIPE. If the exec fails, the handles come back from
- * close-on-exec duplicates.
+ * replaced, under its number: connections by one end of a pair whose other end a
+ * relay has (relay.c), listeners and what is not connected by the kernel's
+ * socket that stands behind them (policy share), what is left by a socket whose
+ * peer is gone: reads give the end, writes EPIPE. If the exec fails, connections
+ * come back from close-on-exec duplicates.
  *
  * An exec that libc makes inside itself (posix_spawn, popen) cannot be caught
- * before; there the library in the new program does the same at its start: a
- * handle is an AF_UNIX socket whose peer is bound to "\0mortise/...".
+ * before; what can be told of the program beforehand is done in
+ * preload/exec.c. A handle that cannot be attached to becomes a dead socket.
  *
  * Everything here is raw system calls and memory of its own: the caller may
  * be the forked child of a program with threads.
@@ -24,21 +30,24 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "posix/attach.h"
+#include "posix/calls.h"
 #include "posix/exec.h"
+#include "posix/fallback.h"
 #include "posix/fdtab.h"
 #include "posix/process.h"
+#include "posix/program.h"
+#include "posix/relay.h"
 #include "posix/rlimit.h"
 #include "posix/section.h"
 
 #define LIBRARY_NAME "libmortise.so"
-#define HANDLE_NAME "mortise/" /* behind a zero byte */
 #define KEPT_VARS 16
 #define KEPT_BYTES 4096
-#define PATH_BYTES 4096
+#define PATH_BYTES PROGRAM_PATH_BYTES
 
 /* "NAME=value" of each variable of ours at start, and our own path as it
  * stood in LD_PRELOAD. Written by the constructor only. */
@@ -225,54 +234,118 @@ static long dead_socket(void)
 }
 
 /**
- * struct replaced - Our descriptors while dead sockets stand in for them.
- * @fds: {number, its duplicate} pairs, in a mapping of @bytes.
+ * struct stand_in - Of one descriptor, while another takes its place.
+ * @fd:   Its number.
+ * @keep: A close-on-exec duplicate of what was there, -1: none.
+ * @by:   What takes its place, in the library's range; -1: a dead socket.
  */
-struct replaced {
-	int (*fds)[2];
-	size_t count, bytes;
+struct stand_in {
+	const struct fobj *obj;
+	int fd, keep, by;
 };
+
+/** struct replaced - Our descriptors for a program that the library is not in.
+ * @list: In a mapping of @bytes. */
+struct replaced {
+	struct stand_in *list;
+	size_t count, bytes;
+	struct relay relay;
+};
+
+static bool survives(unsigned fd)
+{
+	return fd_is_ours((int)fd) && sys2(SYS_fcntl, fd, F_GETFD) == 0;
+}
+
+/* Listeners, and what is not connected, are the kernel's from now on. */
+static void replace_by_kernel(int fd)
+{
+	struct sock *s = sock_enter(fd);
+	long r = -EOPNOTSUPP;
+
+	if (!s)
+		return;
+	lock_take(&s->lock);
+	if (load_relaxed(&s->stage) == SOCK_OPEN)
+		r = 0;
+	else if (process.policy == POLICY_SHARE)
+		r = load_relaxed(&s->stage) == SOCK_LISTEN ? fallback_listener(s) :
+							     fallback_socket(s, REASON_SHARED);
+	lock_drop(&s->lock);
+	sock_leave(s, 0);
+	if (r < 0)
+		process_log(1, "descriptor %d cannot be the kernel's: %ld", fd, r);
+}
+
+/* Its place in the relay; one for all duplicates of a descriptor. */
+static int replace_by_relay(struct replaced *r, unsigned fd)
+{
+	struct fobj *o = fdtab_peek((int)fd);
+	struct sock *s;
+	int by = -1;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (r->list[i].obj == o)
+			return r->list[i].by;
+	s = sock_enter((int)fd);
+	if (!s)
+		return -1;
+	lock_take(&s->lock);
+	if (load_relaxed(&s->stage) == SOCK_OPEN) {
+		attach_give(s);
+		by = relay_add(&r->relay, (int)fd, (int)load_relaxed(&s->half->file_flags));
+	}
+	lock_drop(&s->lock);
+	sock_leave(s, 0);
+	return by;
+}
+
+/* @dead stands in where there is nothing better. */
+static void replace_one(struct stand_in *t, long dead, const char *program)
+{
+	t->keep = (int)sys3(SYS_fcntl, t->fd, F_DUPFD_CLOEXEC, process_high_first());
+	/* Over it in any case: with no room for a duplicate, an exec that fails
+	 * leaves another socket rather than one that nobody hears. */
+	sys3(SYS_dup3, t->by >= 0 ? t->by : dead, t->fd, 0);
+	if (t->by >= 0)
+		process_log(2, "descriptor %d goes to %s through a relay", t->fd, program);
+	else
+		process_log(1, "descriptor %d cannot go along with exec of %s: its peer is to see an end",
+			    t->fd, program);
+}
 
 static void replace_all(struct replaced *r, const char *program)
 {
 	size_t n = 0;
 	long dead, at;
 
-	*r = (struct replaced){ 0 };
 	for (unsigned fd = 0; fd < fdtab_size; fd++)
-		n += fdtab_peek((int)fd) != NULL;
+		if (survives(fd))
+			replace_by_kernel((int)fd);
+	for (unsigned fd = 0; fd < fdtab_size; fd++)
+		n += survives(fd);
 	if (n == 0)
 		return;
-	r->bytes = n * sizeof(r->fds[0]);
+	r->bytes = n * sizeof(r->list[0]);
 	at = sys6(SYS_mmap, 0, r->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		  0);
-	if (at < 0 && at > -4096)
-		return;
-	r->fds = (int (*)[2])at;
 	dead = dead_socket();
-	for (unsigned fd = 0; fd < fdtab_size && r->count < n && dead >= 0; fd++) {
-		struct fobj *o = fdtab_peek((int)fd);
-		long keep_fd;
-
-		if (!o || o->kind != FOBJ_SOCK || sys2(SYS_fcntl, fd, F_GETFD) != 0)
+	if ((at < 0 && at > -4096) || dead < 0 || relay_open(&r->relay, n) < 0)
+		goto out;
+	r->list = (struct stand_in *)at;
+	for (unsigned fd = 0; fd < fdtab_size && r->count < n; fd++) {
+		if (!survives(fd))
 			continue;
-		/* Over it in any case: with no room for a duplicate, an exec
-		 * that fails leaves an ended socket rather than a live one
-		 * that nobody hears. */
-		keep_fd = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
-		if (sys3(SYS_dup3, dead, fd, 0) < 0) {
-			if (keep_fd >= 0)
-				sys1(SYS_close, keep_fd);
-			continue;
-		}
-		process_log(1, "descriptor %u cannot go along with exec of %s: its peer is to see an end", fd,
-			    program);
-		if (keep_fd < 0)
-			continue;
-		r->fds[r->count][0] = (int)fd;
-		r->fds[r->count][1] = (int)keep_fd;
+		r->list[r->count] = (struct stand_in){ fdtab_peek((int)fd), (int)fd, -1,
+						       replace_by_relay(r, fd) };
 		r->count++;
 	}
+	if (r->relay.count && relay_start(&r->relay) < 0)
+		for (size_t i = 0; i < r->count; i++)
+			r->list[i].by = -1;
+	for (size_t i = 0; i < r->count; i++)
+		replace_one(&r->list[i], dead, program);
+out:
 	if (dead >= 0)
 		sys1(SYS_close, dead);
 }
@@ -280,24 +353,25 @@ static void replace_all(struct replaced *r, const char *program)
 static void replace_undo(struct replaced *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
-		sys3(SYS_dup3, r->fds[i][1], r->fds[i][0], 0);
-		sys1(SYS_close, r->fds[i][1]);
+		if (r->list[i].keep < 0)
+			continue;
+		sys3(SYS_dup3, r->list[i].keep, r->list[i].fd, 0);
+		sys1(SYS_close, r->list[i].keep);
 	}
-	if (r->fds)
-		sys2(SYS_munmap, r->fds, r->bytes);
+	if (r->list)
+		sys2(SYS_munmap, r->list, r->bytes);
+	relay_cancel(&r->relay);
+	relay_close(&r->relay);
 }
 
 bool exec_adopt(int fd)
 {
-	struct sockaddr_un peer = { 0 };
-	socklen_t len = sizeof(peer);
 	long flags, dead;
 
-	if (sys3(SYS_getpeername, fd, &peer, &len) < 0 || peer.sun_family != AF_UNIX ||
-	    len < offsetof(struct sockaddr_un, sun_path) + sizeof(HANDLE_NAME) ||
-	    peer.sun_path[0] != '\0' ||
-	    memcmp(peer.sun_path + 1, HANDLE_NAME, sizeof(HANDLE_NAME) - 1) != 0)
+	if (!attach_is_handle(fd))
 		return false;
+	if (attach_fd(fd))
+		return true;
 	flags = sys2(SYS_fcntl, fd, F_GETFD);
 	dead = dead_socket();
 	if (dead < 0) {
@@ -338,16 +412,29 @@ static void inherited_replace(void)
 
 /* ------------------------------------------------------------------- exec */
 
+/**
+ * struct attempt - One exec under way.
+ * @plain: The library will not be in the program.
+ */
 struct attempt {
+	bool plain;
 	struct replaced replaced;
 	char *const *envp, *const *program_envp;
 };
 
-static void attempt_begin(struct attempt *a, const char *program, char *const *envp)
+/* @program: for the log and the environment. @path, with @dirfd: its file. */
+static void attempt_begin(struct attempt *a, const char *program, int dirfd, const char *path,
+			  const char *arg0, char *const *envp)
 {
-	process_epoch_move();
-	replace_all(&a->replaced, program);
-	a->program_envp = envp;
+	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp };
+	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid)) {
+		process_epoch_move();
+		a->plain = (arg0 && exec_excluded(arg0)) || program_is_plain(dirfd, path);
+		if (a->plain)
+			replace_all(&a->replaced, program);
+		else
+			attach_exec_before();
+	}
 	a->envp = exec_environ(program, envp);
 	rlimit_exec_before();
 }
@@ -356,7 +443,10 @@ static long attempt_end(struct attempt *a, long r)
 {
 	rlimit_exec_after();
 	exec_environ_free(a->envp, a->program_envp);
-	replace_undo(&a->replaced);
+	if (a->plain)
+		replace_undo(&a->replaced);
+	else if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid))
+		attach_exec_after();
 	return r;
 }
 
@@ -373,7 +463,9 @@ long exec_at(int dirfd, const char *path, char *const *argv, char *const *envp, 
 		name[n > 0 ? n : 0] = '\0';
 		program = name;
 	}
-	attempt_begin(&a, program ? program : "", envp);
+	if (!path || !argv)
+		return sys5(SYS_execveat, dirfd, path, argv, envp, flags);
+	attempt_begin(&a, program, dirfd, path, argv[0], envp);
 	return attempt_end(&a, dirfd == AT_FDCWD && flags == 0 ?
 				       sys3(SYS_execve, path, argv, a.envp) :
 				       sys5(SYS_execveat, dirfd, path, argv, a.envp, flags));
@@ -440,6 +532,7 @@ static long path_search(const char *file, char *const *argv, char *const *envp)
 
 long exec_path(const char *file, char *const *argv, char *const *envp, bool search)
 {
+	char path[PROGRAM_PATH_BYTES];
 	struct attempt a;
 	long r;
 
@@ -447,7 +540,9 @@ long exec_path(const char *file, char *const *argv, char *const *envp, bool sear
 		return exec_at(AT_FDCWD, file, argv, envp, 0);
 	if (!*file)
 		return -ENOENT;
-	attempt_begin(&a, file, envp);
+	if (!program_find(file, path))
+		path[0] = '\0';
+	attempt_begin(&a, file, AT_FDCWD, path, argv[0], envp);
 	r = strchr(file, '/') ? exec_or_shell(file, argv, a.envp) :
 				path_search(file, argv, a.envp);
 	return attempt_end(&a, r);

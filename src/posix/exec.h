@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * exec.h - What of ours survives an exec: the environment does, sockets do not.
+ * exec.h - What of ours survives an exec: the environment, and sockets.
  */
 #ifndef MORTISE_POSIX_EXEC_H
 #define MORTISE_POSIX_EXEC_H
@@ -9,8 +9,7 @@
 
 /**
  * exec_start() - The library's constructor: keeps what the environment says
- * of us, and replaces each inherited descriptor that is a handle by a socket
- * whose peer is gone. An excluded program has process.enabled false afterwards.
+ * of us, and attaches to each inherited descriptor that is a handle. An excluded program has process.enabled false afterwards.
  */
 void exec_start(void);
 
@@ -42,8 +41,8 @@ long exec_at(int dirfd, const char *path, char *const *argv, char *const *envp, 
  */
 long exec_path(const char *file, char *const *argv, char *const *envp, bool search);
 
-/** exec_adopt() - A descriptor that came from outside: where it is a handle,
- * it is replaced as in exec_start(). Return: whether it was. */
+/** exec_adopt() - A descriptor that came from outside: where it is a handle it
+ * is attached, or replaced by a socket whose peer is gone. Return: whether it was. */
 bool exec_adopt(int fd);
 
 #endif

@@ -57,6 +57,7 @@ long fallback_socket(struct sock *s, enum reason why)
 		r = sys3(SYS_dup3, kernel, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
 		if (r < 0)
 			process_log(0, "descriptor %d could not become a kernel socket: %ld", fd, r);
+		options_async(s, fd);
 		watch_to_kernel(s, fd);
 		fdtab_kernel(fd, why);
 		/* The caller's own reference keeps @s. */
@@ -95,6 +96,9 @@ bool fallback_waits(struct sock *s)
 	bool gone = true;
 
 	if (likely(!s->foreign) || load_acquire(&s->stage) != SOCK_LISTEN)
+		return false;
+	/* Its connections need a party of ours, and somebody who rings. */
+	if (s->bell_fd >= 0 && process_party())
 		return false;
 	lock_take(&s->lock);
 	/* Another thread may have been faster. */

@@ -21,8 +21,9 @@
 long fallback_socket(struct sock *s, enum reason why);
 
 /**
- * fallback_listener() - A forked child waits on a listener of its parent's:
- * the daemon takes it out of the registry, and here it is the kernel's.
+ * fallback_listener() - A process waits on a listener that another one made,
+ * and cannot accept in shared memory: the daemon takes it out of the registry,
+ * and here it is the kernel's.
  */
 long fallback_listener(struct sock *s);
 

@@ -27,6 +27,8 @@
 #include "posix/section.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
+#include "shm/owner.h"
+#include "shm/urgent.h"
 
 #define OUTQ_DELIVERED (2u << 20) /* half of what a ring takes */
 #define OPTS_MOST 24u
@@ -68,6 +70,9 @@ static const struct {
 	{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPCNT },
 	{ IPPROTO_TCP, TCP_USER_TIMEOUT }, { IPPROTO_TCP, TCP_QUICKACK },
 	{ IPPROTO_TCP, TCP_SYNCNT }, { IPPROTO_TCP, TCP_LINGER2 },
+	/* The listener's, both: a promise that accept() may come later, or
+	 * data earlier. */
+	{ IPPROTO_TCP, TCP_DEFER_ACCEPT }, { IPPROTO_TCP, TCP_FASTOPEN },
 	{ IPPROTO_TCP, TCP_CONGESTION }, { IPPROTO_TCP, TCP_NOTSENT_LOWAT },
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS },
 	{ IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_TTL }, { IPPROTO_IP, IP_MTU_DISCOVER },
@@ -81,6 +86,7 @@ static const struct {
 } kept_here[] = {
 	{ SOL_SOCKET, SO_KEEPALIVE, 0, 0 },
 	{ SOL_SOCKET, SO_REUSEADDR, 0, 0 },
+	{ SOL_SOCKET, SO_OOBINLINE, 0, 0 },
 	{ IPPROTO_TCP, TCP_NODELAY, 0, 0 },
 	{ IPPROTO_TCP, TCP_CORK, 0, 0 },
 	{ IPPROTO_TCP, TCP_QUICKACK, 0, 0 },
@@ -199,9 +205,60 @@ static int opt_int(const struct sock *s, int level, int name, int otherwise)
 	return v;
 }
 
+/* O_ASYNC apart, which is for a number of the program's to set. */
+static void owner_replay(const struct sock *s, int fd)
+{
+	uint32_t how = load_relaxed(&s->half->owner_how);
+	struct f_owner_ex who = { .pid = (pid_t)load_relaxed(&s->half->owner) };
+
+	if (who.pid == 0)
+		return;
+	who.type = how & OWNER_THREAD ? F_OWNER_TID :
+		   how & OWNER_GROUP ? F_OWNER_PGRP : F_OWNER_PID;
+	sys3(SYS_fcntl, fd, F_SETOWN_EX, &who);
+	sys3(SYS_fcntl, fd, F_SETSIG, how & OWNER_SIGNAL_MASK);
+}
+
+void options_async(struct sock *s, int fd)
+{
+	uint32_t flags = load_relaxed(&s->half->file_flags);
+
+	if (flags & O_ASYNC && load_relaxed(&s->half->owner_fd) == (uint32_t)fd)
+		sys3(SYS_fcntl, fd, F_SETFL, flags & (O_ASYNC | O_NONBLOCK));
+}
+
+/* Who connects without us is accepted from the shadow: the kernel tells of that. */
+void options_shadow(struct sock *s)
+{
+	int shadow = sock_shadow(s);
+	bool on = load_relaxed(&s->half->file_flags) & O_ASYNC;
+
+	if (shadow < 0 || load_relaxed(&s->half->owner) == 0)
+		return;
+	owner_replay(s, shadow);
+	sys3(SYS_fcntl, shadow, F_SETFL, O_NONBLOCK | (on ? O_ASYNC : 0));
+}
+
+void options_info_fix(siginfo_t *info)
+{
+	owner_info_fix(info);
+	if (info->si_code < POLL_IN || info->si_code > POLL_HUP || !fd_is_library(info->si_fd))
+		return;
+	for (int fd = 0; fd < fdtab_kernel_size(); fd++) {
+		struct fobj *o = fdtab_peek(fd);
+
+		if (o && o->kind == FOBJ_SOCK && ((struct sock *)(void *)o)->shadow_fd == info->si_fd) {
+			info->si_fd = fd;
+			return;
+		}
+	}
+}
+
 void options_replay(struct sock *s, int fd)
 {
 	struct timeval tv;
+
+	owner_replay(s, fd);
 
 	for (uint32_t i = 0; s->opts && i < s->opts->count; i++) {
 		const struct opt *e = &s->opts->opt[i];
@@ -249,6 +306,7 @@ void options_inherit(struct sock *to, const struct sock *from)
 	to->rcvtimeo_ns = from->rcvtimeo_ns;
 	to->sndtimeo_ns = from->sndtimeo_ns;
 	store_relaxed(&to->half->rcvlowat, load_relaxed(&from->half->rcvlowat));
+	store_relaxed(&to->half->oob_inline, load_relaxed(&from->half->oob_inline));
 	store_relaxed(&to->half->sndbuf, load_relaxed(&from->half->sndbuf));
 	store_relaxed(&to->half->rcvbuf, load_relaxed(&from->half->rcvbuf));
 	if (from->opts && opts_get(to)) {
@@ -356,6 +414,14 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 	return r;
 }
 
+/* An urgent byte that is waited for may be read now, or no longer. */
+static void inline_set(struct sock *s, int on)
+{
+	store_relaxed(&s->half->oob_inline, (uint32_t)on);
+	if (load_relaxed(&s->stage) == SOCK_OPEN && on)
+		watch_again(s);
+}
+
 static long sock_setsockopt(struct sock *s, int level, int name, const void *val, socklen_t len)
 {
 	struct linger l;
@@ -401,6 +467,8 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			return -EINVAL;
 		if (kept_here[i].most == 0)
 			v = v != 0;
+		if (level == SOL_SOCKET && name == SO_OOBINLINE)
+			inline_set(s, v);
 		if (s->shadow_fd >= 0)
 			sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
 		return opt_remember(s, level, name, &v, sizeof(v));
@@ -540,6 +608,7 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 		return give_int(val, len, load_relaxed(&s->stage) == SOCK_LISTEN);
 	case SO_KEEPALIVE:
 	case SO_REUSEADDR:
+	case SO_OOBINLINE:
 		return give_int(val, len, opt_int(s, level, name, 0));
 	case SO_LINGER:
 		return give(val, len, &l, sizeof(l));
@@ -584,18 +653,49 @@ long call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 /* ----------------------------------------------------------- ioctl, fcntl */
 
-static void flags_set(struct sock *s, uint32_t flags)
+/* The handle has been told whose it is: now whoever sends to us is. */
+static void owner_read(struct sock *s, int fd)
 {
+	struct f_owner_ex who = { .pid = 0 };
+	long sig = sys2(SYS_fcntl, fd, F_GETSIG);
+	uint32_t kind;
+
+	if (sys3(SYS_fcntl, fd, F_GETOWN_EX, &who) < 0)
+		return;
+	kind = who.type == F_OWNER_TID ? OWNER_THREAD :
+	       who.type == F_OWNER_PGRP ? OWNER_GROUP : OWNER_PROCESS;
+	lock_take(&s->lock);
+	owner_set(s->half, kind, who.pid, sig > 0 ? (unsigned)sig : 0);
+	options_shadow(s);
+	lock_drop(&s->lock);
+}
+
+static void async_set(struct sock *s, int fd, bool on)
+{
+	lock_take(&s->lock);
+	if (on)
+		atomic_fetch_or(&s->half->file_flags, O_ASYNC);
+	else
+		atomic_fetch_and(&s->half->file_flags, ~(uint32_t)O_ASYNC);
+	owner_async(s->half, on, fd);
+	options_shadow(s);
+	lock_drop(&s->lock);
+}
+
+static void flags_set(struct sock *s, int fd, uint32_t flags)
+{
+	if ((flags ^ load_relaxed(&s->half->file_flags)) & O_ASYNC)
+		async_set(s, fd, flags & O_ASYNC);
 	store_relaxed(&s->half->file_flags, flags);
 	/* A thread of ours that sleeps in a blocking call sleeps on, as on
 	 * Linux: the flag counts when a call begins. */
 }
 
-static long sock_ioctl(struct sock *s, unsigned long request, void *arg)
+static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 {
 	bool open = load_relaxed(&s->stage) == SOCK_OPEN;
 	uint64_t n = 0;
-	int fd, v;
+	int v;
 	long r;
 
 	switch (request) {
@@ -605,7 +705,7 @@ static long sock_ioctl(struct sock *s, unsigned long request, void *arg)
 		if (!arg)
 			return -EFAULT;
 		if (open)
-			n = conn_readable(&s->conn);
+			n = conn_until_mark(&s->conn);
 		*(int *)arg = (int)n;
 		return 0;
 	case TIOCOUTQ: /* SIOCOUTQ */
@@ -630,17 +730,32 @@ static long sock_ioctl(struct sock *s, unsigned long request, void *arg)
 	case SIOCATMARK:
 		if (!arg)
 			return -EFAULT;
-		*(int *)arg = 0;
+		*(int *)arg = open && conn_at_mark(&s->conn);
 		return 0;
+	case FIOASYNC:
+		if (!arg)
+			return -EFAULT;
+		memcpy(&v, arg, sizeof(v));
+		async_set(s, fd, v);
+		return 0;
+	case FIOSETOWN:
+	case SIOCSPGRP:
+		/* The handle knows its owner, as any file does. */
+		r = sys3(SYS_ioctl, fd, request, arg);
+		if (r == 0)
+			owner_read(s, fd);
+		return r;
+	case FIOGETOWN:
+	case SIOCGPGRP:
 	case FIOCLEX:
 	case FIONCLEX:
 		return NOT_OURS; /* of the descriptor: the handle's will do */
 	default:
 		/* Interfaces and the like: the same for every TCP socket. */
-		fd = template_get();
-		if (fd < 0)
-			return fd;
-		r = sys3(SYS_ioctl, fd, request, arg);
+		v = template_get();
+		if (v < 0)
+			return v;
+		r = sys3(SYS_ioctl, v, request, arg);
 		lock_drop(&template_lock);
 		return r;
 	}
@@ -654,7 +769,7 @@ long call_ioctl(int fd, unsigned long request, void *arg)
 	s = sock_enter(fd);
 	if (!s)
 		return NOT_OURS;
-	r = sock_ioctl(s, request, arg);
+	r = sock_ioctl(s, fd, request, arg);
 	return sock_leave(s, r);
 }
 
@@ -677,8 +792,12 @@ long call_fcntl(int fd, int cmd, unsigned long arg)
 	else if (cmd == F_SETFL && arg & O_DIRECT)
 		r = -EINVAL;
 	else if (cmd == F_SETFL) {
-		flags_set(s, (uint32_t)arg & SETTABLE);
+		flags_set(s, fd, (uint32_t)arg & SETTABLE);
 		r = 0;
+	} else if (cmd == F_SETOWN || cmd == F_SETOWN_EX || cmd == F_SETSIG) {
+		r = sys3(SYS_fcntl, fd, cmd, arg);
+		if (r == 0)
+			owner_read(s, fd);
 	}
 	return sock_leave(s, r);
 }

@@ -5,10 +5,22 @@
 #ifndef MORTISE_POSIX_OPTIONS_H
 #define MORTISE_POSIX_OPTIONS_H
 
+#include <signal.h>
+
 #include "posix/sock.h"
 
 /** options_replay() - Set on kernel socket @fd what was set on @s. */
 void options_replay(struct sock *s, int fd);
+
+/** options_async() - O_ASYNC, once @fd is that kernel socket. */
+void options_async(struct sock *s, int fd);
+
+/** options_shadow() - Clients of the kernel's are told of as others are: after
+ * listen(), and when owner or O_ASYNC change. */
+void options_shadow(struct sock *s);
+
+/** options_info_fix() - What the program is to see of a signal. */
+void options_info_fix(siginfo_t *info);
 
 /** options_inherit() - An accepted socket takes over its listener's. */
 void options_inherit(struct sock *to, const struct sock *from);

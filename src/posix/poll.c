@@ -9,6 +9,7 @@
  * out, listeners are replaced by their shadows, and the bells follow.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/clock.h"
@@ -18,21 +19,29 @@
 #include "posix/epoll.h"
 #include "posix/orphan.h"
 #include "posix/fallback.h"
+#include "posix/holder.h"
 #include "posix/poll.h"
+#include "posix/probe.h"
 #include "posix/process.h"
 #include "posix/section.h"
 
+#define KERNEL_SET 8u  /* bytes of a signal set */
 #define SPIN_DIRECT 8u /* sockets that are looked at one by one while spinning */
 #define SPIN_LOOKS 32u
 #define SPIN_KERNEL_NS 4000ull
 #define RESTART 1L /* from sleep_once(): something is not what it was */
+#define WOKEN 2L   /* something was heard */
 
 static __thread struct spin poll_spin;
 
 /**
  * struct pollcall - One call.
- * @k:     For the kernel: @n entries as in @fds, then the bells, then orphan_fd().
+ * @k:     For the kernel: @n entries as in @fds, then the bells, then orphan_fd(),
+ *         then shared listeners' own eventfds.
  * @objs:  What the descriptors refer to, with a reference; NULL: the kernel's.
+ * @held:  What they referred to before they became something else: until the
+ *         call's end it stays open, as in Linux.
+ * @again: They were resolved anew.
  * @ours:  How many of those there are, @sets of them epoll sets.
  * @kernel: Entries of @k that the kernel must be asked about.
  * @ignored: Of those, the ones left out for the moment: the kernel reports
@@ -41,11 +50,11 @@ static __thread struct spin poll_spin;
  */
 struct pollcall {
 	struct pollfd *fds, *k;
-	struct fobj **objs;
+	struct fobj **objs, **held;
 	nfds_t n;
 	uint32_t implicit;
 	const sigset_t *mask;
-	bool forever, zero, asked;
+	bool forever, zero, asked, again;
 	uint64_t rel_ns, deadline_ns, slice_ns;
 	uint32_t seen;
 	unsigned ours, sets, kernel, ignored;
@@ -150,9 +159,22 @@ static uint32_t kernel_bits(const struct pollcall *c, nfds_t i)
 	if (!c->asked || c->k[i].fd < 0)
 		return 0;
 	bits = (uint16_t)c->k[i].revents;
+	/* select: EBADF is for what was no descriptor at the beginning. */
+	if (unlikely(bits & POLLNVAL && c->again && !c->implicit))
+		return care_of(c, i);
 	if (c->objs[i])
 		bits = bits & POLLIN ? POLLIN | POLLRDNORM : 0;
 	return bits & (care_of(c, i) | POLLNVAL);
+}
+
+static void hold(struct pollcall *c)
+{
+	for (nfds_t i = 0; i < c->n; i++) {
+		if (!c->objs[i] || c->held[i] || fdtab_peek(c->fds[i].fd) == c->objs[i])
+			continue;
+		c->held[i] = c->objs[i];
+		c->objs[i] = NULL;
+	}
 }
 
 static void look_for_deaths(const struct pollcall *c)
@@ -300,7 +322,16 @@ static bool spin_direct(struct pollcall *c)
 static bool watch_all(struct pollcall *c)
 {
 	uint32_t mask = 0;
+	unsigned lacks = 0;
 
+	for (nfds_t i = 0; i < c->n; i++) {
+		if (sock_at(c, i))
+			lacks += holder_lacks(sock_at(c, i));
+		else if (epset_at(c, i) && unlikely(epset_at(c, i)->w.slow))
+			waiter_adopt(&epset_at(c, i)->w);
+	}
+	if (unlikely(lacks))
+		holder_stock(lacks);
 	waiter_bell_get(c->r);
 	watch_lock();
 	for (nfds_t i = 0; i < c->n; i++) {
@@ -380,6 +411,17 @@ static void hear(struct pollcall *c, unsigned nbells)
 		watch_drain(inner);
 }
 
+/* Return: how many. */
+static nfds_t rings_put(const struct pollcall *c, struct pollfd *k)
+{
+	nfds_t n = 0;
+
+	for (nfds_t i = 0; i < c->n; i++)
+		if (sock_at(c, i) && sock_at(c, i)->bell_fd >= 0 && c->k[i].events & POLLIN)
+			k[n++] = (struct pollfd){ .fd = sock_at(c, i)->bell_fd, .events = POLLIN };
+	return n;
+}
+
 /* Each watch stands for a reference of resolve()'s. */
 static void poll_give_up(struct asleep *a)
 {
@@ -401,7 +443,7 @@ static void poll_give_up(struct asleep *a)
 	waiter_call_put(a->waiter);
 }
 
-/* Return: 0: look and report; RESTART; or -errno. */
+/* Return: 0, WOKEN: look and report; RESTART; or -errno. */
 static long sleep_once(struct pollcall *c)
 {
 	uint32_t rung = waiter_sleep_begin(c->r), generation = c->r->generation;
@@ -437,7 +479,7 @@ static long sleep_once(struct pollcall *c)
 	}
 	index = asleep_begin(&(struct asleep){ .give_up = poll_give_up, .waiter = c->r,
 					       .rung = rung, .generation = generation });
-	got = kernel_sleep(c, c->n + nbells + 1, until);
+	got = kernel_sleep(c, c->n + nbells + 1 + rings_put(c, c->k + c->n + nbells + 1), until);
 	asleep_end(index);
 	waiter_sleep_end(rung, generation);
 	if (generation != watch_generation) {
@@ -461,7 +503,16 @@ static long sleep_once(struct pollcall *c)
 	if (moved)
 		return RESTART;
 	c->asked = got >= 0 && !c->ignored;
-	return got < 0 ? got : 0;
+	return got < 0 ? got : got > 0 ? WOKEN : 0;
+}
+
+/* As in Linux, who wakes up looks at what the numbers refer to by then. */
+static bool is_elsewhere(const struct pollcall *c)
+{
+	for (nfds_t i = 0; i < c->n; i++)
+		if (c->fds[i].fd >= 0 && fdtab_peek(c->fds[i].fd) != c->objs[i])
+			return true;
+	return false;
 }
 
 static long sleep_all(struct pollcall *c)
@@ -473,6 +524,8 @@ static long sleep_all(struct pollcall *c)
 			leave_out(c);
 		r = sleep_once(c);
 		if (r == RESTART)
+			return -EAGAIN;
+		if (r == WOKEN && is_elsewhere(c))
 			return -EAGAIN;
 		n = report(c);
 		if (n > 0)
@@ -533,14 +586,22 @@ static long wait_with(struct pollcall *c, void *memory)
 	long r;
 
 	c->k = memory;
-	c->objs = (struct fobj **)(void *)(c->k + c->n + BELL_MAX + 1);
+	c->objs = (struct fobj **)(void *)(c->k + 2 * c->n + BELL_MAX + 1);
+	c->held = c->objs + c->n;
+	memset(c->held, 0, c->n * sizeof(*c->held));
 	do {
 		resolve(c);
 		c->asked = false;
 		c->ignored = 0;
-		r = c->ours ? wait_once(c) : NOT_OURS;
+		r = c->ours || c->again ? wait_once(c) : NOT_OURS;
+		if (r == -EAGAIN)
+			hold(c);
 		release(c);
+		c->again = true;
 	} while (r == -EAGAIN);
+	for (nfds_t i = 0; i < c->n; i++)
+		if (c->held[i])
+			fdtab_put(c->held[i]);
 	return r;
 }
 
@@ -550,10 +611,13 @@ long poll_wait(struct pollfd *fds, nfds_t n, uint32_t implicit, const struct tim
 	struct pollcall c = { .fds = fds, .n = n, .implicit = implicit, .mask = mask,
 			      .forever = !timeout, .slice_ns = SLICE_MIN_NS,
 			      .seen = section_state.handled };
-	size_t bytes = (n + BELL_MAX + 1) * sizeof(struct pollfd) + n * sizeof(struct fobj *);
+	size_t bytes = (2 * n + BELL_MAX + 1) * sizeof(struct pollfd) +
+		       2 * n * sizeof(struct fobj *);
 	void *memory;
 	long r;
 
+	if (mask && probe_readable(mask, KERNEL_SET) < KERNEL_SET)
+		return -EFAULT;
 	if (timeout) {
 		if (timeout->tv_sec > INT64_MAX / (int64_t)NS_PER_SEC / 2)
 			c.forever = true;
@@ -581,10 +645,15 @@ long call_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		return NOT_OURS;
 	if (n > load_relaxed(&process.nofile_soft))
 		return -EINVAL;
+	/* The kernel says what is wrong with it. */
+	if (probe_readable(fds, n * sizeof(*fds)) < n * sizeof(*fds))
+		return NOT_OURS;
 	for (nfds_t i = 0; i < n && !any; i++)
 		any = fdtab_peek(fds[i].fd) || fd_is_library(fds[i].fd);
 	if (!any)
 		return NOT_OURS;
+	if (probe_writable(fds, n * sizeof(*fds)) < n * sizeof(*fds))
+		return -EFAULT;
 	if (timeout && (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= NS_PER_SEC))
 		return -EINVAL;
 	return poll_wait(fds, n, POLLERR | POLLHUP, timeout, mask);

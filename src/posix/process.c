@@ -12,15 +12,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/sys.h"
 #include "ctl/client.h"
 #include "posix/asleep.h"
+#include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/handle.h"
 #include "posix/options.h"
 #include "posix/ports.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/rlimit.h"
 #include "posix/section.h"
 #include "posix/sock.h"
@@ -113,7 +116,7 @@ static void configure(void)
 bool process_port_excluded(uint16_t port)
 {
 	static int any = -1;
-	const char *at = getenv("MORTISE_EXCLUDE");
+	const char *at = env_get("MORTISE_EXCLUDE");
 
 	if (any < 0)
 		any = at && *at;
@@ -283,7 +286,7 @@ static int party_fetch_bell(void *arg, const struct peer *p, unsigned bell)
 	int fd = -1, r;
 
 	(void)arg;
-	if (p->self && process.party)
+	if (process.party && p == &process.party->self)
 		return process_bell_fd(bell);
 	/* A forked child that sends on its parent's connection: it needs a
 	 * channel of its own to ask on. */
@@ -303,6 +306,9 @@ static void party_let_go(void *arg, unsigned id, uint32_t gen)
 	struct ctl_msg m = { .type = CTL_LET_GO };
 
 	(void)arg;
+	/* Attached sockets keep it: attach.c lets go. */
+	if (attach_knows(id, gen))
+		return;
 	m.peer.id = id;
 	m.peer.gen = gen;
 	lock_take(&ctl_lock);
@@ -316,11 +322,27 @@ static void party_close_fd(void *arg, int fd)
 	process_fd_high_close(fd);
 }
 
+static struct party *party_own(void *arg)
+{
+	(void)arg;
+	return process_party();
+}
+
+static void party_recycled(void *arg, const struct half *h)
+{
+	(void)arg;
+	if (load_relaxed(&h->side) & SIDE_LEASED)
+		port_give(addr_word_port(load_relaxed(&h->local)));
+}
+
 static const struct party_ops party_ops = {
 	.introduce = party_introduce,
 	.fetch_bell = party_fetch_bell,
 	.let_go = party_let_go,
 	.close_fd = party_close_fd,
+	.own = party_own,
+	.ring_shared = ring_listener,
+	.recycled = party_recycled,
 };
 
 static int own_bell_make(void)
@@ -337,7 +359,7 @@ static int own_bell_make(void)
  */
 static int daemon_start(void)
 {
-	const char *path = getenv("MORTISED");
+	const char *path = env_get("MORTISED");
 	const char *policy = process.policy == POLICY_NONE ? "none" : "share";
 	const char *argv[] = { path, "--domain", process.domain, "--policy", policy, NULL };
 	char *env[ENV_MOST + 1];
@@ -493,6 +515,7 @@ void process_start(void)
 	if (process.pid)
 		return;
 	process.pid = (uint32_t)sys0(SYS_getpid);
+	env_keep();
 	rlimit_start();
 	/* As many as fdtab has room for: the limit may be raised. */
 	library_fds_size = 1u << 20;
@@ -518,8 +541,10 @@ void process_epoch_move(void)
 void process_fork_before(void)
 {
 	section_enter();
-	watch_fork_before();
+	/* First: who accepts from now on knows that he may not be alone. */
 	process_epoch_move();
+	ring_share_all();
+	watch_fork_before();
 	sock_fork_before();
 	/* In the child, nobody would ever drop them. */
 	lock_take(&process.lock);
@@ -559,6 +584,8 @@ void process_fork_child(void)
 	half_lock_forked();
 	port_fork_child();
 	options_fork_child();
+	ring_fork_child();
+	attach_fork_child();
 	handle_fork_child();
 	if (process.ctl_fd >= 0)
 		process_fd_high_close(process.ctl_fd);

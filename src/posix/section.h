@@ -58,4 +58,18 @@ static inline void section_leave(void)
  */
 long section_sleep(long nr, const long args[6], const uint32_t *counter, uint32_t seen);
 
+/* Among results: only handlers with SA_RESTART ended the sleep. The program's
+ * call begins anew, as in Linux: with the descriptor and the flags as they are
+ * now. Never seen by the program. */
+#define CALL_AGAIN (-300000L)
+
+/**
+ * section_verdict() - A sleep without a deadline of the program's ended with
+ * -EINTR, and nothing was transferred.
+ * @handled: Was section_sleep()'s @seen for section_state.handled.
+ * @broke:   section_state.broke when the program's call began.
+ * Return: -EINTR or CALL_AGAIN.
+ */
+long section_verdict(uint32_t handled, uint32_t broke);
+
 #endif

@@ -10,6 +10,7 @@
 #include "posix/calls.h"
 #include "posix/fdtab.h"
 #include "posix/poll.h"
+#include "posix/probe.h"
 #include "posix/process.h"
 
 /* As in Linux's fs/select.c. POLLNVAL is an error of the whole call. */
@@ -47,6 +48,23 @@ static bool no_bits(int fd, fd_set *r, fd_set *w, fd_set *e)
 {
 	return fd % LONG_BITS == 0 && !((r ? *word_of(r, fd) : 0) | (w ? *word_of(w, fd) : 0) |
 					(e ? *word_of(e, fd) : 0));
+}
+
+/* How much the kernel reads and writes of a set. */
+static size_t set_bytes(int n)
+{
+	return ((size_t)n + LONG_BITS - 1) / LONG_BITS * sizeof(unsigned long);
+}
+
+/* Return: bits from 0 on that can be touched, at most @n. */
+static int touchable(fd_set *set, int n, bool write)
+{
+	size_t bytes = set_bytes(n), got;
+
+	if (!set || n <= 0)
+		return n;
+	got = write ? probe_writable(set, bytes) : probe_readable(set, bytes);
+	return got >= bytes ? n : (int)(got / sizeof(unsigned long)) * LONG_BITS;
 }
 
 static uint32_t asked_for(fd_set *r, fd_set *w, fd_set *e, int fd)
@@ -94,12 +112,13 @@ static long select_with(struct pollfd *fds, int n, fd_set *r, fd_set *w, fd_set 
 
 int select_end(int n, fd_set *r, fd_set *w, fd_set *e)
 {
-	int size = fdtab_kernel_size();
+	int size = fdtab_kernel_size(), end;
 
 	if (!fdtab)
 		return n;
+	end = touchable(r, touchable(w, touchable(e, n, false), false), false);
 	/* Numbers that libc was given behind our back make it larger. */
-	for (int fd = size; fd < n; fd++) {
+	for (int fd = size; fd < end; fd++) {
 		if (no_bits(fd, r, w, e))
 			fd += LONG_BITS - 1;
 		else if (asked_for(r, w, e, fd) && !fd_is_library(fd) &&
@@ -126,6 +145,9 @@ long call_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec 
 	/* Linux, too, ends where its table of descriptors does. */
 	if (n > (int)fdtab_size)
 		n = (int)fdtab_size;
+	/* The kernel says what is wrong with it. */
+	if (touchable(r, n, false) < n || touchable(w, n, false) < n || touchable(e, n, false) < n)
+		return NOT_OURS;
 	for (int fd = 0; fd < n; fd++) {
 		if (no_bits(fd, r, w, e)) {
 			fd += LONG_BITS - 1;
@@ -138,6 +160,8 @@ long call_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec 
 	}
 	if (!any)
 		return NOT_OURS;
+	if (touchable(r, n, true) < n || touchable(w, n, true) < n || touchable(e, n, true) < n)
+		return -EFAULT;
 	if (timeout) {
 		if (timeout->tv_sec < 0 || (uint64_t)timeout->tv_nsec >= NS_PER_SEC)
 			return -EINVAL;

@@ -37,6 +37,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "posix/asleep.h"
+#include "posix/options.h"
 #include "posix/section.h"
 #include "posix/signals.h"
 
@@ -67,6 +68,8 @@ static __thread uint64_t deferred __attribute__((tls_model("initial-exec")));
 bool signals_off;
 
 __thread bool signals_cancelled
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+__thread bool signals_no_point
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static struct action actions[SIGNALS];
@@ -166,20 +169,47 @@ extern const char section_sleep_check[] __attribute__((visibility("hidden")));
 extern const char section_sleep_syscall[] __attribute__((visibility("hidden")));
 extern const char section_sleep_eintr[] __attribute__((visibility("hidden")));
 
+/* pthread_cancel() came inside a section; came, and was not to end a sleep. */
+static __thread bool cancel_put_off __attribute__((tls_model("initial-exec")));
+static __thread bool cancel_unheeded __attribute__((tls_model("initial-exec")));
+
 static bool is_cancellable(void)
 {
 	int state, ignored;
 
+	if (cancel_put_off)
+		return true;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_setcancelstate(state, &ignored);
 	return state == PTHREAD_CANCEL_ENABLE;
 }
 
+bool signals_is_cancelled(void)
+{
+	return unlikely(signals_cancelled) && !signals_no_point && is_cancellable();
+}
+
 long section_sleep(long nr, const long args[6], const uint32_t *counter, uint32_t seen)
 {
-	if (unlikely(signals_cancelled) && is_cancellable())
+	long r;
+
+	if (signals_is_cancelled())
 		return -EINTR;
-	return section_sleep_asm(args, counter, seen, nr);
+	cancel_unheeded = false;
+	r = section_sleep_asm(args, counter, seen, nr);
+	/* It woke who does not care: libc sends it to nobody of that kind. */
+	return unlikely(r == -EINTR && cancel_unheeded && *counter == seen) ? 0 : r;
+}
+
+long section_verdict(uint32_t handled, uint32_t broke)
+{
+	const struct section_state *st = &section_state;
+
+	/* With neither moved, it was a handler that the kernel knows alone. */
+	if (st->broke != broke || st->handled == handled ||
+	    signals_is_cancelled())
+		return -EINTR;
+	return CALL_AGAIN;
 }
 
 static void sleep_check_again(ucontext_t *c)
@@ -293,7 +323,7 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 		 * is delivered after this one. */
 		*context_mask(c) &= ~deferred;
 		deferred = 0;
-		st->pending = 0;
+		st->pending = cancel_put_off;
 	}
 	flags = load_relaxed(&a->flags);
 	handler = load_acquire(&a->handler);
@@ -314,6 +344,7 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 					    (uintptr_t)c->uc_stack.ss_sp,
 					    c->uc_stack.ss_flags & SS_DISABLE ?
 						    0 : c->uc_stack.ss_size);
+		options_info_fix(info);
 		errno = saved_errno;
 		handler(sig, info, context);
 		asleep_resumed(asleep);
@@ -328,17 +359,48 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 
 static void (*libc_cancel)(int, siginfo_t *, void *);
 
-/* In a section as well: it touches this thread's own words only. */
+/* Is the thread about to end, here and now? Outside any section. */
+static bool is_ending(void)
+{
+	int state, type, ignored;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+	pthread_setcanceltype(type, &ignored);
+	if (state == PTHREAD_CANCEL_ENABLE && type == PTHREAD_CANCEL_ASYNCHRONOUS) {
+		/* What its sleep holds goes first: the state set back is the end. */
+		section_enter();
+		asleep_give_up();
+		section_leave();
+	}
+	pthread_setcancelstate(state, &ignored);
+	return state == PTHREAD_CANCEL_ENABLE;
+}
+
 static void cancel_entry(int sig, siginfo_t *info, void *context)
 {
 	signals_cancelled = true;
-	if (is_cancellable()) {
+	if (section_state.depth > 0) {
+		/* Not with the library's state in pieces: again on leaving. */
+		cancel_put_off = true;
+		section_state.pending = 1;
+		return;
+	}
+	if (is_ending() && !signals_no_point) {
 		section_state.handled++;
 		section_state.broke++;
 		sleep_check_again(context);
+	} else {
+		cancel_unheeded = true;
 	}
 	/* Does not come back where the thread is to end at once. */
 	libc_cancel(sig, info, context);
+}
+
+static void cancel_again(void)
+{
+	cancel_put_off = false;
+	sys3(SYS_tgkill, sys0(SYS_getpid), sys0(SYS_gettid), SIGNAL_CANCEL);
 }
 
 int signals_cancel_start(void)
@@ -369,6 +431,8 @@ void section_raise(void)
 	__asm__ volatile("" ::: "memory");
 	if (set)
 		mask_change(SIG_UNBLOCK, set);
+	if (unlikely(cancel_put_off))
+		cancel_again();
 }
 
 /* ---------------------------------------------------------------- actions */

@@ -25,6 +25,13 @@ typedef int (*sigaction_fn)(int sig, const struct sigaction *act, struct sigacti
 extern __thread bool signals_cancelled
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/** signals_no_point - The call in progress is no cancellation point. */
+extern __thread bool signals_no_point
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/** signals_is_cancelled() - And it has not disabled that. */
+bool signals_is_cancelled(void);
+
 /**
  * signals_cancel_start() - Be told of cancelled threads: stand before libc's
  * handler of its own signal for that, which exists from the first

@@ -16,16 +16,20 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
+#include "posix/holder.h"
 #include "posix/options.h"
 #include "posix/ports.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/section.h"
 #include "posix/sock.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
+#include "shm/owner.h"
 #include "shm/seat.h"
 
 #define LOOPBACK_NET 127u
@@ -74,6 +78,11 @@ static void sock_struct_put(struct sock *s)
 struct sock *sock_of_slot(unsigned slot)
 {
 	return slot < SLOT_MAX ? by_slot[slot] : NULL;
+}
+
+void sock_alias(unsigned slot, struct sock *s)
+{
+	by_slot[slot] = s;
 }
 
 struct sock *sock_get(int fd)
@@ -138,22 +147,26 @@ void sock_unbind(struct sock *s)
 static void sock_last(struct fobj *o)
 {
 	struct sock *s = (struct sock *)o;
-	bool shared = s->foreign || s->epoch != load_acquire(&process.epoch);
+	/* The half says so too where somebody took a copy unasked (pidfd_getfd). */
+	bool shared = s->foreign || s->epoch != load_acquire(&process.epoch) ||
+		      load_relaxed(&s->half->shared);
 
 	watch_gone(s);
 	if (!s->foreign)
 		by_slot[s->slot] = NULL;
 	if (s->shadow_fd >= 0)
 		process_fd_high_close(s->shadow_fd);
+	if (s->bell_fd >= 0)
+		process_fd_high_close(s->bell_fd);
 	if (shared) {
-		/* Whoever has it as well waits at its shadow, and nobody for
-		 * what is in memory. */
-		if (!s->foreign && process.policy == POLICY_SHARE && load_relaxed(&s->stage) == SOCK_LISTEN)
-			sock_close_listener(s);
-		else if (!s->foreign)
+		holder_end(s);
+		if (!s->foreign)
 			party_slot_retire(s->party, s->slot);
+		conn_detach(&s->conn);
 		if (s->parked_fd >= 0)
 			process_fd_high_close(s->parked_fd);
+		if (s->foreign)
+			attach_put(s->party);
 		goto out;
 	}
 	sock_unbind(s);
@@ -165,11 +178,9 @@ static void sock_last(struct fobj *o)
 		sock_close_listener(s);
 		break;
 	case SOCK_OPEN:
-		half_end(s->party, s->half, s->conn.peer, s->conn.owner, s->linger == 0);
+		conn_finish(&s->conn, s->linger == 0);
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		half_release(s->half);
-		if (s->port_lease)
-			port_give(addr_word_port(load_relaxed(&s->half->local)));
 		conn_detach(&s->conn);
 		party_slot_retire(s->party, s->slot);
 		break;
@@ -203,7 +214,7 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 	s->party = p;
 	s->handle = number;
 	s->parked_fd = (int)fd;
-	s->shadow_fd = -1;
+	s->shadow_fd = s->bell_fd = -1;
 	s->linger = -1;
 	/* From here on a child that is made finds it, see adopt_one(). */
 	store_release(&s->obj.refs, 1);
@@ -236,6 +247,83 @@ static void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 	half_set_state(s->half, HALF_BOUND);
 	store_release(&arena_handles(s->party->base)[s->handle],
 		      slot_word_make(s->slot, half_gen(s->half)));
+}
+
+struct sock *sock_fresh(uint32_t file_flags, long *ret_error)
+{
+	struct party *p = process_party();
+	struct sock *s = p ? sock_make(p, ret_error) : NULL;
+	int slot = s ? party_slot_alloc(p) : -ENOBUFS;
+
+	if (!p)
+		*ret_error = -ENOTCONN;
+	if (slot < 0) {
+		if (s) {
+			sock_unmake(s);
+			*ret_error = slot;
+		}
+		return NULL;
+	}
+	sock_begin_half(s, (unsigned)slot, file_flags);
+	return s;
+}
+
+struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
+{
+	struct sock *s = sock_struct_get();
+
+	if (!s)
+		return NULL;
+	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .last = sock_last } };
+	s->foreign = true;
+	s->epoch = load_acquire(&process.epoch) - 1;
+	s->pid = process.pid;
+	s->party = p;
+	s->slot = slot;
+	s->half = arena_half(p->base, slot);
+	s->handle = handle;
+	s->parked_fd = s->shadow_fd = s->bell_fd = -1;
+	s->linger = -1;
+	return s;
+}
+
+void sock_adopt_undo(struct sock *s)
+{
+	store_relaxed(&s->obj.refs, 0);
+	sock_struct_put(s);
+}
+
+struct sock *sock_of_half(const struct half *h)
+{
+	struct sock *found = NULL;
+
+	lock_take(&socks_lock);
+	for (unsigned i = 0; i < slab_count && !found; i++)
+		for (unsigned k = 0; k < SLAB_SOCKS && !found; k++) {
+			struct sock *s = &slabs[i][k];
+			uint32_t n = load_relaxed(&s->obj.refs);
+
+			if (s->half != h)
+				continue;
+			while (n != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &n, n + 1))
+				;
+			found = n != 0 ? s : NULL;
+		}
+	lock_drop(&socks_lock);
+	return found;
+}
+
+long sock_number_at(struct sock *s, int fd, bool cloexec)
+{
+	int parked = s->parked_fd;
+	long r = sys3(SYS_dup3, parked, fd, cloexec ? O_CLOEXEC : 0);
+
+	if (r < 0)
+		return r;
+	s->parked_fd = -1;
+	process_fd_high_close(parked);
+	fdtab_install(fd, &s->obj);
+	return fd;
 }
 
 /* The lowest free number for @s, whose handle is parked, or -errno. */
@@ -617,6 +705,7 @@ long call_listen(int fd, int backlog)
 		if (r == 0)
 			r = sys2(SYS_listen, fd, backlog);
 	} else if (!listened && load_relaxed(&s->stage) == SOCK_LISTEN) {
+		options_shadow(s);
 		watch_changed(s);
 	}
 	lock_drop(&s->lock);
@@ -647,7 +736,8 @@ static long connect_local(struct sock *s, addr_word to)
 	store_relaxed(&s->half->remote, to);
 	r = seat_claim(s->party, s->half, &ref, &s->conn);
 	if (r == 0) {
-		s->port_lease = port != 0;
+		if (port)
+			atomic_fetch_or(&s->half->side, SIDE_LEASED);
 		store_release(&s->stage, SOCK_OPEN);
 		return 0;
 	}
@@ -709,7 +799,7 @@ static long sock_connect(struct sock *s, addr_word to)
 static long connect_again(struct sock *s, addr_word to)
 {
 	uint64_t pause_ns = NS_PER_MS, until = clock_now_ns() + 127 * NS_PER_SEC;
-	uint32_t handled = section_state.handled;
+	uint32_t handled = section_state.handled, broke = section_state.broke;
 	long r = -EAGAIN;
 
 	if (s->sndtimeo_ns)
@@ -723,13 +813,17 @@ static long connect_again(struct sock *s, addr_word to)
 		section_leave();
 		r = section_sleep(SYS_nanosleep, args, &section_state.handled, handled);
 		section_enter();
-		if (r == -EINTR)
+		/* It has begun: beginning anew is going on. */
+		if (r == -EINTR && !s->sndtimeo_ns && section_verdict(handled, broke) == CALL_AGAIN)
+			handled = section_state.handled;
+		else if (r == -EINTR)
 			return r;
 		lock_take(&s->lock);
 		r = sock_connect(s, to);
 		if (r == 0) {
 			s->connect_told = true;
 			watch_changed(s);
+			owner_signal(s->half, POLL_OUT);
 		}
 		lock_drop(&s->lock);
 		if (pause_ns < 64 * NS_PER_MS)
@@ -764,6 +858,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		else
 			s->connect_told = true;
 		watch_changed(s);
+		owner_signal(s->half, POLL_OUT);
 	}
 	lock_drop(&s->lock);
 	if (r == -EAGAIN && !sock_nonblocking(s))
@@ -772,6 +867,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		/* As on Linux, the answer comes after the call. */
 		store_relaxed(&s->refused, ECONNREFUSED);
 		watch_changed(s);
+		owner_signal(s->half, POLL_ERR);
 		r = -EINPROGRESS;
 	}
 	return sock_leave(s, r);
@@ -791,27 +887,48 @@ static long accept_shadow(struct sock *s, struct sockaddr *addr, socklen_t *len,
 	return fd;
 }
 
+/* Several processes may hold the listener @s. */
+static bool listener_is_shared(const struct sock *s)
+{
+	return s->foreign || s->epoch != load_acquire(&process.epoch) ||
+	       load_relaxed(&s->half->shared);
+}
+
+static int take_one(struct sock *s, struct sock *a)
+{
+	int r;
+
+	if (!listener_is_shared(s))
+		return seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
+	seat_share(s->half, s->accept_cursor);
+	r = seat_take_shared(s->party, s->half, a->party, a->handle, &a->conn);
+	/* The others are not to wake for what has been taken. */
+	if (r == 0 && !(sock_poll(s) & POLLIN))
+		ring_drain(s);
+	return r;
+}
+
 static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
 {
+	struct party *p = process_party();
 	struct sock *a;
 	long r = -EAGAIN, number;
 
-	if (!seat_waiting(s->party, s->half, &s->accept_cursor))
+	if (!(sock_poll(s) & POLLIN) && !ring_drain(s))
 		return -EAGAIN;
-	a = sock_make(s->party, &r);
+	a = sock_make(p ? p : s->party, &r);
 	if (!a)
 		return r == -ENOTCONN ? FALLBACK(REASON_NO_DAEMON) : -ENFILE;
 	/* Where there is none, the connection stays in the queue. */
 	number = sock_number_take(a, flags & SOCK_CLOEXEC);
-	r = number < 0 ? number
-		       : seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
+	r = number < 0 ? number : take_one(s, a);
 	if (r < 0) {
 		if (number >= 0)
 			sys1(SYS_close, number);
 		sock_unmake(a);
 		return r;
 	}
-	sock_set_half(a, arena_slot(s->party->base, a->conn.own));
+	sock_set_half(a, arena_slot(a->party->base, a->conn.own));
 	a->connect_told = true;
 	store_relaxed(&a->stage, SOCK_OPEN);
 	options_inherit(a, s);
@@ -841,9 +958,9 @@ static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 	return r;
 }
 
-long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+static long accept_once(int fd, struct sockaddr *addr, socklen_t *len, int flags, uint32_t broke)
 {
-	uint32_t broke = section_state.broke, handled = section_state.handled;
+	uint32_t handled = section_state.handled;
 	uint64_t deadline = 0;
 	struct sock *s;
 	bool may_wait;
@@ -876,9 +993,11 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 			break;
 		if (s->rcvtimeo_ns && !deadline)
 			deadline = clock_now_ns() + s->rcvtimeo_ns;
-		r = wait_sock(s, POLLIN, deadline,
-			      deadline ? &section_state.handled : &section_state.broke,
-			      deadline ? handled : broke);
+		/* Since the call began anew? */
+		r = section_state.broke != broke ? -EINTR :
+		    wait_sock(s, POLLIN, deadline, &section_state.handled, handled);
+		if (r == -EINTR && !deadline)
+			r = section_verdict(handled, broke);
 		if (r == -ETIMEDOUT)
 			r = -EAGAIN;
 		/* It became the kernel's while we slept. */
@@ -886,6 +1005,17 @@ long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 			r = fdtab_peek(fd) ? -EINVAL : NOT_OURS;
 	}
 	return sock_leave(s, r);
+}
+
+long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	uint32_t broke = section_state.broke;
+	long r;
+
+	do
+		r = accept_once(fd, addr, len, flags, broke);
+	while (unlikely(r == CALL_AGAIN));
+	return r;
 }
 
 /* --------------------------------------------------------------- shutdown */
@@ -953,8 +1083,6 @@ uint32_t sock_poll(struct sock *s)
 		       (load_relaxed(&s->half->side) & SIDE_RD_SHUT ? POLLIN | POLLRDNORM | POLLRDHUP
 								    : 0u);
 	case SOCK_LISTEN:
-		if (s->foreign)
-			return 0;
 		return seat_waiting(s->party, s->half, &s->accept_cursor) ? POLLIN | POLLRDNORM : 0;
 	case SOCK_OPEN:
 		break;
@@ -990,15 +1118,17 @@ void sock_want(struct sock *s, uint32_t events)
 
 void sock_unwant(struct sock *s, uint32_t events)
 {
+	if (load_acquire(&s->stage) == SOCK_OPEN && s->foreign && !s->bell_at)
+		return; /* Not by us. */
 	if (load_acquire(&s->stage) == SOCK_OPEN)
-		conn_unwant_hint(&s->conn, want_of_events(events));
+		conn_unwant_hint(&s->conn, want_of_events(events), s->bell_at);
 	else
 		atomic_fetch_and(&s->half->want, ~WANT_HINT_DATA);
 }
 
 /* ------------------------------------------------------------------- fork */
 
-static void socks_each(void (*fn)(struct sock *s))
+void socks_each(void (*fn)(struct sock *s))
 {
 	for (unsigned i = 0; i < slab_count; i++)
 		for (unsigned k = 0; k < SLAB_SOCKS; k++)
@@ -1029,6 +1159,7 @@ void sock_fork_parent(void)
 static void adopt_one(struct sock *s)
 {
 	s->foreign = true;
+	s->bell_at = 0;
 	/* Another thread may have been changing them. */
 	s->conn.rx_limit = 0;
 	s->conn.tx_ext = 0;

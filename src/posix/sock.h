@@ -34,12 +34,15 @@ enum sock_stage {
  * @party:     Whose arena the half is in.
  * @slot:      Of the half.
  * @epoch:     process.epoch when it was made; an older one closes by hang-up.
- * @foreign:   Made by our parent before the fork: no bell of ours rings for it.
+ * @foreign:   Made by another process, our parent before the fork: its half's bell
+ *             is not ours to begin with.
+ * @bell_at:   What half.bell_at is while we are rung for it: holder.h. 0 where
+ *             the half is ours; where it is foreign, and 0, we have no alias yet.
  * @handle:    Handle number.
  * @parked_fd: The handle after its last descriptor was closed, else -1.
  * @shadow_fd: Kernel socket from bind() on under policy share, else -1.
+ * @bell_fd:   SOCK_LISTEN, held by several processes: its own eventfd, else -1.
  * @bound:     bind() has succeeded.
- * @port_lease: The local port was taken from a lease.
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
  * @accept_cursor: For seat_take().
  * @watches:   Who waits for it: poll.c, epoll.c. Guarded by watch_lock().
@@ -57,14 +60,15 @@ struct sock {
 	uint32_t epoch;
 	uint32_t pid;
 	bool foreign;
-	bool bound, port_lease, connect_told;
+	bool bound, connect_told;
 	bool retired;     /* a listener's half that was closed: see fallback.c */
 	bool accept_busy; /* an ordinary client was accepted last */
 	uint32_t handle;
-	int parked_fd, shadow_fd;
+	int parked_fd, shadow_fd, bell_fd;
 	uint64_t accept_cursor;
 	bool accept_shadow_first;
 	struct watch *watches;
+	uint64_t bell_at;
 	uint64_t looked_ns;
 	/* Options; times in ns, 0: none. */
 	uint64_t rcvtimeo_ns, sndtimeo_ns;
@@ -187,6 +191,29 @@ void sock_unwant(struct sock *s, uint32_t events);
 /** sock_of_slot() - The socket whose half in our own arena is @slot, or NULL.
  * Without a reference: under watch_lock(), it cannot go while it has watches. */
 struct sock *sock_of_slot(unsigned slot);
+
+/* For attach.c. */
+
+/** sock_fresh() - A socket that is neither bound nor connected, with a
+ * reference, no number yet. Return: NULL with *@ret_error set. */
+struct sock *sock_fresh(uint32_t file_flags, long *ret_error);
+/** sock_number_at() - @s gets number @fd, whatever that was. Takes over the
+ * reference. Return: @fd or -errno. */
+long sock_number_at(struct sock *s, int fd, bool cloexec);
+/** sock_adopt() - One that another process made; no reference, stage or
+ * connection yet. Return: NULL where there is no room. */
+struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle);
+void sock_adopt_undo(struct sock *s);
+/** sock_of_half() - The socket of this process that has @h, with a reference,
+ * or NULL. Walks all. */
+struct sock *sock_of_half(const struct half *h);
+
+/** socks_each() - Call @fn for each socket that is in use. */
+void socks_each(void (*fn)(struct sock *s));
+
+/** sock_alias() - Hints at @slot of ours are for @s, whose half is elsewhere;
+ * NULL: no more. Under watch_lock(). */
+void sock_alias(unsigned slot, struct sock *s);
 
 /* Around fork(): see process.h. */
 void sock_fork_before(void);

@@ -17,12 +17,16 @@
 #include "posix/orphan.h"
 #include "posix/process.h"
 #include "posix/section.h"
+#include "posix/signals.h"
 #include "posix/sock.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
+#include "shm/owner.h"
 #include "shm/seat.h"
 #include "shm/spin.h"
+#include "shm/urgent.h"
 
+#define NO_WAITV_NS (20 * NS_PER_MS) /* a sleep that our own side cannot end */
 #define SLICE_NS (1 * NS_PER_SEC) /* how long a sleeper trusts that all live */
 #define GROW_NS (1 * NS_PER_MS)   /* how long a full ring waits for its reader */
 #define SPIN_LOOKS 32u            /* looks between two looks at the clock */
@@ -34,13 +38,16 @@
  * struct waiting - One call's waiting.
  * @what:     NOTIFY_DATA or NOTIFY_SPACE.
  * @goal:     Bytes that are waited for (data).
+ * @marks:    So does an urgent byte: there is more than the mark to stop at.
  * @deadline: SO_RCVTIMEO or SO_SNDTIMEO as a moment; 0: none, or not yet set.
- * @handled, @broke: section_state's counters when the call began.
+ * @handled, @broke: section_state's counters when the call began; where it
+ *            began anew, @handled is from then.
  */
 struct waiting {
 	struct sock *s;
 	uint32_t what;
 	uint64_t goal;
+	bool marks;
 	uint64_t deadline;
 	uint32_t handled, broke;
 };
@@ -48,14 +55,20 @@ struct waiting {
 static bool waiting_is_over(const struct waiting *w)
 {
 	struct conn *c = &w->s->conn;
+	uint32_t end = load_acquire(&c->peer->end);
 
-	if (load_relaxed(&c->own->side) & (SIDE_RST_SEEN | SIDE_BROKEN) ||
-	    load_acquire(&c->peer->end) & END_RST || load_relaxed(&c->own->error))
+	/* Another process accepted: the peer is a half of that one's now. */
+	if (unlikely(end & END_MOVED) && conn_follow(c))
+		end = load_acquire(&c->peer->end);
+	if (load_relaxed(&c->own->side) & (SIDE_RST_SEEN | SIDE_BROKEN) || end & END_RST ||
+	    load_relaxed(&c->own->error))
 		return true;
 	if (w->what == NOTIFY_SPACE)
 		return load_relaxed(&c->own->side) & SIDE_WR_SHUT || conn_writable(c);
+	if (unlikely(load_relaxed(&c->peer->urgent)) && w->marks && urgent_ahead(c))
+		return true;
 	return conn_readable(c) >= w->goal || load_relaxed(&c->own->side) & SIDE_RD_SHUT ||
-	       load_acquire(&c->peer->end) & END_FIN;
+	       end & END_FIN;
 }
 
 /* Spin while it can pay. */
@@ -95,25 +108,34 @@ static bool waiting_spin(const struct waiting *w)
 	return false;
 }
 
-/* The system call that sleeps. Without a deadline of the program's it is one
- * that the kernel restarts after a handler with SA_RESTART (futex_waitv);
- * with one it is not (FUTEX_WAIT with a timeout), as recv() and send() are. */
-static long waiting_sleep(const struct waiting *w, uint32_t own_event, uint32_t peer_event,
-			  uint64_t until)
+/* Linux before 5.16, or a filter of system calls: as with a deadline, only the
+ * peer's word is slept on, for a bounded time. */
+static _Atomic bool no_waitv;
+
+/* The system call that sleeps: for both words, or where there is a deadline
+ * for the peer's. */
+static long waiting_sleep(const struct waiting *w, uint32_t own_event, const struct half *peer,
+			  uint32_t peer_event, uint64_t until)
 {
 	struct conn *c = &w->s->conn;
 	struct timespec t = clock_timespec(until);
 	struct futex_waitv words[2] = {
 		{ .val = own_event, .uaddr = (uintptr_t)&c->own->event, .flags = FUTEX_32 },
-		{ .val = peer_event, .uaddr = (uintptr_t)&c->peer->event, .flags = FUTEX_32 },
+		{ .val = peer_event, .uaddr = (uintptr_t)&peer->event, .flags = FUTEX_32 },
 	};
 	long waitv[6] = { (long)words, 2, 0, (long)&t, CLOCK_MONOTONIC };
-	long wait[6] = { (long)&c->peer->event, FUTEX_WAIT_BITSET, (long)peer_event, (long)&t, 0,
+	long wait[6] = { (long)&peer->event, FUTEX_WAIT_BITSET, (long)peer_event, (long)&t, 0,
 			 (long)FUTEX_BITSET_MATCH_ANY };
+	long r;
 
-	if (w->deadline)
+	if (w->deadline || unlikely(load_relaxed(&no_waitv)))
 		return section_sleep(SYS_futex, wait, &section_state.handled, w->handled);
-	return section_sleep(SYS_futex_waitv, waitv, &section_state.broke, w->broke);
+	r = section_sleep(SYS_futex_waitv, waitv, &section_state.handled, w->handled);
+	if (unlikely(r == -ENOSYS || r == -EPERM)) {
+		store_relaxed(&no_waitv, true);
+		return 0;
+	}
+	return r;
 }
 
 /* A handler of the program's left waiting_wait() for good. */
@@ -128,18 +150,22 @@ static void waiting_give_up(struct asleep *a)
 /*
  * waiting_wait() - Until there is reason to try again. Called inside a
  * section, which is left for the sleep.
- * Return: 0, -EAGAIN where the deadline has passed, -EINTR.
+ * Return: 0, -EAGAIN where the deadline has passed, -EINTR, CALL_AGAIN.
  */
 static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns)
 {
 	struct sock *s = w->s;
-	uint32_t own, peer;
+	const struct half *peer;
+	uint32_t own_event, peer_event;
 	uint64_t now, until;
 	unsigned index;
 	long r = 0;
 
 	if (waiting_spin(w))
 		return 0;
+	/* Since the call began anew. */
+	if (section_state.broke != w->broke)
+		return -EINTR;
 	now = clock_now_ns();
 	if (timeo_ns && !w->deadline)
 		w->deadline = now + timeo_ns;
@@ -149,27 +175,31 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	if (w->deadline && w->deadline < until)
 		until = w->deadline;
 	if (w->deadline && !slice_ns && until > now + 20 * NS_PER_MS && !__libc_single_threaded)
-		until = now + 20 * NS_PER_MS; /* only the peer's word is slept on */
+		until = now + NO_WAITV_NS; /* only the peer's word is slept on */
+	if (unlikely(load_relaxed(&no_waitv)) && until > now + NO_WAITV_NS)
+		until = now + NO_WAITV_NS;
 	if (w->what == NOTIFY_DATA && !load_relaxed(&s->half->shared)) {
 		sock_tx_lock(s);
 		conn_trim(&s->conn);
 		sock_tx_unlock(s);
 	}
 	conn_want_futex(&s->conn, w->what);
-	own = load_acquire(&s->half->event);
-	peer = load_acquire(&s->conn.peer->event);
-	if (!waiting_is_over(w)) {
+	peer = s->conn.peer;
+	own_event = load_acquire(&s->half->event);
+	peer_event = load_acquire(&peer->event);
+	/* The look may find that the peer has moved. */
+	if (!waiting_is_over(w) && s->conn.peer == peer) {
 		atomic_fetch_add_explicit(&s->half->sleeps, 1, memory_order_relaxed);
 		index = asleep_begin(&(struct asleep){ .give_up = waiting_give_up,
 						       .obj = &s->obj, .what = w->what });
 		section_leave();
-		r = waiting_sleep(w, own, peer, until);
+		r = waiting_sleep(w, own_event, peer, peer_event, until);
 		section_enter();
 		asleep_end(index);
 	}
 	conn_unwant_futex(&s->conn, w->what);
 	if (r == -EINTR)
-		return r;
+		return w->deadline ? r : section_verdict(w->handled, w->broke);
 	if (r == -ETIMEDOUT)
 		orphan_look(s);
 	if (r == -ETIMEDOUT && until >= now + SLICE_NS)
@@ -177,11 +207,10 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	return 0;
 }
 
-static struct waiting waiting_begin(struct sock *s, uint32_t what)
+static struct waiting waiting_begin(struct sock *s, uint32_t what, uint32_t broke)
 {
 	return (struct waiting){ .s = s, .what = what, .goal = 1,
-				 .handled = section_state.handled,
-				 .broke = section_state.broke };
+				 .handled = section_state.handled, .broke = broke };
 }
 
 /* ------------------------------------------------------------------- send */
@@ -194,22 +223,42 @@ static void raise_sigpipe(int flags)
 
 static _Atomic bool exhausted_said;
 
-static long send_flags_check(int flags)
+/* The owner is told when there is room again. */
+static void async_full(struct sock *s)
 {
-	return flags & MSG_OOB ? -EOPNOTSUPP : 0;
+	conn_want_hint(&s->conn, NOTIFY_SPACE);
+	if (conn_writable(&s->conn))
+		owner_signal(s->half, POLL_OUT);
+}
+
+/* As much as fits, without the first @done bytes. */
+static long send_some(struct sock *s, const struct iovec *iov, int n, size_t done, size_t len,
+		      int flags)
+{
+	long r;
+
+	sock_tx_lock(s);
+	if (unlikely(flags & MSG_OOB))
+		r = conn_send_urgent(&s->conn, iov, n, done);
+	else if (n == 1)
+		r = conn_send(&s->conn, (const char *)iov->iov_base + done, len - done);
+	else
+		r = conn_sendv(&s->conn, iov, n, done);
+	sock_tx_unlock(s);
+	return r;
 }
 
 /* All of it, or as much as may be. Inside a section. */
-static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
+static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags, uint32_t broke)
 {
-	struct waiting w = waiting_begin(s, NOTIFY_SPACE);
+	struct waiting w = waiting_begin(s, NOTIFY_SPACE, broke);
 	uint32_t before = load_relaxed(&s->half->side);
 	/* Now: a flag that changes later is for later calls. */
 	bool may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
 	size_t len = 0, done = 0;
-	long r = send_flags_check(flags);
+	long r = 0;
 
-	if (r == 0 && load_acquire(&s->stage) != SOCK_OPEN) {
+	if (load_acquire(&s->stage) != SOCK_OPEN) {
 		r = -sock_refusal(s);
 		r = r ? r : -EPIPE;
 	}
@@ -217,13 +266,11 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
 	while (r >= 0) {
-		sock_tx_lock(s);
-		r = n == 1 ? conn_send(&s->conn, (const char *)iov->iov_base + done, len - done)
-			   : conn_sendv(&s->conn, iov, n, done);
-		sock_tx_unlock(s);
+		r = send_some(s, iov, n, done, len, flags);
 		if (unlikely(load_relaxed(&s->half->side) & ~before & SIDE_MET_CLOSED)) {
 			before |= SIDE_MET_CLOSED;
 			sock_poke(s);
+			owner_signal(s->half, POLL_ERR);
 		}
 		if (r >= 0) {
 			done += (size_t)r;
@@ -236,13 +283,15 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 			if (r >= 0)
 				continue; /* until it says EAGAIN */
 			watch_full(s);
+			if (unlikely(load_relaxed(&s->half->owner)))
+				async_full(s);
 			break;
 		}
 		r = waiting_wait(&w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
 	}
 	if (r == -ENOBUFS && !atomic_exchange(&exhausted_said, true))
 		process_log(0, "ring memory is exhausted: sends fail");
-	if (done > 0)
+	if (done > 0 && !(r == -EINTR && signals_is_cancelled()))
 		return (long)done;
 	if (r == -EPIPE)
 		raise_sigpipe(flags);
@@ -275,15 +324,20 @@ static long iov_check(const struct iovec *iov, int n)
 
 long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 {
-	struct sock *s = sock_enter(fd);
+	uint32_t broke = section_state.broke;
+	struct sock *s;
 	long r;
 
-	if (!s)
-		return NOT_OURS;
-	r = iov_check(iov, n);
-	if (r == 0)
-		r = send_iov(s, iov, n, flags);
-	return sock_leave(s, r);
+	do {
+		s = sock_enter(fd);
+		if (!s)
+			return NOT_OURS;
+		r = iov_check(iov, n);
+		if (r == 0)
+			r = send_iov(s, iov, n, flags, broke);
+		r = sock_leave(s, r);
+	} while (unlikely(r == CALL_AGAIN));
+	return r;
 }
 
 long call_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
@@ -354,10 +408,11 @@ static long recv_nothing(struct sock *s, struct waiting *w, int flags)
 	long r;
 
 	sock_rx_lock(s);
-	r = conn_recv(&s->conn, &byte, 1, 0, CONN_PEEK);
+	r = conn_recv(&s->conn, &byte, 1, 0, CONN_PEEK | CONN_RAW);
 	sock_rx_unlock(s);
 	if (r > 0)
 		return 0;
+	w->marks = true;
 	if (r != -EAGAIN || flags & MSG_DONTWAIT || sock_nonblocking(s))
 		return r;
 	do
@@ -366,12 +421,49 @@ static long recv_nothing(struct sock *s, struct waiting *w, int flags)
 	return 0;
 }
 
+/* Signals that the section puts off go before an urgent byte is passed over:
+ * SIGURG is among them. Return: 0, or -EINTR. */
+static long recv_stopped(struct sock *s, const struct waiting *w)
+{
+	uint32_t seen = s->rcvtimeo_ns ? w->handled : w->broke;
+
+	if (section_state.pending) {
+		section_leave();
+		section_enter();
+	}
+	return (s->rcvtimeo_ns ? section_state.handled : section_state.broke) == seen ? 0 : -EINTR;
+}
+
+/* MSG_OOB. Waits for nothing. */
+static long recv_urgent(struct sock *s, const struct iovec *iov, int n, int flags)
+{
+	unsigned char byte;
+	long r;
+
+	if (load_acquire(&s->stage) != SOCK_OPEN)
+		return load_acquire(&s->stage) == SOCK_LISTEN ? -ENOTCONN : -EINVAL;
+	sock_rx_lock(s);
+	r = conn_recv_urgent(&s->conn, &byte, flags & MSG_PEEK);
+	sock_rx_unlock(s);
+	if (r != 1)
+		return r;
+	for (int i = 0; i < n; i++) {
+		if (iov[i].iov_len == 0)
+			continue;
+		if (!(flags & MSG_TRUNC))
+			*(unsigned char *)iov[i].iov_base = byte;
+		return 1;
+	}
+	return 0;
+}
+
 /* Inside a section. Takes what is there; waits only for the first byte, or
  * for all of it with MSG_WAITALL. */
-static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
+static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, uint32_t broke)
 {
-	struct waiting w = waiting_begin(s, NOTIFY_DATA);
-	uint32_t how = (flags & MSG_PEEK ? CONN_PEEK : 0) | (flags & MSG_TRUNC ? CONN_DISCARD : 0);
+	struct waiting w = waiting_begin(s, NOTIFY_DATA, broke);
+	uint32_t how = (flags & MSG_PEEK ? CONN_PEEK : 0) | (flags & MSG_TRUNC ? CONN_DISCARD : 0) |
+		       CONN_STOP;
 	uint64_t want = 0, total = 0, goal;
 	bool may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
 	size_t off = 0;
@@ -380,8 +472,8 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 
 	if (flags & MSG_ERRQUEUE)
 		return -EAGAIN;
-	if (flags & MSG_OOB && load_acquire(&s->stage) != SOCK_LISTEN)
-		return -EINVAL;
+	if (unlikely(flags & MSG_OOB))
+		return recv_urgent(s, iov, n, flags);
 	if (load_acquire(&s->stage) != SOCK_OPEN)
 		return load_relaxed(&s->refused) ? -sock_refusal(s) :
 		       load_relaxed(&s->half->side) & SIDE_RD_SHUT ? 0 : -ENOTCONN;
@@ -410,6 +502,12 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 			r = 1;
 		}
 		sock_rx_unlock(s);
+		if (unlikely(r == -ERESTART)) {
+			r = recv_stopped(s, &w);
+			how &= ~CONN_STOP;
+			if (r == 0)
+				continue;
+		}
 		if (i == n || r == 0 || (r < 0 && r != -EAGAIN))
 			break;
 		if ((total && total >= goal) || !may_wait)
@@ -421,23 +519,38 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags)
 		w.goal = how & CONN_PEEK ? goal : goal - total;
 		if (w.goal > RING_WAIT_MOST)
 			w.goal = how & CONN_PEEK ? total + 1 : 1;
+		w.marks = !(how & CONN_PEEK) || total;
 		/* Less than was waited for may have come all the same. */
 		ended = waiting_wait(&w, s->rcvtimeo_ns, 0);
+		/* Any byte would have ended the sleep: what is there now, the
+		 * handler made, which on Linux runs after the call. */
+		if (ended == -EINTR && total == 0 && w.goal <= 1) {
+			r = ended;
+			break;
+		}
 	}
-	return total ? (long)total : r;
+	/* A thread that is cancelled ends here, with what it has read. */
+	if (total && !(ended == -EINTR && signals_is_cancelled()))
+		return (long)total;
+	return total ? ended : r;
 }
 
 long call_recvv(int fd, const struct iovec *iov, int n, int flags)
 {
-	struct sock *s = sock_enter(fd);
+	uint32_t broke = section_state.broke;
+	struct sock *s;
 	long r;
 
-	if (!s)
-		return NOT_OURS;
-	r = iov_check(iov, n);
-	if (r == 0)
-		r = recv_iov(s, iov, n, flags);
-	return sock_leave(s, r);
+	do {
+		s = sock_enter(fd);
+		if (!s)
+			return NOT_OURS;
+		r = iov_check(iov, n);
+		if (r == 0)
+			r = recv_iov(s, iov, n, flags, broke);
+		r = sock_leave(s, r);
+	} while (unlikely(r == CALL_AGAIN));
+	return r;
 }
 
 long call_recv(int fd, void *buf, size_t len, int flags)
@@ -458,6 +571,15 @@ long call_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *ad
 	return r;
 }
 
+/* Room for nothing: a byte that was taken is then lost. */
+static bool msg_is_empty(const struct msghdr *msg)
+{
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		if (msg->msg_iov[i].iov_len)
+			return false;
+	return true;
+}
+
 long call_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	long r;
@@ -472,6 +594,8 @@ long call_recvmsg(int fd, struct msghdr *msg, int flags)
 	msg->msg_namelen = 0;
 	msg->msg_controllen = 0;
 	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
+	if (unlikely(flags & MSG_OOB))
+		msg->msg_flags |= MSG_OOB | (r == 0 && msg_is_empty(msg) ? MSG_TRUNC : 0);
 	return r;
 }
 
@@ -497,7 +621,7 @@ long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 		msgs[done].msg_len = (unsigned)r;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
-		if (r == 0 || (until && clock_now_ns() >= until)) {
+		if (msgs[done].msg_hdr.msg_flags & MSG_OOB || (until && clock_now_ns() >= until)) {
 			done++;
 			break;
 		}

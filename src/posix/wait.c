@@ -68,7 +68,7 @@ static void wait_give_up(struct asleep *a)
 int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint32_t *counter,
 	      uint32_t seen)
 {
-	struct pollfd fds[BELL_MAX + 1];
+	struct pollfd fds[BELL_MAX + 2];
 	uint64_t slice = SLICE_MIN_NS;
 	struct waiter *r;
 	struct watch *w;
@@ -111,6 +111,7 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 			fds[n] = (struct pollfd){ .fd = shadow, .events = POLLIN };
 		else
 			shadow = -1;
+		fds[n + (shadow >= 0)] = (struct pollfd){ .fd = s->bell_fd, .events = POLLIN };
 		if (waiter_in_slices(r)) {
 			uint64_t end = clock_now_ns() + slice;
 
@@ -120,7 +121,7 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 		index = asleep_begin(&(struct asleep){ .give_up = wait_give_up, .obj = &s->obj,
 						       .waiter = r, .rung = rung,
 						       .generation = generation });
-		got = wait_sleep(fds, n + (shadow >= 0), until, counter, seen);
+		got = wait_sleep(fds, n + (shadow >= 0) + 1, until, counter, seen);
 		asleep_end(index);
 		waiter_sleep_end(rung, generation);
 		if (generation != watch_generation)

@@ -25,8 +25,10 @@
 #include "base/sys.h"
 #include "posix/calls.h"
 #include "posix/epoll.h"
+#include "posix/holder.h"
 #include "posix/pool.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/section.h"
 #include "posix/watch.h"
 #include "shm/hint.h"
@@ -76,7 +78,11 @@ void watch_lock(void)
 
 void watch_unlock(void)
 {
+	bool waits = unlikely(load_relaxed(&holder_waits) != 0);
+
 	lock_drop(&the_lock);
+	if (waits)
+		holder_meet();
 }
 
 /* ---------------------------------------------------------------- watches */
@@ -100,8 +106,10 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 	w->kernel_fd = -1;
 	w->care = care;
 	w->sig = ~0ull;
+	w->fresh = true;
+	/* A shared listener rings an eventfd that all sharers have. */
 	if (watch_sock(w))
-		w->foreign = watch_sock(w)->foreign;
+		w->foreign = watch_sock(w)->foreign && watch_sock(w)->bell_fd < 0;
 	else
 		w->foreign = ((struct epset *)(void *)target)->w.slow != 0;
 	r->slow += w->foreign;
@@ -141,9 +149,11 @@ static void watch_unlink(struct watch *w)
 
 void watch_del(struct watch *w)
 {
-	if (w->kernel_id)
+	if (w->kernel_id || w->ring_id)
 		epset_unmirror(w);
 	watch_unlink(w);
+	if (w->waiter->kind == WAITER_EPOLL && watch_sock(w) && !watch_sock(w)->watches)
+		holder_release(watch_sock(w));
 	pool_put(&watch_pool, w);
 }
 
@@ -171,7 +181,7 @@ uint32_t watch_bell(struct watch *w)
 
 	if (!s)
 		mask |= ((struct epset *)(void *)w->target)->w.bells;
-	if (!s || w->foreign)
+	if (!s || (w->foreign && !holder_concerns(s)))
 		return mask & ~r->bells;
 	for (struct watch *o = s->watches; o; o = o->target_next)
 		chosen |= o->belled;
@@ -181,11 +191,14 @@ uint32_t watch_bell(struct watch *w)
 			w->mute = true;
 			return 0;
 		}
-		if (load_relaxed(&s->half->bell) != (uint32_t)r->bell)
+		if (unlikely(s->foreign) && !holder_choose(s, (unsigned)r->bell))
+			return mask & ~r->bells;
+		if (!s->foreign && load_relaxed(&s->half->bell) != (uint32_t)r->bell)
 			store_relaxed(&s->half->bell, (uint32_t)r->bell);
 	}
 	w->belled = true;
-	mask |= 1u << load_relaxed(&s->half->bell) % BELL_MAX;
+	mask |= 1u << (s->foreign ? bell_at_bell(s->bell_at) :
+				    load_relaxed(&s->half->bell) % BELL_MAX);
 	return mask & ~r->bells;
 }
 
@@ -210,6 +223,8 @@ uint32_t watch_now(struct watch *w)
 	if (!s)
 		return epset_poll((struct epset *)(void *)w->target);
 	now = sock_poll(s);
+	if (unlikely(s->bell_fd >= 0) && !(now & POLLIN) && ring_drain(s))
+		now |= POLLIN | POLLRDNORM;
 	if (unlikely(w->hot) && !(now & POLLIN))
 		now |= shadow_now(w);
 	return now;
@@ -233,7 +248,7 @@ bool watch_may_be_ready(struct watch *w)
 {
 	uint64_t sig;
 
-	if (!(w->flags & EPOLLET) || !watch_sock(w))
+	if (!(w->flags & EPOLLET) || !watch_sock(w) || holder_concerns(watch_sock(w)))
 		return true;
 	sig = foreign_sig(w, watch_now(w));
 	if (sig == w->sig)
@@ -274,7 +289,8 @@ static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
 		return false;
 	if (!(now & POLLIN) && load_relaxed(&s->half->rcvlowat) > 1)
 		data = false;
-	sig = (uint64_t)load_relaxed(&s->half->side) << 32 | load_acquire(&s->conn.peer->end);
+	sig = (uint64_t)load_relaxed(&s->half->side) << 32 |
+	      (load_acquire(&s->conn.peer->end) & (END_FIN | END_RST));
 	if (!data && sig == w->sig && !(awaited && now & OUT_BITS))
 		return true;
 	w->sig = sig;
@@ -304,16 +320,27 @@ static uint32_t watch_look_edge(struct watch *w)
 	return now & w->care;
 }
 
-uint32_t watch_look(struct watch *w)
+/* Does a set around @r's count edges? Then each arrival in @r is one, whatever
+ * else is ready there. */
+static bool edges_around(struct waiter *r)
+{
+	if (r->kind != WAITER_EPOLL)
+		return false;
+	for (struct watch *w = epset_of(r)->watches; w; w = w->target_next)
+		if (w->flags & EPOLLET || edges_around(w->waiter))
+			return true;
+	return false;
+}
+
+/* Where a bell of ours rings. */
+static uint32_t belled_look(struct watch *w)
 {
 	uint32_t now, need;
 
-	if (unlikely(w->foreign))
-		return foreign_look(w);
-	if (unlikely(!watch_sock(w)))
-		return watch_now(w) & w->care;
 	if (w->flags & EPOLLET)
 		return watch_look_edge(w);
+	if (unlikely(edges_around(w->waiter)) && !(w->armed & POLLIN))
+		watch_arm(w, POLLIN);
 	now = watch_now(w);
 	if (now & w->care)
 		return now & w->care;
@@ -329,6 +356,59 @@ uint32_t watch_look(struct watch *w)
 	return watch_now(w) & w->care;
 }
 
+/* Whether it is polled in slices, and with it who waits for its waiter. */
+static void watch_foreign_set(struct watch *w, bool foreign)
+{
+	struct waiter *r = w->waiter;
+	bool was = r->slow != 0;
+
+	if (w->foreign == foreign)
+		return;
+	w->foreign = foreign;
+	r->slow += foreign ? 1u : -1u;
+	if (r->kind != WAITER_EPOLL || was == (r->slow != 0))
+		return;
+	for (struct watch *o = epset_of(r)->watches; o; o = o->target_next)
+		watch_foreign_set(o, !was);
+	/* Its sleepers count on bells. */
+	if (!was)
+		waiter_kick(r);
+}
+
+/* A connection that other processes have as well. */
+static uint32_t shared_look(struct watch *w)
+{
+	uint32_t bits = w->flags & EPOLLET ? 0 : watch_now(w) & w->care;
+	bool fresh = false;
+
+	if (bits) {
+		w->fresh = true;
+		return bits;
+	}
+	if (holder_have(w)) {
+		watch_foreign_set(w, false);
+		bits = belled_look(w);
+		/* Was it taken before our wish could be seen? */
+		if (!holder_is_us(watch_sock(w)))
+			watch_foreign_set(w, true);
+	} else {
+		watch_foreign_set(w, true);
+		bits = foreign_look(w);
+		fresh = w->fresh;
+	}
+	w->fresh = bits || fresh;
+	return bits;
+}
+
+uint32_t watch_look(struct watch *w)
+{
+	if (unlikely(!watch_sock(w)))
+		return w->foreign ? foreign_look(w) : watch_now(w) & w->care;
+	if (unlikely(holder_concerns(watch_sock(w))))
+		return shared_look(w);
+	return unlikely(w->foreign) ? foreign_look(w) : belled_look(w);
+}
+
 void watch_stamp(const struct watch *w)
 {
 	struct sock *s = watch_sock(w);
@@ -340,6 +420,8 @@ void watch_stamp(const struct watch *w)
 
 void watch_disarm(struct watch *w)
 {
+	if (unlikely(w->busy && edges_around(w->waiter)))
+		return;
 	if (w->armed && watch_sock(w) && !w->foreign && watch_is_only(w)) {
 		sock_unwant(watch_sock(w), w->armed);
 		w->armed = 0;
@@ -396,10 +478,35 @@ void watch_requeue(struct watch *w)
 	ready_append(w);
 }
 
+/* EPOLLEXCLUSIVE, as in Linux: a set that nobody sleeps in is told, and wakes
+ * nobody; of those that somebody sleeps in one is, the oldest. Who takes the
+ * hints is awake, and counts as woken where it had nothing to do before. */
+static void enqueue_exclusive(struct watch *first)
+{
+	struct watch *sleeper = NULL;
+	bool woken = false;
+
+	for (struct watch *w = first; w; w = w->target_next) {
+		struct waiter *r = w->waiter;
+
+		if (!(w->flags & EPOLLEXCLUSIVE))
+			continue;
+		if (r->sleeping && r->kick_bell == BELL_NONE && r != hint_taker) {
+			sleeper = w;
+			continue;
+		}
+		woken |= r == hint_taker && load_relaxed(&r->ready_count) == 0;
+		watch_enqueue(w);
+	}
+	if (sleeper && !woken)
+		watch_enqueue(sleeper);
+}
+
 static void hint_deliver(void *arg, unsigned slot)
 {
 	struct sock *s = sock_of_slot(slot);
 	struct party *p = arg;
+	bool exclusive = false;
 
 	if (unlikely(slot >= load_relaxed(&arena_hdr(p->base)->slots_used)))
 		party_distrust(p);
@@ -408,8 +515,13 @@ static void hint_deliver(void *arg, unsigned slot)
 	for (struct watch *w = s->watches; w; w = w->target_next) {
 		if (s->conn.peer)
 			store_relaxed(&w->waiter->peer_cpu, load_relaxed(&s->conn.peer->cpu));
-		watch_enqueue(w);
+		if (unlikely(w->flags & EPOLLEXCLUSIVE))
+			exclusive = true;
+		else
+			watch_enqueue(w);
 	}
+	if (unlikely(exclusive))
+		enqueue_exclusive(s->watches);
 }
 
 void watch_take_hints(const struct waiter *self)
@@ -618,6 +730,67 @@ void waiter_add_bells(struct waiter *r, uint32_t mask)
 	waiter_kick(r);
 }
 
+/* Return: false where there were not enough aliases. */
+static bool adopt(struct waiter *r, int bell)
+{
+	if (r->bell == BELL_NONE) {
+		r->bell = bell;
+		bells[bell].users++;
+	}
+	for (struct watch *w = r->all; w; w = w->all_next) {
+		struct sock *s = watch_sock(w);
+
+		if (!s && !adopt(&((struct epset *)(void *)w->target)->w, bell))
+			return false;
+		if (!s) {
+			watch_foreign_set(w, ((struct epset *)(void *)w->target)->w.slow != 0);
+			waiter_add_bells(r, watch_bell(w));
+		}
+		if (!s || w->belled || w->mute || !s->foreign || !holder_concerns(s))
+			continue;
+		waiter_add_bells(r, watch_bell(w));
+		if (!w->belled)
+			return false;
+		w->fresh = true;
+		watch_enqueue(w);
+	}
+	return true;
+}
+
+/* Sockets without a bell of ours. */
+static unsigned count_unbelled(const struct waiter *r)
+{
+	unsigned n = 0;
+
+	for (const struct watch *w = r->slow ? r->all : NULL; w; w = w->all_next) {
+		struct sock *s = watch_sock(w);
+
+		if (!s)
+			n += count_unbelled(&((struct epset *)(void *)w->target)->w);
+		else
+			n += !w->belled && !w->mute && s->foreign && holder_concerns(s);
+	}
+	return n;
+}
+
+void waiter_adopt(struct waiter *r)
+{
+	bool enough = false;
+	unsigned n;
+
+	while (!enough) {
+		watch_lock();
+		n = count_unbelled(r);
+		watch_unlock();
+		if (n == 0 || !holder_stock(n))
+			return;
+		waiter_bell_get(r);
+		watch_lock();
+		enough = r->bell == BELL_NONE || adopt(r, r->bell);
+		watch_unlock();
+	}
+}
+
 bool waiter_distrusts(void)
 {
 	return process.party && party_distrusts(process.party);
@@ -779,7 +952,7 @@ void watch_gone(struct sock *s)
 			continue;
 		/* The kernel's set may be our parent's as well, where the
 		 * socket is open still. */
-		if (w->kernel_id && s->foreign)
+		if ((w->kernel_id || w->ring_id) && s->foreign)
 			epset_abandon(w);
 		watch_del(w);
 	}
@@ -837,6 +1010,7 @@ void watch_fork_child(void)
 
 	the_lock = (struct lock){ 0 };
 	hint_taker = NULL;
+	holder_fork_child();
 	a->pid = (uint32_t)sys0(SYS_getppid);
 	for (unsigned b = 0; b < BELL_MAX; b++) {
 		a->fd[b] = bells[b].fd;

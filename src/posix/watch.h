@@ -74,12 +74,14 @@ struct waiter {
  *           last reported.
  * @kernel_id: In the kernel's set under this number; 0: not.
  * @kernel_fd: The descriptor that stands there for it.
+ * @ring_id:   The same for a shared listener's own eventfd; @ring_fd.
  * @busy:    Times it was found ready without a break.
  * @belled:  The waiter listens to the bell of the target's half.
  * @on_ready, @disabled: In the ready list; a one-shot that has fired.
  * @hot:     The kernel said that @kernel_fd is readable.
  * @moved:   The descriptor refers to something else now.
- * @foreign: No bell of ours rings for it.
+ * @foreign: No bell of ours rings for it now.
+ * @fresh:   Added, or reported, and not asleep since: see holder_have().
  * @mute:    There was no bell to be had.
  */
 struct watch {
@@ -91,9 +93,9 @@ struct watch {
 	struct watch *mirror_next;
 	uint64_t data;
 	uint64_t sig;
-	int fd, kernel_fd;
-	uint32_t care, flags, armed, kernel_id, busy;
-	bool belled, on_ready, disabled, hot, moved, foreign, mute;
+	int fd, kernel_fd, ring_fd;
+	uint32_t care, flags, armed, kernel_id, ring_id, busy;
+	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh;
 };
 
 /** watch_generation - Counts forks: bells of another generation belong to
@@ -202,6 +204,12 @@ void waiter_add_bells(struct waiter *r, uint32_t bells);
 
 /** waiter_distrusts() - Hints are not to be relied on now: look at all. */
 bool waiter_distrusts(void);
+
+/**
+ * waiter_adopt() - Have bells ring for what was inherited. Without the lock:
+ * it may ask the daemon.
+ */
+void waiter_adopt(struct waiter *r);
 
 /** waiter_in_slices() - Must it look by itself now and then? */
 bool waiter_in_slices(const struct waiter *r);

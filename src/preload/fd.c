@@ -20,8 +20,10 @@ int made_pair(int fds[2])
 
 EXPORT int close(int fd)
 {
-	long r = call_close(fd);
+	long r;
 
+	cancellable();
+	r = call_close(fd);
 	return r == NOT_OURS ? real.close(fd) : (int)result(r);
 }
 ALIAS(__close, close);
@@ -94,6 +96,8 @@ EXPORT int fcntl(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
+		cancellable();
 	r = fdtab_peek(fd) ? call_fcntl(fd, cmd, arg) : NOT_OURS;
 	if (r != NOT_OURS)
 		return (int)result(r);

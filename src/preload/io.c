@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "posix/attach.h"
 #include "posix/exec.h"
 #include "preload/real.h"
 
@@ -159,10 +160,11 @@ static void rights_made(struct msghdr *m)
 	}
 }
 
-/* One of ours may go along: from now on somebody else may hold it. */
+/* Some of ours go along: from now on somebody else may hold them. */
 static bool rights_go(const struct msghdr *m)
 {
 	struct msghdr copy;
+	bool any = false;
 
 	if (likely(!m->msg_control || m->msg_controllen < CMSG_LEN(sizeof(int))))
 		return false;
@@ -172,10 +174,9 @@ static bool rights_go(const struct msghdr *m)
 		int *fds = rights(c, &n);
 
 		for (size_t i = 0; fds && i < n; i++)
-			if (fd_is_ours(fds[i]))
-				return true;
+			any |= attach_give_fd(fds[i]);
 	}
-	return false;
+	return any;
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -227,8 +228,8 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 
 	if (r != NOT_OURS)
 		return (int)result(r);
-	for (unsigned i = 0; i < n && !shared; i++)
-		shared = rights_go(&msgs[i].msg_hdr);
+	for (unsigned i = 0; i < n; i++)
+		shared |= rights_go(&msgs[i].msg_hdr);
 	if (shared)
 		process_epoch_move();
 	sent = real.sendmmsg(fd, msgs, n, flags);
@@ -246,9 +247,11 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 
 	/* From a socket: EINVAL, as the kernel says of any. */
 	if (fdtab_peek(in))
-		return result(-EINVAL);
-	r = is_ours(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
-	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : result(r);
+		return plain_result(-EINVAL);
+	signals_no_point = true;
+	r = fdtab_peek(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
+	signals_no_point = false;
+	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : plain_result(r);
 }
 ALIAS(sendfile64, sendfile);
 
@@ -352,6 +355,7 @@ EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n
 {
 	if (likely(!fdtab_peek(in) && !fdtab_peek(out)))
 		return real.splice(in, in_at, out, out_at, n, flags);
+	cancellable();
 	return result(ours_splice(in, in_at, out, out_at, n, flags));
 }
 

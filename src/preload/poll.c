@@ -25,6 +25,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
 	struct timespec t;
 	long r;
 
+	cancellable();
 	if (too_many(n))
 		return (int)result(-EINVAL);
 	r = call_ppoll(fds, n, from_ms(timeout, &t), NULL);
@@ -36,6 +37,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 {
 	long r;
 
+	cancellable();
 	if (too_many(n))
 		return (int)result(-EINVAL);
 	r = call_ppoll(fds, n, timeout, mask);
@@ -62,6 +64,7 @@ EXPORT int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeou
 	struct timespec t = { 0 }, left = { 0 };
 	long ret;
 
+	cancellable();
 	if (timeout) {
 		if (timeout->tv_sec < 0 || timeout->tv_usec < 0)
 			return (int)result(-EINVAL);
@@ -86,6 +89,7 @@ EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec
 {
 	long ret;
 
+	cancellable();
 	n = select_end(n, r, w, e);
 	ret = call_pselect(n, r, w, e, timeout, mask, NULL);
 	return ret == NOT_OURS ? real.pselect(n, r, w, e, timeout, mask) : (int)result(ret);

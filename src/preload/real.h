@@ -82,6 +82,22 @@ static inline bool is_ours(int fd)
 	return true;
 }
 
+/** cancellable() - A cancellation point, ours or not: libc's own tests as well. */
+static inline void cancellable(void)
+{
+	if (unlikely(signals_cancelled))
+		cancel_test();
+}
+
+/** plain_result() - Of what is no cancellation point. */
+static inline long plain_result(long r)
+{
+	if (likely(r >= 0))
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
 /** made() - A descriptor that libc has just returned. */
 static inline int made(int fd)
 {

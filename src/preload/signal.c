@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "posix/options.h"
 #include "posix/signals.h"
 #include "preload/real.h"
 
@@ -46,4 +47,23 @@ EXPORT sighandler_t sigset(int sig, sighandler_t how)
 	if (sigaction(sig, &act, &old) < 0 || sigprocmask(SIG_UNBLOCK, &one, &was) < 0)
 		return SIG_ERR;
 	return sigismember(&was, sig) ? SIG_HOLD : old.sa_handler;
+}
+
+/* SIGIO and its kind, which are raised in the name of the kernel. */
+EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	int sig = real.sigtimedwait(set, info, timeout);
+
+	if (sig > 0 && info)
+		options_info_fix(info);
+	return sig;
+}
+
+EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	int sig = real.sigwaitinfo(set, info);
+
+	if (sig > 0 && info)
+		options_info_fix(info);
+	return sig;
 }

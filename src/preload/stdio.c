@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <wchar.h>
 
 #include "base/sys.h"
 #include "preload/real.h"
@@ -119,11 +120,18 @@ EXPORT FILE *fdopen(int fd, const char *mode)
 	static const cookie_io_functions_t io = { cookie_read, cookie_write, NULL, cookie_close };
 	FILE *f;
 
-	if (patched || likely(!fd_is_ours(fd)))
+	if (likely(!fd_is_ours(fd)))
 		return real.fdopen(fd, mode);
-	f = fopencookie((void *)(intptr_t)fd, mode, io);
-	if (f)
-		f->_fileno = fd;
+	if (patched) {
+		f = real.fdopen(fd, mode);
+	} else {
+		f = fopencookie((void *)(intptr_t)fd, mode, io);
+		if (f)
+			f->_fileno = fd;
+	}
+	/* libc sets that flag by an fcntl() of its own. */
+	if (f && mode[0] == 'a')
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND);
 	return f;
 }
 ALIAS(_IO_fdopen, fdopen);
@@ -172,3 +180,24 @@ EXPORT FILE *tmpfile(void)
 	return made_file(real.tmpfile());
 }
 ALIAS(tmpfile64, tmpfile);
+
+/* ------------------------------------------------------------------ errors */
+
+/*
+ * Where nothing decided yet whether standard error is wide, libc's perror()
+ * writes to a duplicate of it, made by a dup() of its own.
+ */
+EXPORT void perror(const char *text)
+{
+	int saved = errno, fd = fileno(stderr);
+	char buf[256];
+
+	if (!fd_is_ours(fd) || fwide(stderr, 0) != 0) {
+		real.perror(text);
+		return;
+	}
+	if (dprintf(fd, "%s%s%s\n", text ? text : "", text && *text ? ": " : "",
+		    strerror_r(saved, buf, sizeof(buf))) < 0)
+		stderr->_flags |= 0x20; /* _IO_ERR_SEEN */
+	errno = saved;
+}

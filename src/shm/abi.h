@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 1u
+#define ABI_VERSION 2u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -67,6 +67,7 @@ enum half_state {
 /* half.end */
 #define END_FIN 0x1u
 #define END_RST 0x2u
+#define END_MOVED 0x4u /* of a seat: another process accepted; see half.moved */
 
 /* half.want. The counts err high only: a sleeper that is killed leaves its
  * count behind, which costs its waker a useless system call. */
@@ -76,7 +77,40 @@ enum half_state {
 #define WANT_SPACE_MASK 0x0000ff00u
 #define WANT_HINT_DATA 0x00010000u  /* a bell is wanted for data, FIN, RST */
 #define WANT_HINT_SPACE 0x00020000u /* a bell is wanted for space */
+#define WANT_SIGNAL 0x00040000u     /* signals are wanted: see half.owner */
+#define WANT_TAKEN_ONE 0x00100000u  /* counts the times that bell_at changed hands, mod 256 */
+#define WANT_TAKEN_MASK 0x0ff00000u
+#define WANT_MOVED 0x40000000u      /* END_MOVED, for who looks here after a publication */
 #define WANT_CLOSED 0x80000000u     /* bytes that arrive now met a closed socket */
+
+/* half.owner_how: F_SETSIG's number, and of what kind `owner` is. A thread's
+ * process stands in owner_born's upper half. */
+#define OWNER_SIGNAL_MASK 0xffu
+#define OWNER_PROCESS 0x100u
+#define OWNER_THREAD 0x200u
+#define OWNER_GROUP 0x400u
+#define OWNER_ASYNC 0x1000u /* O_ASYNC is set */
+
+/*
+ * half.bell_at: who is rung for a half that several processes hold, in one
+ * word: bell << 60 | party << 47 | slot << 32 | BELL_AT_DOUBT | the low 31 bits
+ * of the party's generation. The slot is one of that party's own, in which
+ * there is no half. Party 0 is the owner of the half, with the half's own slot
+ * and `bell`.
+ */
+#define BELL_AT_OWNER 0ull
+#define BELL_AT_NOBODY (1ull << 32) /* the owner's, who does not count on it */
+#define BELL_AT_DOUBT (1ull << 31)  /* somebody else is about to take it */
+
+static inline uint64_t bell_at_make(unsigned bell, unsigned party, unsigned slot, uint32_t gen)
+{
+	return (uint64_t)(bell & 0xf) << 60 | (uint64_t)(party & 0x1fff) << 47 |
+	       (uint64_t)(slot & 0x7fff) << 32 | (gen & 0x7fffffff);
+}
+static inline unsigned bell_at_bell(uint64_t w) { return (unsigned)(w >> 60); }
+static inline unsigned bell_at_party(uint64_t w) { return (unsigned)(w >> 47) & 0x1fff; }
+static inline unsigned bell_at_slot(uint64_t w) { return (unsigned)(w >> 32) & 0x7fff; }
+static inline uint32_t bell_at_gen(uint64_t w) { return (uint32_t)w & 0x7fffffff; }
 
 #define RING_EXTENTS 8u
 #define RING_LOG2_MIN 14u /* 16 KiB: what a connection starts with */
@@ -118,30 +152,46 @@ struct half {
 	_Atomic uint64_t tail;  _Alignas(8) /* bytes ever written */
 	_Atomic uint32_t end;   /* END_FIN, END_RST: set once, never cleared */
 	_Atomic uint32_t event; /* futex word; bumped before each futex wake */
-	uint8_t pad1[48];
+	_Atomic uint64_t urgent;      /* ring index after the last urgent byte; 0: none yet */
+	_Atomic uint64_t urgent_skip; /* a reader whose head is below goes on from here */
+	uint8_t pad1[32];
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */
-	uint8_t pad2[56];
+	_Atomic uint64_t urgent_read; /* the peer's `urgent` that MSG_OOB has taken */
+	_Atomic uint64_t space_told;  /* the peer's want_space that was signalled */
+	_Atomic uint32_t oob_inline;  /* SO_OOBINLINE */
+	uint8_t pad2[36];
 
 	/* Line 3: what the peer looks at after each publication. */
 	_Atomic uint32_t want;       /* WANT_* */
 	_Atomic uint32_t bell;       /* which bell of the party to ring */
 	_Atomic uint64_t want_space; /* ring me when the peer's head >= this */
 	_Atomic uint32_t cpu;        /* where the owner last ran */
-	uint8_t pad3[44];
+	_Atomic uint64_t bell_at;    /* whose bell: BELL_AT_*, bell_at_make() */
+	_Atomic uint64_t owner_born; /* of the owner: start time as in /proc, 0 unknown */
+	_Atomic uint32_t owner;      /* F_SETOWN: a process, thread or group; 0: none */
+	_Atomic uint32_t owner_how;  /* OWNER_* */
+	_Atomic uint32_t owner_fd;   /* O_ASYNC: the descriptor that is named */
+	uint8_t pad3[12];
 
 	/* Lines 4-6: the ring's memory, or the listener's seats. */
 	_Atomic uint32_t ext_count; /* extents ever published; entry n at n % 8 */
 	_Atomic uint32_t ext_live;  /* own side only: oldest extent not yet given back */
 	_Atomic uint32_t seat_base; /* LISTEN: first index in seats[] and claims[] */
 	_Atomic uint32_t seat_count;/* LISTEN: how many */
-	_Atomic uint64_t pad4[6];
+	_Atomic uint64_t accept_cursor; /* LISTEN, shared: the next ticket to be looked at */
+	_Atomic uint64_t moved;     /* END_MOVED: half_ref of the half that took its place */
+	_Atomic uint32_t moved_gen; /* generation of that half's party */
+	_Atomic uint32_t seat_tidy; /* LISTEN, shared: the seat to be made anew next */
+	/* Of who held it last: a fresh process image goes on with them. */
+	_Atomic uint64_t kept_rcvtimeo_ns, kept_sndtimeo_ns; /* 0: none */
+	_Atomic uint64_t kept_linger; /* seconds + 1 << 32 | seconds when last on; 0: off */
 	struct ring_extent ext[RING_EXTENTS];
 
 	/* Line 7: the side's own; the peer never uses it. */
 	_Atomic uint32_t tx_lock;    /* 0, or thread id of the holder | FUTEX_WAITERS */
-	_Atomic uint32_t rx_lock;    /* likewise, taken for MSG_PEEK|WAITALL only */
+	_Atomic uint32_t rx_lock;    /* likewise; LISTEN: who accepts, where it is shared */
 	_Atomic uint32_t file_flags; /* O_NONBLOCK | O_ASYNC */
 	_Atomic uint32_t side;       /* SIDE_*: own side's end of things */
 	_Atomic uint32_t error;      /* pending SO_ERROR, or 0 */
@@ -153,6 +203,7 @@ struct half {
 	_Atomic uint64_t spins;      /* times this side found what it wanted spinning */
 	_Atomic uint64_t shut_tail;  /* shut both ways: the peer's tail at that moment */
 };
+_Static_assert(BELL_MAX <= 16 && PARTY_MAX <= 8192 && SLOT_MAX <= 32768, "bell_at holds them");
 _Static_assert(sizeof(struct half) == 512, "a half is eight cache lines");
 _Static_assert(offsetof(struct half, tail) == 64, "line 1");
 _Static_assert(offsetof(struct half, head) == 128, "line 2");
@@ -167,6 +218,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_MET_CLOSED 0x8u  /* our bytes met a closed socket */
 #define SIDE_BROKEN 0x10u     /* the peer published something impossible */
 #define SIDE_LINGER0 0x40u    /* SO_LINGER with 0 s: its end is RST; the only bit that is cleared */
+#define SIDE_LEASED 0x80u     /* its local port goes back to its owner's lease with the slot */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 
 /* ----------------------------------------------------------------- arena */

@@ -21,6 +21,7 @@
  * gets ECONNRESET.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,9 +29,12 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "shm/conn.h"
+#include "shm/futex.h"
+#include "shm/urgent.h"
 
 #define RING_LOG2_BUSY 18u
 #define RING_BUSY (1ull << RING_LOG2_BUSY)
+#define RING_LOG2_LEFT 20u /* of a socket whose owner will not grow it again */
 #define RING_LIMIT (4ull << 20)
 #define PUBLISH_BYTES 16384u
 #define STALL_NS NS_PER_MS
@@ -43,7 +47,8 @@ int conn_attach(struct conn *c, struct party *p, struct half *own, half_ref peer
 	if (!peer)
 		return -EPROTO;
 	*c = (struct conn){ .party = p, .own = own, .peer = peer, .owner = owner,
-			    .peer_ref = peer_ref };
+			    .seat_owner = owner, .peer_ref = peer_ref };
+	party_half_refers(p, own, half_ref_party(peer_ref));
 	return 0;
 }
 
@@ -51,7 +56,24 @@ void conn_detach(struct conn *c)
 {
 	/* The reference to the peer's party stays with the half until its
 	 * slot is recycled: until then the peer's state must be readable. */
+	if (c->lent)
+		party_peer_put(c->party, c->lent);
 	*c = (struct conn){ 0 };
+}
+
+/* The party of @peer, which is our peer or was: another thread may follow it
+ * just now, and a connection moves only once. */
+static struct peer *owner_of(const struct conn *c, const struct half *peer)
+{
+	return (uintptr_t)peer - (uintptr_t)c->owner->base < ARENA_BYTES ? c->owner
+									 : c->seat_owner;
+}
+
+static uint32_t notify_there(struct conn *c, uint32_t what)
+{
+	const struct half *peer = c->peer;
+
+	return half_notify(c->party, c->own, peer, owner_of(c, peer), what);
 }
 
 /* The peer lied: end this connection, and nothing else. */
@@ -61,7 +83,7 @@ static void conn_break(struct conn *c)
 		return;
 	store_relaxed(&c->own->error, ECONNRESET);
 	atomic_fetch_or(&c->own->end, END_RST);
-	half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_END);
+	notify_there(c, NOTIFY_END);
 }
 
 /* The peer's slot is another connection's by now, which cannot be while we
@@ -69,6 +91,86 @@ static void conn_break(struct conn *c)
 static bool peer_is_ours(const struct conn *c)
 {
 	return half_gen(c->peer) == half_ref_gen(c->peer_ref);
+}
+
+/* Where is the peer, if not where we look? Our own half says so once a process
+ * of our side has followed it; before that, the seat does. */
+static bool moved_to(const struct conn *c, half_ref *ret, uint32_t *ret_gen)
+{
+	half_ref named = load_acquire(&c->own->peer);
+
+	if (named != c->peer_ref) {
+		*ret = named;
+		*ret_gen = load_relaxed(&c->own->peer_party_gen);
+		return named != 0;
+	}
+	if (!(load_acquire(&c->peer->end) & END_MOVED))
+		return false;
+	*ret = load_relaxed(&c->peer->moved);
+	*ret_gen = load_relaxed(&c->peer->moved_gen);
+	return peer_is_ours(c);
+}
+
+bool conn_follow(struct conn *c)
+{
+	const struct half *peer, *seat = c->peer;
+	half_ref ref, was = c->peer_ref;
+	struct peer *owner;
+	uint32_t gen;
+	int r;
+
+	if (likely(!(load_acquire(&seat->end) & END_MOVED) && peer_is_ours(c)))
+		return false;
+	if (!moved_to(c, &ref, &gen))
+		return c->peer != seat; /* Another thread was faster? */
+	r = party_peer_get(c->party, half_ref_party(ref), gen, &owner);
+	peer = r == 0 ? half_find(owner->base, ref) : NULL;
+	if (r < 0 && r != -ESRCH && r != -EPROTO)
+		return false; /* The next call tries again. */
+	if (!peer || half_gen(peer) != half_ref_gen(ref) ||
+	    load_acquire(&peer->peer) != half_ref_of(c->party, c->own)) {
+		if (r == 0)
+			party_peer_put(c->party, owner);
+		conn_break(c);
+		return false;
+	}
+	store_relaxed(&c->own->peer_party_gen, gen);
+	atomic_compare_exchange_strong(&c->own->peer, &was, ref);
+	if (!party_half_moves(c->party, c->own, &c->peer_ref, was, ref)) {
+		/* Another thread of ours has the reference. */
+		party_peer_put(c->party, owner);
+		return true;
+	}
+	if (c->party->inherited)
+		c->lent = owner;
+	/* owner_of() finds the pair in any order but this one reversed. */
+	c->owner = owner;
+	atomic_thread_fence(memory_order_seq_cst);
+	__atomic_store_n(&c->peer, peer, __ATOMIC_RELEASE);
+	/* Threads that sleep on the seat's word: on the half's from now on. */
+	atomic_fetch_add(&c->own->event, 1);
+	futex_wake(&c->own->event, INT_MAX);
+	return true;
+}
+
+uint32_t conn_notify(struct conn *c, uint32_t what)
+{
+	uint32_t want = notify_there(c, what);
+
+	if (unlikely(want & WANT_MOVED) && conn_follow(c))
+		want = notify_there(c, what);
+	return want;
+}
+
+void conn_finish(struct conn *c, bool force_rst)
+{
+	const struct half *peer;
+
+	conn_follow(c);
+	peer = c->peer;
+	if (half_end(c->party, c->own, peer, owner_of(c, peer), force_rst) & WANT_MOVED &&
+	    conn_follow(c))
+		notify_there(c, NOTIFY_END);
 }
 
 /* Linux: where both ways were shut before the peer's FIN, data that comes then
@@ -98,9 +200,11 @@ static void conn_absorb(struct conn *c)
 
 	if (side & SIDE_RST_SEEN)
 		return;
-	if (unlikely(!peer_is_ours(c))) {
-		conn_break(c);
-		return;
+	if (unlikely(end & END_MOVED || !peer_is_ours(c))) {
+		if (conn_follow(c))
+			end = load_acquire(&c->peer->end);
+		else if (!peer_is_ours(c))
+			conn_break(c);
 	}
 	if (!(end & END_RST) && !met_shut(c))
 		return;
@@ -137,8 +241,11 @@ static uint64_t tx_limit(const struct conn *c)
 /* Look at the peer's head again. */
 static int tx_refresh(struct conn *c, uint64_t tail)
 {
-	uint64_t head = load_acquire(&c->peer->head);
+	uint64_t head;
 
+	if (unlikely(load_acquire(&c->peer->end) & END_MOVED))
+		conn_follow(c);
+	head = load_acquire(&c->peer->head);
 	if (unlikely(head < c->tx_head_seen || head > tail)) {
 		conn_break(c);
 		return -ECONNRESET;
@@ -346,8 +453,7 @@ static inline bool tx_publish(struct conn *c, uint64_t tail)
 	/* Pairs with the acquire in rx_locate(). */
 	store_release(&c->own->tail, tail);
 	FAULT_POINT("send.tail");
-	if (unlikely(half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_DATA) &
-		     WANT_CLOSED)) {
+	if (unlikely(conn_notify(c, NOTIFY_DATA) & WANT_CLOSED)) {
 		tx_met_closed(c);
 		return false;
 	}
@@ -373,15 +479,12 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 	return room;
 }
 
-ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip)
+/* @room bytes of the pieces, without the first @skip, to @tail and beyond. */
+static void tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssize_t room,
+		      uint64_t tail)
 {
-	size_t len = 0, done = 0, fresh = 0;
-	uint64_t tail = 0;
-	ssize_t room;
+	size_t done = 0, fresh = 0;
 
-	for (int i = 0; i < n; i++)
-		len += iov[i].iov_len;
-	room = tx_begin(c, len - skip, &tail);
 	/* What one call sends arrives together, where it is little. */
 	for (int i = 0; (ssize_t)done < room;) {
 		const unsigned char *src = iov[i].iov_base;
@@ -410,6 +513,35 @@ ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip)
 		fresh = 0;
 		if (!tx_publish(c, tail))
 			break;
+	}
+}
+
+static size_t iov_bytes(const struct iovec *iov, int n)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip)
+{
+	uint64_t tail = 0;
+	ssize_t room = tx_begin(c, iov_bytes(iov, n) - skip, &tail);
+
+	tx_pieces(c, iov, skip, room, tail);
+	return room;
+}
+
+ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t skip)
+{
+	uint64_t tail = 0;
+	ssize_t room = tx_begin(c, iov_bytes(iov, n) - skip, &tail);
+
+	if (room > 0) {
+		urgent_set(c, tail + (uint64_t)room);
+		tx_pieces(c, iov, skip, room, tail);
 	}
 	return room;
 }
@@ -459,6 +591,8 @@ static int rx_refresh(struct conn *c, uint64_t head)
 		return -ECONNRESET;
 	}
 	c->rx_tail_seen = tail;
+	if (unlikely(load_relaxed(&c->peer->urgent) > head))
+		c->rx_urgent = load_relaxed(&c->peer->urgent);
 	/* The extents that this tail is in are published before it. */
 	if (load_relaxed(&c->peer->ext_count) != c->rx_count)
 		c->rx_limit = 0;
@@ -490,10 +624,13 @@ static size_t rx_piece(struct conn *c, uint64_t at, const unsigned char **ret)
 /* Nothing there: is it the end, an error, or not yet? */
 static ssize_t rx_end(struct conn *c, uint64_t at, uint32_t flags)
 {
-	uint32_t end = load_acquire(&c->peer->end);
+	const struct half *peer = c->peer;
+	uint32_t end = load_acquire(&peer->end);
 	uint32_t e;
 
 	conn_absorb(c);
+	if (unlikely(c->peer != peer))
+		return -EINPROGRESS; /* look there */
 	/* FIN and RST come after the last tail. */
 	if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) &&
 	    end & (END_FIN | END_RST) && rx_tail(c) > at)
@@ -533,7 +670,7 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t
 {
 	unsigned char *dst = buf;
 	uint64_t head = load_relaxed(&c->own->head), at;
-	size_t done = 0;
+	size_t done = 0, all = len;
 
 	if (unlikely(len == 0))
 		return 0;
@@ -550,6 +687,18 @@ again:
 		}
 		if (r < 0)
 			return done ? (ssize_t)done : rx_end(c, at, flags);
+	}
+	if (unlikely(c->rx_urgent) && !(flags & CONN_RAW)) {
+		ssize_t r;
+
+		len = all;
+		r = urgent_stop(c, skip, flags, &at, &len);
+		if (r <= 0)
+			return r;
+		if (r == URGENT_AGAIN) {
+			head = load_relaxed(&c->own->head);
+			goto again;
+		}
 	}
 	while (done < len) {
 		const unsigned char *src = NULL;
@@ -574,7 +723,7 @@ again:
 			}
 			head += n;
 			FAULT_POINT("recv.head");
-			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_SPACE);
+			conn_notify(c, NOTIFY_SPACE);
 		} else if (unlikely(load_relaxed(&c->own->shared)) && head_moved(c, head)) {
 			/* Another sharer read on, and the ring may be filled
 			 * with other bytes by now. */
@@ -606,6 +755,8 @@ uint64_t conn_readable(struct conn *c)
 	if (load_relaxed(&c->own->side) & SIDE_BROKEN || tail < head ||
 	    tail - head > 2 * RING_LIMIT)
 		return 0;
+	if (unlikely(load_relaxed(&c->peer->urgent) > head) && tail > head)
+		tail -= urgent_hole(c, head);
 	return tail - head;
 }
 
@@ -676,6 +827,8 @@ uint32_t conn_poll(struct conn *c)
 		mask |= POLLOUT | POLLWRNORM;
 	if (load_relaxed(&c->own->error))
 		mask |= POLLERR;
+	if (unlikely(load_relaxed(&c->peer->urgent)))
+		mask |= urgent_poll(c);
 	return mask;
 }
 
@@ -736,10 +889,18 @@ void conn_want_hint(struct conn *c, uint32_t what)
 	atomic_fetch_or(&c->own->want, hint_bits(what));
 }
 
-void conn_unwant_hint(struct conn *c, uint32_t what)
+void conn_unwant_hint(struct conn *c, uint32_t what, uint64_t bell_at)
 {
-	if (load_relaxed(&c->own->want) & hint_bits(what))
+	uint32_t want = load_acquire(&c->own->want);
+
+	if (!(want & hint_bits(what)))
+		return;
+	if (likely(!load_relaxed(&c->own->shared)))
 		atomic_fetch_and(&c->own->want, ~hint_bits(what));
+	else if (load_acquire(&c->own->bell_at) == bell_at)
+		/* Not if another took the bell since: WANT_TAKEN_* moved then.
+		 * What stays wanted costs its sender a hint. */
+		atomic_compare_exchange_strong(&c->own->want, &want, want & ~hint_bits(what));
 }
 
 /* Both ways shut while the peer still sends: see met_shut(). */
@@ -768,7 +929,7 @@ void conn_shutdown_write(struct conn *c)
 	atomic_fetch_or(&c->own->side, SIDE_WR_SHUT);
 	shut_both(c);
 	atomic_fetch_or(&c->own->end, END_FIN);
-	half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_END);
+	conn_notify(c, NOTIFY_END);
 }
 
 void conn_trim(struct conn *c)
@@ -795,4 +956,15 @@ void conn_prepare_fork(struct conn *c)
 	if (load_relaxed(&c->own->ext_count) == 0)
 		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_BUSY);
 	store_relaxed(&c->own->shared, 1);
+}
+
+void conn_prepare_leave(struct conn *c)
+{
+	uint32_t count = load_relaxed(&c->own->ext_count);
+
+	if (count && c->tx_ext != count)
+		tx_load(c, count);
+	if (tx_size(c) < 1ull << RING_LOG2_LEFT)
+		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_LEFT);
+	conn_prepare_fork(c);
 }

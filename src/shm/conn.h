@@ -18,6 +18,7 @@
  * struct conn - One side's view. Private memory; zeroed is "not connected".
  * @party:  Whose arena @own lives in. @party->inherited: in a forked child.
  * @owner:  The peer's party, with a reference.
+ * @seat_owner: The party whose seat was claimed; @owner until the peer moved.
  * @rx_*:   The extent that was read last, checked: bytes [rx_first, rx_limit)
  *          of the stream are at rx_mem[(i - rx_first) & rx_mask].
  *          Guarded by the caller's receive lock.
@@ -27,13 +28,15 @@ struct conn {
 	struct party *party;
 	struct half *own;
 	const struct half *peer;
-	struct peer *owner;
+	struct peer *owner, *seat_owner;
+	struct peer *lent; /* @party is inherited: a reference of our own party's */
 	half_ref peer_ref;
 	/* receive */
 	const unsigned char *rx_mem;
 	uint64_t rx_first, rx_limit, rx_mask;
 	uint32_t rx_count;         /* the peer's ext_count that this was checked for */
 	uint64_t rx_tail_seen;     /* highest tail of the peer that was seen */
+	uint64_t rx_urgent;        /* an urgent byte is ahead: urgent.h; 0: none */
 	/* send */
 	unsigned char *tx_mem;
 	uint64_t tx_first, tx_mask;
@@ -54,11 +57,28 @@ struct conn {
 int conn_attach(struct conn *c, struct party *p, struct half *own, half_ref peer_ref,
 		struct peer *owner);
 
+/**
+ * conn_follow() - Where another process than the listener's owner accepted,
+ * the peer is no longer the seat that was claimed, but a half of that
+ * process's. Cheap where nothing of the sort happened; else it may ask the
+ * daemon, once for each party.
+ * Return: True where the peer is another half now.
+ */
+bool conn_follow(struct conn *c);
+
+/** conn_notify() - half_notify() of the peer, wherever it is by now. */
+uint32_t conn_notify(struct conn *c, uint32_t what);
+
+/** conn_finish() - half_end() of our side. */
+void conn_finish(struct conn *c, bool force_rst);
+
 /** conn_detach() - Drop the reference; the halves are left alone. */
 void conn_detach(struct conn *c);
 
 #define CONN_PEEK 1u    /* leave the data where it is */
 #define CONN_DISCARD 2u /* MSG_TRUNC: @buf is not written */
+#define CONN_STOP 8u    /* at an urgent byte, with nothing read yet: -ERESTART */
+#define CONN_RAW 16u    /* urgent bytes are as any other */
 #define CONN_MORE 4u    /* the call has bytes already: an error waits for the next one */
 
 /**
@@ -73,6 +93,9 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len);
 
 /** conn_sendv() - The same for pieces, without the first @skip bytes of them. */
 ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip);
+
+/** conn_send_urgent() - The same; the last byte taken is an urgent one. */
+ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t skip);
 
 /**
  * conn_recv() - Take bytes out of the peer's ring.
@@ -116,7 +139,8 @@ void conn_want_futex(struct conn *c, uint32_t what);
 void conn_unwant_futex(struct conn *c, uint32_t what);
 /** conn_want_hint() - The same for select, poll, epoll: set until cleared. */
 void conn_want_hint(struct conn *c, uint32_t what);
-void conn_unwant_hint(struct conn *c, uint32_t what);
+/** conn_unwant_hint() - Where the side is shared, only while half.bell_at is @bell_at. */
+void conn_unwant_hint(struct conn *c, uint32_t what, uint64_t bell_at);
 
 /** conn_shutdown_read() - Nothing more is read, but for what is there. */
 void conn_shutdown_read(struct conn *c);
@@ -138,6 +162,12 @@ void conn_trim(struct conn *c);
  * on it is locked, and it has ring memory, since only its owner can take some.
  */
 void conn_prepare_fork(struct conn *c);
+
+/**
+ * conn_prepare_leave() - The same, and the owner is about to be another
+ * program, or to give the socket away: nobody will be there to grow the ring.
+ */
+void conn_prepare_leave(struct conn *c);
 
 /* The send lock of a side that several processes or threads share. */
 

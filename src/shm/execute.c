@@ -7,6 +7,7 @@
  * so each number is checked before it is used; nonsense ends the half with
  * RST where it has a peer, and silently where it has none.
  */
+#include <errno.h>
 #include <limits.h>
 
 #include "base/fault.h"
@@ -15,23 +16,44 @@
 #include "shm/futex.h"
 #include "shm/seat.h"
 
-/* The half at the other end, where it can be reached and names us. */
-static const struct half *execute_peer(struct party *d, const struct half *h, struct peer **ret)
+/* The party that a half's peer reference names. A side that is killed while it
+ * follows its peer leaves the generation of one with the name of the other. */
+static int execute_owner(struct party *d, const struct half *h, half_ref ref, struct peer **ret)
 {
-	half_ref ref = load_acquire(&h->peer);
-	const struct half *peer;
-	struct peer *owner;
+	unsigned id = half_ref_party(ref);
 
-	if (ref == 0 || half_ref_party(ref) >= PARTY_MAX ||
-	    party_peer_get(d, half_ref_party(ref), load_relaxed(&h->peer_party_gen), &owner) < 0)
-		return NULL;
-	peer = half_find(owner->base, ref);
-	if (!peer || half_gen(peer) != half_ref_gen(ref)) {
+	if (ref == 0 || id >= PARTY_MAX)
+		return -ESRCH;
+	if (party_peer_get(d, id, load_relaxed(&h->peer_party_gen), ret) == 0)
+		return 0;
+	return party_peer_get(d, id, (uint32_t)(load_acquire(&d->reg->parties[id].gen_state) >> 32),
+			      ret);
+}
+
+/* The half at the other end, where it can be reached and names us. */
+static const struct half *execute_peer(struct party *d, struct half *h, struct peer **ret)
+{
+	for (int hops = 0; hops < 2; hops++) {
+		half_ref ref = load_acquire(&h->peer);
+		const struct half *peer;
+		struct peer *owner;
+
+		if (execute_owner(d, h, ref, &owner) < 0)
+			return NULL;
+		peer = half_find(owner->base, ref);
+		if (peer && half_gen(peer) == half_ref_gen(ref) &&
+		    !(load_acquire(&peer->end) & END_MOVED)) {
+			*ret = owner;
+			return peer;
+		}
+		/* A seat that moved on: follow it in the dead side's place. */
+		if (peer)
+			half_reusable(h, owner->base);
 		party_peer_put(d, owner);
-		return NULL;
+		if (load_relaxed(&h->peer) == ref)
+			return NULL;
 	}
-	*ret = owner;
-	return peer;
+	return NULL;
 }
 
 /* The peer cannot be looked at. If it is there, it is told what needs no look. */
@@ -56,7 +78,7 @@ static void execute_ring(struct party *d, struct half *h)
 		return;
 	l = half_find(owner->base, ref.half);
 	if (l && half_gen(l) == half_ref_gen(ref.half))
-		half_notify(d, h, l, owner, NOTIFY_DATA);
+		seat_ring(d, h, l, owner);
 	party_peer_put(d, owner);
 }
 
@@ -102,6 +124,10 @@ static void execute_seat(struct party *d, struct peer *dead, unsigned slot, uint
 		execute_stream(d, s); /* An executor before us came so far. */
 	if (half_state(s) != HALF_SEAT)
 		return;
+	if (load_acquire(&s->end) & END_MOVED) {
+		half_release(s); /* Who accepted it died just then. */
+		return;
+	}
 	if (load_relaxed(&s->peer) == 0 && claimant && id < PARTY_MAX &&
 	    party_peer_get(d, id, (uint32_t)(load_acquire(&d->reg->parties[id].gen_state) >> 32),
 			   &owner) == 0) {

@@ -35,6 +35,13 @@ struct half *half_find(void *base, half_ref ref);
 #define NOTIFY_END 4u   /* FIN, RST, acceptance: wakes every sleeper */
 
 /**
+ * half_ring() - Hint at a half that asked for it, and ring whoever has its
+ * bell. May ask the daemon, at the first use of a party or of a bell.
+ * @owner: Party of @h.
+ */
+void half_ring(struct party *p, struct peer *owner, const struct half *h);
+
+/**
  * half_notify() - Wake the peer, if it wants what was just published.
  * @own:   Has been written; a full fence is made here.
  * @peer:  Its want word is loaded once.
@@ -50,16 +57,22 @@ uint32_t half_notify(struct party *p, struct half *own, const struct half *peer,
  * or @force_rst, and go to CLOSED. No process reads or writes it after this.
  * @peer:  NULL where it never had one.
  * The caller takes the last step, half_release().
+ * Return: As half_notify(); 0 where nobody was to be told.
  */
-void half_end(struct party *p, struct half *own, const struct half *peer,
+uint32_t half_end(struct party *p, struct half *own, const struct half *peer,
 	      struct peer *owner, bool force_rst);
 void half_release(struct half *own);
 
+/** half_renew() - The next generation of a slot: FREE, all else but ext[] zero. */
+void half_renew(struct half *h);
+
 /**
  * half_reusable() - May the slot of a half that is RELEASED be taken again?
+ * Where the peer is a seat that has moved on, @own names what it moved to from
+ * now on: ask again.
  * @peer_base: Arena of its peer's party, NULL where that party is gone or the
  *             half never had a peer.
  */
-bool half_reusable(const struct half *own, void *peer_base);
+bool half_reusable(struct half *own, void *peer_base);
 
 #endif

@@ -215,19 +215,27 @@ void party_ring_free(struct party *p, uint64_t offset, unsigned log2)
 
 /* ----------------------------------------------------------------- slots */
 
-/* Where the peer of a half of ours lives, or NULL where it is gone. */
-static void *slot_peer_base(struct party *p, const struct half *h)
+/* May the slot of a half of ours be used again? */
+static bool slot_reusable(struct party *p, struct half *h)
 {
 	half_ref ref = load_relaxed(&h->peer);
 	unsigned id = half_ref_party(ref);
+	uint32_t gen = load_relaxed(&h->peer_party_gen);
 	struct peer *peer;
+	uint64_t gs;
 
 	if (ref == 0 || id >= PARTY_MAX)
-		return NULL;
+		return true;
 	peer = p->peers[id];
-	if (!peer || peer->gen != load_relaxed(&h->peer_party_gen))
-		return NULL;
-	return peer->base;
+	if (peer && peer->gen == gen)
+		return half_reusable(h, peer->base);
+	gs = p->reg ? load_acquire(&p->reg->parties[id].gen_state) : 0;
+	if ((uint32_t)gs == PARTY_FREE || (uint32_t)(gs >> 32) != gen)
+		return true;
+	/* The peer moved to a party that nobody here has met. */
+	p->ask_id = id;
+	p->ask_gen = gen;
+	return false;
 }
 
 void party_row_give(struct party *p, unsigned base, unsigned entries)
@@ -238,10 +246,16 @@ void party_row_give(struct party *p, unsigned base, unsigned entries)
 
 static void slot_recycle(struct party *p, unsigned slot);
 
+/* Caller holds the lock. */
+static void zombie_add(struct party *p, unsigned slot)
+{
+	p->zombies[(p->zombie_head + p->zombie_count) % SLOT_MAX] = (uint16_t)slot;
+	p->zombie_count++;
+}
+
 /*
  * A listener of ours that the executor closed, since a child had it too: its
- * seats come back with it. A seat that somebody had claimed does not: the
- * executor knew its peer, we do not, so it is never known to be free.
+ * seats come back with it, those that somebody had claimed once he lets go.
  */
 static void seats_recycle(struct party *p, struct half *l)
 {
@@ -253,9 +267,12 @@ static void seats_recycle(struct party *p, struct half *l)
 		uint64_t seat = load_relaxed(&arena_seats(p->base)[base + 1 + i]);
 		struct half *h = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
 
-		if (seat && half_gen(h) == slot_word_gen(seat) &&
-		    half_state(h) == HALF_RELEASED && load_relaxed(&h->peer) == 0)
+		if (!seat || half_gen(h) != slot_word_gen(seat) || half_state(h) != HALF_RELEASED)
+			continue;
+		if (load_relaxed(&h->peer) == 0)
 			slot_recycle(p, slot_word_slot(seat));
+		else
+			zombie_add(p, slot_word_slot(seat));
 	}
 	party_row_give(p, base, n + 1);
 }
@@ -265,28 +282,25 @@ static void slot_recycle(struct party *p, unsigned slot)
 	struct half *h = arena_half(p->base, slot);
 	struct arena_hdr *hdr = arena_hdr(p->base);
 	uint32_t live = load_relaxed(&h->ext_live), count = load_relaxed(&h->ext_count);
-	uint32_t gen = half_gen(h) + 1;
-	half_ref peer = load_relaxed(&h->peer);
 
+	if (p->ops && p->ops->recycled)
+		p->ops->recycled(p->ops_arg, h);
 	seats_recycle(p, h);
 	for (; live != count; live++) {
 		uint64_t where = load_relaxed(&h->ext[live % RING_EXTENTS].where);
 
 		ring_give(p, (where >> 8) * PAGE_BYTES, (unsigned)(where & 0xff));
 	}
-	/* The reference that conn_attach() gave to the half. */
-	if (peer && half_ref_party(peer) < PARTY_MAX && p->peers[half_ref_party(peer)])
-		party_peer_put(p, p->peers[half_ref_party(peer)]);
+	for (unsigned i = 0; i < 2; i++) {
+		if (p->slot_peers[slot][i])
+			party_peer_put(p, p->peers[p->slot_peers[slot][i] - 1]);
+		p->slot_peers[slot][i] = 0;
+	}
 	atomic_fetch_add_explicit(&hdr->tx_bytes_done, load_relaxed(&h->tail),
 				  memory_order_relaxed);
 	atomic_fetch_add_explicit(&hdr->rx_bytes_done, load_relaxed(&h->head),
 				  memory_order_relaxed);
-	/* The new generation first: from here on nobody takes what follows
-	 * for the old half's. */
-	store_release(&h->gen_state, (uint64_t)gen << 32 | HALF_FREE);
-	atomic_thread_fence(memory_order_seq_cst);
-	memset((char *)h + offsetof(struct half, peer), 0,
-	       sizeof(*h) - offsetof(struct half, peer));
+	half_renew(h);
 	p->free_slots[p->free_slot_count++] = (uint16_t)slot;
 }
 
@@ -299,13 +313,23 @@ static void zombies_reap(struct party *p, unsigned most)
 
 		p->zombie_head = (p->zombie_head + 1) % SLOT_MAX;
 		p->zombie_count--;
-		if (half_state(h) == HALF_RELEASED && half_reusable(h, slot_peer_base(p, h))) {
+		if (half_state(h) == HALF_RELEASED && slot_reusable(p, h)) {
 			slot_recycle(p, slot);
 			continue;
 		}
-		p->zombies[(p->zombie_head + p->zombie_count) % SLOT_MAX] = (uint16_t)slot;
-		p->zombie_count++;
+		zombie_add(p, slot);
 	}
+}
+
+/* Map the party that slot_reusable() asked for; nothing refers to it. */
+static void party_meet(struct party *p)
+{
+	unsigned id = p->ask_id;
+	struct peer *peer;
+
+	p->ask_id = 0;
+	if (party_peer_get(p, id, p->ask_gen, &peer) == 0)
+		party_peer_put(p, peer);
 }
 
 int party_slot_alloc(struct party *p)
@@ -315,6 +339,8 @@ int party_slot_alloc(struct party *p)
 
 	if (p->inherited)
 		return -ENOSPC;
+	if (unlikely(p->ask_id))
+		party_meet(p);
 	lock_take(&p->lock);
 	zombies_reap(p, 4);
 	if (p->free_slot_count == 0 && p->slots_made == SLOT_MAX)
@@ -336,8 +362,7 @@ void party_slot_retire(struct party *p, unsigned slot)
 	if (p->inherited)
 		return;
 	lock_take(&p->lock);
-	p->zombies[(p->zombie_head + p->zombie_count) % SLOT_MAX] = (uint16_t)slot;
-	p->zombie_count++;
+	zombie_add(p, slot);
 	lock_drop(&p->lock);
 }
 
@@ -396,6 +421,11 @@ int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret
 		*ret = peer;
 		return 0;
 	}
+	if (p->inherited && p->ops && p->ops->own) {
+		struct party *own = p->ops->own(p->ops_arg);
+
+		return own && !own->inherited ? party_peer_get(own, id, gen, ret) : -EAGAIN;
+	}
 	if (p->inherited || !p->ops)
 		return -ESRCH;
 	party_peers_sweep(p);
@@ -436,11 +466,44 @@ int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret
 	return 0;
 }
 
+struct peer *party_peer_look(struct party *p, unsigned id, uint32_t gen)
+{
+	struct peer *peer;
+
+	lock_take(&p->lock);
+	peer = id < PARTY_MAX ? peer_known(p, id, gen) : NULL;
+	if (peer && !peer->self)
+		atomic_fetch_add(&peer->refs, 1);
+	lock_drop(&p->lock);
+	return peer;
+}
+
 void party_peer_put(struct party *p, struct peer *peer)
 {
 	(void)p;
 	if (!peer->self)
 		atomic_fetch_sub(&peer->refs, 1);
+}
+
+void party_half_refers(struct party *p, const struct half *own, unsigned id)
+{
+	if (!p->inherited)
+		p->slot_peers[arena_slot(p->base, own)][0] = (uint16_t)(id + 1);
+}
+
+bool party_half_moves(struct party *p, const struct half *own, half_ref *word, half_ref was,
+		      half_ref ref)
+{
+	bool first;
+
+	lock_take(&p->lock);
+	first = *word == was;
+	if (first)
+		*word = ref;
+	if (first && !p->inherited)
+		p->slot_peers[arena_slot(p->base, own)][1] = (uint16_t)(half_ref_party(ref) + 1);
+	lock_drop(&p->lock);
+	return first;
 }
 
 void party_peers_sweep(struct party *p)
@@ -487,33 +550,34 @@ bool party_distrusts(struct party *p)
 	return false;
 }
 
+int peer_bell_get(struct party *p, struct peer *peer, unsigned bell)
+{
+	int fd = load_acquire(&peer->bell_fd[bell]), none = -1;
+
+	if (fd >= 0)
+		return 0;
+	if (!p->ops)
+		return -ENOTCONN;
+	fd = p->ops->fetch_bell(p->ops_arg, peer, bell);
+	if (fd < 0)
+		return fd;
+	if (!atomic_compare_exchange_strong(&peer->bell_fd[bell], &none, fd) && none != fd) {
+		if (p->ops->close_fd)
+			p->ops->close_fd(p->ops_arg, fd);
+		else
+			sys1(SYS_close, fd);
+	}
+	return 0;
+}
+
 void peer_ring_bell(struct party *p, struct peer *peer, unsigned slot, unsigned bell)
 {
 	struct arena_hdr *hdr = arena_hdr(peer->base);
 	uint64_t one = 1;
-	int fd;
 
 	hint_set(peer->mbox, slot); /* A full fence: pairs with the sleeper's. */
 	bell %= BELL_MAX;
-	if (load_relaxed(&hdr->bells[bell].sleepers) == 0)
+	if (load_relaxed(&hdr->bells[bell].sleepers) == 0 || peer_bell_get(p, peer, bell) < 0)
 		return;
-	fd = load_acquire(&peer->bell_fd[bell]);
-	if (fd < 0) {
-		int none = -1;
-
-		if (!p->ops)
-			return;
-		fd = p->ops->fetch_bell(p->ops_arg, peer, bell);
-		if (fd < 0)
-			return;
-		if (!atomic_compare_exchange_strong(&peer->bell_fd[bell], &none, fd) &&
-		    none != fd) {
-			if (p->ops->close_fd)
-				p->ops->close_fd(p->ops_arg, fd);
-			else
-				sys1(SYS_close, fd);
-			fd = none;
-		}
-	}
-	sys3(SYS_write, fd, &one, sizeof(one));
+	sys3(SYS_write, load_relaxed(&peer->bell_fd[bell]), &one, sizeof(one));
 }

@@ -46,12 +46,20 @@ struct peer {
  * @close_fd:   Close a bell of a peer's. NULL: close() will do.
  * @let_go:     The peer was unmapped: tell the daemon. NULL in the daemon
  *              itself: it keeps dead parties' estates mapped, and nothing is swept.
+ * @own:        The party that this process has become itself, for what an
+ *              inherited one cannot do; NULL where there is none to be had.
+ * @ring_shared: Ring the eventfd that a listener has which several processes
+ *              hold. May be NULL.
+ * @recycled:   The slot of @h is about to be FREE. Under party->lock. May be NULL.
  */
 struct party_ops {
 	int (*introduce)(void *arg, unsigned id, uint32_t gen, struct peer *ret);
 	int (*fetch_bell)(void *arg, const struct peer *p, unsigned bell);
 	void (*let_go)(void *arg, unsigned id, uint32_t gen);
 	void (*close_fd)(void *arg, int fd);
+	struct party *(*own)(void *arg);
+	void (*ring_shared)(void *arg, half_ref listener, uint32_t party_gen);
+	void (*recycled)(void *arg, const struct half *h);
 };
 
 /**
@@ -80,6 +88,12 @@ struct party {
 	uint16_t zombies[SLOT_MAX];
 	unsigned zombie_head, zombie_count;
 	unsigned slots_made;
+	/* Parties that a slot's half has a reference on, + 1: that of the peer it
+	 * connected to, and of the one that the peer moved to. */
+	uint16_t slot_peers[SLOT_MAX][2];
+	/* Named by a half that waits for its slot to be reused, and unknown here. */
+	unsigned ask_id;
+	uint32_t ask_gen;
 	/* Ring memory: pages in powers of two from RING_LOG2_MIN on. */
 	uint64_t ring_next; /* first byte never given out */
 	struct ring_block *ring_free[RING_LOG2_MAX - RING_LOG2_MIN + 1];
@@ -146,6 +160,20 @@ void party_ring_free(struct party *p, uint64_t offset, unsigned log2);
  */
 int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret);
 void party_peer_put(struct party *p, struct peer *peer);
+/** party_peer_look() - The same, but it is not asked for: NULL where it is not known. */
+struct peer *party_peer_look(struct party *p, unsigned id, uint32_t gen);
+
+/** party_half_refers() - The half @own takes over a reference on @id's party. */
+void party_half_refers(struct party *p, const struct half *own, unsigned id);
+
+/**
+ * party_half_moves() - Its peer moved to @ref; the caller has a reference on
+ * that party, which @own takes over (not where @p is inherited).
+ * @word: The view's name of the peer, set from @was to @ref.
+ * Return: False where another thread has done it.
+ */
+bool party_half_moves(struct party *p, const struct half *own, half_ref *word, half_ref was,
+		      half_ref ref);
 
 /**
  * party_peers_sweep() - Unmap the parties that died and that nothing here
@@ -158,5 +186,9 @@ void party_peers_sweep(struct party *p);
  * bell @bell. Async-signal-safe but for the first use of a bell.
  */
 void peer_ring_bell(struct party *p, struct peer *peer, unsigned slot, unsigned bell);
+
+/** peer_bell_get() - Have the bell at hand: peer_ring_bell() asks nobody then.
+ * Return: 0 or -errno. */
+int peer_bell_get(struct party *p, struct peer *peer, unsigned bell);
 
 #endif

@@ -22,6 +22,14 @@ bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen)
 	       load_acquire(&r->parties[id].gen_state) == ((uint64_t)gen << 32 | PARTY_ALIVE);
 }
 
+bool registry_party_gen(const struct registry *r, unsigned id, uint32_t gen, uint32_t *ret)
+{
+	uint64_t gs = id < PARTY_MAX ? load_acquire(&r->parties[id].gen_state) : 0;
+
+	*ret = (uint32_t)(gs >> 32);
+	return (uint32_t)gs == PARTY_ALIVE && (*ret & 0x7fffffff) == gen;
+}
+
 /* The record that a word names; NULL for none and for nonsense. */
 static const struct registry_listener *word_record(const struct registry *r, uint64_t word)
 {

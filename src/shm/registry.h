@@ -34,6 +34,12 @@ int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
 /** registry_party_alive() - Is party @id still the one of generation @gen? */
 bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen);
 
+/**
+ * registry_party_gen() - The generation of party @id, if it is alive and the
+ * low 31 bits of that are @gen.
+ */
+bool registry_party_gen(const struct registry *r, unsigned id, uint32_t gen, uint32_t *ret);
+
 /* The daemon. */
 
 void registry_init(struct registry *r, uint32_t policy);

@@ -29,18 +29,9 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "shm/seat.h"
+#include "shm/seat_row.h"
 
 #define CLAIM_TRIES 8
-
-static _Atomic uint64_t *seat_words(const struct party *p, const struct half *l)
-{
-	return arena_seats(p->base) + load_relaxed(&l->seat_base) + 1;
-}
-
-static _Atomic uint64_t *claim_words(struct mailbox *mb, uint32_t base)
-{
-	return &mb->claims[base] + 1;
-}
 
 /* ------------------------------------------------------------ index rows */
 
@@ -67,22 +58,23 @@ static int row_take(struct party *p, unsigned entries)
 
 /* -------------------------------------------------------------- listener */
 
-/* Make a half that waits for a connector. */
-static uint64_t seat_make(struct party *p, const struct half *l)
+uint64_t seat_init(struct party *p, const struct half *l, struct half *h, unsigned slot)
 {
-	int slot = party_slot_alloc(p);
-	struct half *h;
-
-	if (slot < 0)
-		return 0;
-	h = arena_half(p->base, (unsigned)slot);
 	store_relaxed(&h->local, load_relaxed(&l->local));
 	store_relaxed(&h->rcvlowat, 1);
 	store_relaxed(&h->sndbuf, load_relaxed(&l->sndbuf));
 	store_relaxed(&h->rcvbuf, load_relaxed(&l->rcvbuf));
+	store_relaxed(&h->oob_inline, load_relaxed(&l->oob_inline));
 	store_relaxed(&h->cookie, atomic_fetch_add(&p->cookie_next, 1));
 	half_set_state(h, HALF_SEAT);
-	return slot_word_make((unsigned)slot, half_gen(h));
+	return slot_word_make(slot, half_gen(h));
+}
+
+uint64_t seat_make(struct party *p, const struct half *l)
+{
+	int slot = party_slot_alloc(p);
+
+	return slot < 0 ? 0 : seat_init(p, l, arena_half(p->base, (unsigned)slot), (unsigned)slot);
 }
 
 int seat_open(struct party *p, struct half *listener, unsigned backlog)
@@ -108,162 +100,14 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog)
 	return 0;
 }
 
-/* Where to look from: no further back than one round. The counter only goes
- * up, unless somebody scribbles. */
-static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets, uint32_t n)
+void seat_ring(struct party *p, struct half *own, const struct half *l, struct peer *owner)
 {
-	if (unlikely(cursor > tickets))
-		party_distrust(p);
-	if (unlikely(cursor > tickets || party_distrusts(p)))
-		return tickets > n ? tickets - n : 0;
-	return tickets - cursor > n ? tickets - n : cursor;
-}
+	half_ref ref = half_ref_make(owner->id, arena_slot(owner->base, l), half_gen(l));
 
-/* Where to look to: where the counter is a lie, at all seats. */
-static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, uint32_t n)
-{
-	return unlikely(party_distrusts(p)) ? start + n : tickets;
-}
-
-bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
-{
-	uint32_t base = load_relaxed(&listener->seat_base);
-	uint32_t n = load_relaxed(&listener->seat_count);
-	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
-	uint64_t t = cursor_start(p, *cursor, tickets, n);
-
-	for (uint64_t end = cursor_end(p, t, tickets, n); t != end; t++)
-		if (load_relaxed(&claim_words(p->mbox, base)[t % n]) != 0)
-			return true;
-	return false;
-}
-
-/* Is @target what a connector names that wants @listens? Rows are used again:
- * a slow connector may find another listener's seats where it looks. */
-static bool addr_meets(addr_word listens, addr_word target)
-{
-	return addr_word_port(listens) == addr_word_port(target) &&
-	       (addr_word_addr(listens) == 0 ||
-		addr_word_addr(listens) == addr_word_addr(target));
-}
-
-/*
- * seat_bind() - Give a seat's half the peer that claims it, where that is true.
- * @word: Where the claim was read.
- * Return: 0 with @ret attached, or -errno with the seat as it was: -EBUSY
- *         where the claimant is still choosing and will see to it itself.
- */
-static int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word,
-		     half_ref claimant, struct conn *ret)
-{
-	unsigned slot = slot_word_slot(seat), id = half_ref_party(claimant);
-	half_ref me = half_ref_make(p->id, slot, slot_word_gen(seat));
-	struct half *own = arena_half(p->base, slot);
-	const struct half *peer;
-	struct peer *owner;
-	uint64_t gs;
-	int r;
-
-	if (id >= PARTY_MAX)
-		return -EPROTO;
-	gs = load_acquire(&p->reg->parties[id].gen_state);
-	/* Noise names parties that are none: the daemon need not be asked. */
-	if (id && (uint32_t)gs == PARTY_FREE)
-		return -ESRCH;
-	r = party_peer_get(p, id, (uint32_t)(gs >> 32), &owner);
-	if (r < 0)
-		return r;
-	peer = half_find(owner->base, claimant);
-	gs = peer ? load_acquire(&peer->gen_state) : 0;
-	r = 0;
-	if (!peer || (uint32_t)(gs >> 32) != half_ref_gen(claimant))
-		r = -EPROTO;
-	else if (load_acquire(&peer->peer) != me || (uint32_t)gs < HALF_CONNECTING)
-		r = (uint32_t)gs == HALF_BOUND || (uint32_t)gs == HALF_CONNECTING ? -EBUSY
-										  : -EPROTO;
-	else if (!addr_meets(load_relaxed(&own->local), load_relaxed(&peer->remote)))
-		r = -EPROTO;
-	else if (load_acquire(word) != claimant)
-		r = -EBUSY; /* withdrawn meanwhile: another's claim may stand there */
-	if (r < 0) {
-		party_peer_put(p, owner);
-		return r;
-	}
-	store_relaxed(&own->remote, load_relaxed(&peer->local));
-	store_relaxed(&own->local, load_relaxed(&peer->remote));
-	store_relaxed(&own->peer_party_gen, owner->gen);
-	store_relaxed(&own->born_ns, clock_now_ns());
-	/* The connector that looks again finds its name here, before the
-	 * seat's word moves on. */
-	store_release(&own->peer, claimant);
-	return conn_attach(ret, p, own, claimant, owner);
-}
-
-int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
-	      struct conn *ret)
-{
-	uint32_t base = load_relaxed(&listener->seat_base);
-	uint32_t n = load_relaxed(&listener->seat_count);
-	_Atomic uint64_t *seats = seat_words(p, listener);
-	_Atomic uint64_t *claims = claim_words(p->mbox, base);
-	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
-	uint64_t t = cursor_start(p, *cursor, tickets, n), end = cursor_end(p, t, tickets, n);
-	bool hole = false;
-	int error = -EAGAIN;
-
-	for (; t != end; t++) {
-		half_ref claimant = load_acquire(&claims[t % n]);
-		uint64_t seat = load_relaxed(&seats[t % n]);
-		int r;
-
-		if (claimant == 0 || seat == 0) {
-			/* Its connector may still be about to claim it. */
-			hole = true;
-			continue;
-		}
-		r = seat_bind(p, seat, &claims[t % n], claimant, ret);
-		if (r == 0) {
-			struct half *own = ret->own;
-
-			FAULT_POINT("take.bound");
-			/* While in SEAT it is the listener's executor's; from
-			 * OPEN on, who looks here finds it. */
-			store_relaxed(&own->handle, handle + 1);
-			store_release(&arena_handles(p->base)[handle],
-				      slot_word_make(arena_slot(p->base, own), half_gen(own)));
-			FAULT_POINT("take.mapped");
-			half_set_state(own, HALF_OPEN);
-			FAULT_POINT("take.open");
-			store_release(&seats[t % n], seat_make(p, listener));
-			FAULT_POINT("take.seated");
-			store_release(&claims[t % n], 0);
-			if (!hole)
-				*cursor = t + 1;
-			return 0;
-		}
-		if (r == -EBUSY) {
-			hole = true;
-			continue;
-		}
-		if (r != -EPROTO && r != -ESRCH) {
-			/* Cannot be mapped now. It may be certain of its seat,
-			 * so it stays, as a connection does where accept()
-			 * gives EMFILE. */
-			hole = true;
-			error = r;
-			continue;
-		}
-		/* Not true, or nobody's. */
-		party_distrust(p);
-		atomic_compare_exchange_strong(&claims[t % n], &claimant, 0);
-	}
-	if (!hole)
-		*cursor = tickets;
-	/* A seat that could not be made when its predecessor was taken. */
-	for (uint32_t i = 0; i < n; i++)
-		if (load_relaxed(&seats[i]) == 0)
-			store_release(&seats[i], seat_make(p, listener));
-	return error;
+	/* A listener wants "data": its claims. */
+	half_notify(p, own, l, owner, NOTIFY_DATA);
+	if (load_relaxed(&l->shared) && p->ops && p->ops->ring_shared)
+		p->ops->ring_shared(p->ops_arg, ref, owner->gen);
 }
 
 /*
@@ -323,8 +167,9 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 		return r;
 	r = -ECONNREFUSED;
 	l = half_find(owner->base, lref->half);
+	/* One that other processes hold too outlives the one that made it. */
 	if (!l || load_acquire(&l->gen_state) != listens ||
-	    !registry_party_alive(p->reg, owner->id, owner->gen))
+	    (!load_relaxed(&l->shared) && !registry_party_alive(p->reg, owner->id, owner->gen)))
 		goto fail;
 	base = load_relaxed(&l->seat_base);
 	n = load_relaxed(&l->seat_count);
@@ -345,7 +190,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 		half_set_state(own, HALF_BOUND);
 		/* Whoever filled the queue may have died before it rang. */
 		if (r == -EAGAIN)
-			half_notify(p, own, l, owner, NOTIFY_DATA);
+			seat_ring(p, own, l, owner);
 		goto fail;
 	}
 	store_relaxed(&own->born_ns, clock_now_ns());
@@ -353,8 +198,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 	FAULT_POINT("seat.open");
 	r = conn_attach(ret, p, own, seat, owner);
 	atomic_fetch_add(&arena_hdr(p->base)->opened, 1);
-	/* A listener wants "data": its claims. */
-	half_notify(p, own, l, owner, NOTIFY_DATA);
+	seat_ring(p, own, l, owner);
 	return r;
 fail:
 	party_peer_put(p, owner);
@@ -391,7 +235,7 @@ void seat_remind(struct conn *c)
 
 	if (half_state(c->peer) != HALF_SEAT) {
 		if (conn_unsent(c))
-			half_notify(c->party, c->own, c->peer, c->owner, NOTIFY_DATA);
+			conn_notify(c, NOTIFY_DATA);
 		return;
 	}
 	if (c->party->inherited || load_acquire(&c->peer->peer) ||
@@ -402,7 +246,7 @@ void seat_remind(struct conn *c)
 	if (!l || half_gen(l) != half_ref_gen(ref.half))
 		return;
 	claim_again(c, l);
-	half_notify(c->party, c->own, l, c->owner, NOTIFY_DATA);
+	seat_ring(c->party, c->own, l, c->owner);
 }
 
 void seat_close(struct party *p, struct half *listener)

@@ -19,7 +19,8 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog);
 
 /**
  * seat_waiting() - Is a connector's claim there to be taken? May err high.
- * @cursor: The caller's, as in seat_take().
+ * @cursor: The caller's, as in seat_take(); not used where the listener is
+ *          shared.
  */
 bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor);
 
@@ -34,6 +35,19 @@ bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *
  */
 int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
 	      struct conn *ret);
+
+/**
+ * seat_take_shared() - The same for a listener that several processes hold
+ * (half.shared): the cursor is in the listener's half.
+ * @lp: The listener's party, perhaps inherited.
+ * @p:  Our own, which the new socket belongs to.
+ */
+int seat_take_shared(struct party *lp, struct half *listener, struct party *p, unsigned handle,
+		     struct conn *ret);
+
+/** seat_share() - Several processes are about to hold it: from now on
+ * seat_take_shared() is for all of them. Caller holds the listener's lock. */
+void seat_share(struct half *listener, uint64_t cursor);
 
 /**
  * seat_claim() - connect()'s step.
@@ -53,6 +67,9 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *ref
  * (its claim, a hint) may have been wiped out by another, and is written again.
  */
 void seat_remind(struct conn *c);
+
+/** seat_ring() - Tell the listener @l of @owner's that @own has claimed. */
+void seat_ring(struct party *p, struct half *own, const struct half *l, struct peer *owner);
 
 /**
  * seat_close() - The listener closes: each waiting connector gets an RST,

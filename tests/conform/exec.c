@@ -7,10 +7,11 @@
  * fork and exec of this file, before there is any socket) and lets them make
  * one call at a time, so that only the sockets decide the result. A line is
  *
- *	seq N [sleep]		a new program; all descriptors are closed first
+ *	seq N [sleep] [again]	a new program; all descriptors are closed first
  *	A recv s1 100 MSG_PEEK	worker A makes a call and the next line waits
  *	A& recv s1 100 0	it makes it while the next line of B is executed
  *	A+ recv s1 100 0	a second thread of A makes it, until `A join`
+ *	C recv s1 100 0		so does the child that A forked; D is B's
  *
  * What one side does reaches the other a little later. So the coordinator
  * keeps a small account of every open file (who faces whom, by ports; bytes
@@ -18,6 +19,10 @@
  * until the other end shows it, for a bounded time. Settling asks with poll
  * and FIONREAD; as this might itself wake something up, a `sleep` program
  * just waits instead. Whether settling succeeded is never compared.
+ *
+ * With --timer-hz of conform a timer's signal comes to the workers all the
+ * time. In an `again` program, poll, select and epoll_wait are then made again
+ * for what is left of their timeouts; in others EINTR is their result.
  *
  * The account also says which results are free to vary: how much of a large
  * transfer is under way at some moment depends on windows and buffers. Such a
@@ -35,19 +40,24 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "program.h"
+#include "worker.h"
 
 enum {
+	WORKERS = 4,
 	FILES = 256,
+	FLIGHTS = 64,
 	ZONE_READ = 32768,	/* Unread bytes that are at the reader for certain. */
 	ZONE_SEND = 262144,	/* Unread bytes that a send takes for certain. */
 	ZONE_TUNED = 16384,	/* Both, where the program chose the buffers. */
 	ZONE_CHILD = 8192,	/* Unread bytes that a forked child may add to. */
 	HANG_MS = 5000,
+	LOOK_MS = 100,
 	LINE_MAX_BYTES = 1000,
 };
 
@@ -55,12 +65,15 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
 
 /**
  * struct file - An open file: what dup'ed slots share.
+ * @had:      Bits of the workers that have it, or had.
+ * @owed:     Bits of what to settle for, once nobody is busy with it.
  * @peer:     Index of the file that faces it, -1 none or not accepted yet.
  * @sent, @taken: Bytes that its calls put into and took out of the stream.
  * @asked:    connect() was begun.
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
  * @backlog, @queued: Of a listener; who connected and was not accepted yet.
  * @cut:      A send took less than it was given, as windows had it.
+ * @loose:    Shut for reading, it was read as far as the sender had got.
  * @held:     A forked child has it, too. @shared: or had it.
  * @accepted: Made by accept().
  * @self:     Asked itself.
@@ -68,7 +81,8 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
  */
 struct file {
 	enum kind kind;
-	int proc;
+	unsigned int had;
+	unsigned int owed;
 	int refs;
 	uint16_t lport;
 	uint16_t rport;
@@ -86,6 +100,7 @@ struct file {
 	bool self;
 	bool over;
 	bool cut;
+	bool loose;
 	bool held;
 	bool shared;
 	bool accepted;
@@ -94,13 +109,19 @@ struct file {
 };
 
 /**
- * struct worker - One of the two.
+ * struct worker - A and B, and a child of each: C and D.
+ * @alive:     There is such a process. @stopped: by a signal.
+ * @holding:   It has a FORKHOLD child.
  * @slot_file: Index of the file in each slot, -1 none.
  * @busy:      A `&` step is under way: @step, line @line.
  * @threaded:  The second thread is in @call, on file @call_file.
+ * @ticks:     How often the timer has come to it.
  */
 struct worker {
 	pid_t pid;
+	bool alive;
+	bool stopped;
+	bool holding;
 	int in;
 	int out;
 	int slot_file[SLOTS];
@@ -112,16 +133,24 @@ struct worker {
 	struct step call;
 	int call_file;
 	bool call_vague;
+	uint64_t ticks;
 };
 
-static struct worker workers[2];
+static struct worker workers[WORKERS];
 static struct file files[FILES];
 static int file_count;
 static uint16_t port_var[PORTVARS];
 static uint16_t port_seen[FILES];
 static int port_seen_count;
+/* Files handed over and not taken yet; one queue for each direction. */
+static struct {
+	int file[FLIGHTS];
+	int first;
+	int count;
+} flights[2];
 static int program = -1;	/* Its number, while one runs. */
 static bool sleepy;		/* Settle by sleeping. */
+static bool again;		/* What the timer interrupts is made again. */
 static bool slept;		/* Once for each step is enough. */
 static unsigned long settles, settle_failures;
 static unsigned long handles[3];	/* Connected sockets by outcome.handle. */
@@ -129,16 +158,32 @@ static unsigned long handles[3];	/* Connected sockets by outcome.handle. */
 static void stop_all(int status)
 {
 	fflush(stdout);
-	for (int i = 0; i < 2; i++)
-		if (workers[i].pid > 0)
+	for (int i = 0; i < WORKERS; i++)
+		if (workers[i].alive)
 			kill(workers[i].pid, SIGKILL);
-	for (int i = 0; i < 2; i++)
-		if (workers[i].pid > 0)
+	for (int i = 0; i < WORKERS; i++)
+		if (workers[i].alive)
 			waitpid(workers[i].pid, NULL, 0);
 	exit(status);
 }
 
-static void spawn(struct worker *w, const char *mutate)
+static unsigned int bit_of(const struct worker *w)
+{
+	return 1u << (w - workers);
+}
+
+static struct worker *child_of(const struct worker *w)
+{
+	return &workers[(w - workers) % 2 + 2];
+}
+
+static bool is_child(const struct worker *w)
+{
+	return w - workers >= 2;
+}
+
+/* The steps of the one and the outcomes of the other process. */
+static void pipes(struct worker *w, int *ret_in, int *ret_out)
 {
 	int to[2];
 	int from[2];
@@ -147,21 +192,38 @@ static void spawn(struct worker *w, const char *mutate)
 		perror("conform-exec: pipe2");
 		exit(2);
 	}
+	w->in = to[1];
+	w->out = from[0];
+	*ret_in = to[0];
+	*ret_out = from[1];
+}
+
+static void spawn(struct worker *w, int channel, const char *mutate, const char *hz)
+{
+	int in, out, child_in, child_out;
+
+	pipes(w, &in, &out);
+	pipes(child_of(w), &child_in, &child_out);
 	w->pid = fork();
 	if (w->pid < 0) {
 		perror("conform-exec: fork");
 		exit(2);
 	}
 	if (!w->pid) {
-		dup2(to[0], 0);
-		dup2(from[1], 1);
-		execl("/proc/self/exe", "conform-exec", "--worker", mutate, (char *)NULL);
+		dup2(in, 0);
+		dup2(out, 1);
+		dup2(child_in, FD_CHILD_IN);
+		dup2(child_out, FD_CHILD_OUT);
+		dup2(channel, FD_CHANNEL);
+		execl("/proc/self/exe", "conform-exec", "--worker", mutate, hz, (char *)NULL);
 		_exit(127);
 	}
-	close(to[0]);
-	close(from[1]);
-	w->in = to[1];
-	w->out = from[0];
+	w->alive = true;
+	close(in);
+	close(out);
+	close(child_in);
+	close(child_out);
+	close(channel);
 }
 
 static void dispatch(struct worker *w, const struct step *st)
@@ -169,23 +231,49 @@ static void dispatch(struct worker *w, const struct step *st)
 	io_write_all(w->in, st, sizeof(*st));
 }
 
+/* A child's pipe does not end with it: its parent has the end as well. */
+static bool is_gone(const struct worker *w)
+{
+	char path[64];
+	char text[256];
+	const char *end = NULL;
+	FILE *f;
+
+	if (!is_child(w))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", w->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	if (fgets(text, sizeof(text), f))
+		end = strrchr(text, ')');
+	fclose(f);
+	return !end || (end[1] && (end[2] == 'Z' || end[2] == 'X'));
+}
+
 /* Wait for @w's outcome; a worker that is stuck or gone ends the run. */
 static void collect(struct worker *w, int line, struct outcome *out)
 {
 	struct pollfd p = { .fd = w->out, .events = POLLIN };
 	int status = 0;
-	int n;
+	int n = 0;
 
-	do
-		n = poll(&p, 1, HANG_MS);
-	while (n < 0 && errno == EINTR);
+	for (int ms = 0; ms < HANG_MS && n == 0; ms += LOOK_MS) {
+		do
+			n = poll(&p, 1, LOOK_MS);
+		while (n < 0 && errno == EINTR);
+		if (n == 0 && is_gone(w)) {
+			printf("%d CRASH of a child\n", line);
+			stop_all(4);
+		}
+	}
 	if (!n) {
 		printf("%d HANG\n", line);
 		stop_all(3);
 	}
 	if (!io_read_all(w->out, out, sizeof(*out))) {
 		waitpid(w->pid, &status, 0);
-		w->pid = 0;
+		w->alive = false;
 		printf("%d CRASH %s %d\n", line, WIFSIGNALED(status) ? "signal" : "exit",
 		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		stop_all(4);
@@ -237,7 +325,7 @@ static uint64_t zone(const struct file *f, uint64_t normal)
 /* Is it open what can be read, or how far the ends got? */
 static bool vague(const struct file *f)
 {
-	return f && (unread(f) > zone(f, ZONE_READ) || unsent(f) > zone(f, ZONE_READ));
+	return f && (f->loose || unread(f) > zone(f, ZONE_READ) || unsent(f) > zone(f, ZONE_READ));
 }
 
 static int file_new(struct worker *w, int64_t slot, enum kind kind)
@@ -251,47 +339,55 @@ static int file_new(struct worker *w, int64_t slot, enum kind kind)
 	file_count++;
 	memset(&files[i], 0, sizeof(files[i]));
 	files[i].kind = kind;
-	files[i].proc = (int)(w - workers);
+	files[i].had = bit_of(w);
 	files[i].refs = 1;
 	files[i].peer = -1;
 	w->slot_file[slot] = i;
 	return i;
 }
 
-static void settle(struct file *f, int what, uint64_t bytes, int line)
+/* A slot of @w's that has the file, or -1; not while @w cannot be asked. */
+static int64_t slot_to_ask(const struct worker *w, const struct file *f)
 {
-	struct worker *w;
-	struct outcome out;
-	struct step st = { .op = OP_SETTLE, .argc = 3, .arg = { 0, what, 3 }, .want = bytes };
-	struct file *g = peer_of(f);
-	int64_t slot = 0;
+	if (!w->alive || w->stopped || w->busy)
+		return -1;
+	for (int64_t s = 0; s < SLOTS; s++)
+		if (w->slot_file[s] >= 0 && &files[w->slot_file[s]] == f)
+			return s;
+	return -1;
+}
 
-	if (!f || f->closed)
+/* Small data may wait for an ACK, which may be delayed: let it out. */
+static void push(const struct file *f, int line)
+{
+	struct step st = { .op = OP_PUSH, .argc = 1 };
+	struct outcome out;
+
+	for (int i = 0; f && f->kind == KIND_SOCKET && !f->closed && i < WORKERS; i++) {
+		st.arg[0] = slot_to_ask(&workers[i], f);
+		if (st.arg[0] < 0)
+			continue;
+		order(&workers[i], &st, line, &out);
 		return;
-	w = &workers[f->proc];
-	while (slot < SLOTS && (w->slot_file[slot] < 0 || &files[w->slot_file[slot]] != f))
-		slot++;
-	if (slot == SLOTS || w->busy)
-		return;
-	st.arg[0] = slot;
+	}
+}
+
+static void settle_in(struct worker *w, struct file *f, int64_t slot, int what, uint64_t bytes,
+		      int line)
+{
+	struct step st = { .op = OP_SETTLE, .argc = 3, .arg = { slot, what, 3 }, .want = bytes };
+	struct outcome out;
+
 	settles++;
 	if (!sleepy) {
 		order(w, &st, line, &out);
 		if (!out.ret)
 			return;
 	}
-	/* Small data may wait for an ACK, which may be delayed. */
-	if (g && !g->closed && g->kind == KIND_SOCKET && !workers[g->proc].busy) {
-		struct step push = { .op = OP_PUSH, .argc = 1 };
-
-		for (int64_t s = 0; s < SLOTS; s++)
-			if (workers[g->proc].slot_file[s] == f->peer)
-				push.arg[0] = s;
-		order(&workers[g->proc], &push, line, &out);
-	}
+	push(peer_of(f), line);
 	if (sleepy) {
 		if (!slept)
-			usleep(3000);
+			nap_us(3000);
 		slept = true;
 		return;
 	}
@@ -306,6 +402,20 @@ static void settle(struct file *f, int what, uint64_t bytes, int line)
 			program, line, what);
 }
 
+static void settle(struct file *f, int what, uint64_t bytes, int line)
+{
+	if (!f || f->closed)
+		return;
+	for (int i = 0; i < WORKERS; i++) {
+		int64_t slot = slot_to_ask(&workers[i], f);
+
+		if (slot >= 0)
+			settle_in(&workers[i], f, slot, what, bytes, line);
+		else if (workers[i].busy && f->had & 1u << i)
+			f->owed |= 1u << what;
+	}
+}
+
 static void settle_unread(struct file *f, int line)
 {
 	uint64_t n = f ? unread(f) : 0;
@@ -313,6 +423,22 @@ static void settle_unread(struct file *f, int line)
 	if (!n)
 		return;
 	settle(f, SETTLE_BYTES, n < zone(f, ZONE_READ) ? n : zone(f, ZONE_READ), line);
+}
+
+/* What could not be asked for while somebody was in a call. */
+static void settle_owed(int line)
+{
+	for (int i = 0; i < file_count; i++) {
+		struct file *f = &files[i];
+		unsigned int owed = f->owed;
+
+		f->owed = 0;
+		if (owed & 1u << SETTLE_BYTES)
+			settle_unread(f, line);
+		for (int what = SETTLE_IN; what <= SETTLE_HUP; what++)
+			if (owed & 1u << what)
+				settle(f, what, 0, line);
+	}
 }
 
 /* @f stopped listening: those whom nobody accepted learn it. */
@@ -333,7 +459,7 @@ static void file_put(struct file *f, int line)
 	if (f->kind != KIND_SOCKET)
 		return;
 	if (f->shared)
-		usleep(5000);	/* That it was the last one may be heard a little later. */
+		nap_us(5000);	/* That it was the last one may be heard a little later. */
 	if (f->listening)
 		refuse_queued(f, line);
 	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
@@ -355,7 +481,7 @@ static void hold(const struct worker *w, bool on, int line)
 	for (int i = 0; i < file_count; i++) {
 		struct file *f = &files[i];
 
-		if (f->proc != (int)(w - workers) || f->closed || f->held == on)
+		if (!(f->had & bit_of(w)) || f->closed || f->held == on)
 			continue;
 		f->held = on;
 		f->shared = true;
@@ -363,6 +489,107 @@ static void hold(const struct worker *w, bool on, int line)
 			f->refs++;
 		else
 			file_put(f, line);
+	}
+}
+
+/* --- Children, and what is handed over --------------------------------------- */
+
+/* The child @c has what its parent has. */
+static void born(const struct worker *w, struct worker *c, const struct outcome *out)
+{
+	c->pid = out->pid;
+	c->alive = true;
+	c->stopped = c->holding = c->busy = c->threaded = false;
+	for (int s = 0; s < SLOTS; s++) {
+		struct file *f = slot_file(w, s);
+
+		c->slot_file[s] = w->slot_file[s];
+		if (!f)
+			continue;
+		f->refs++;
+		f->shared = true;
+		f->had |= bit_of(c);
+	}
+}
+
+/* What it said last is of no use. */
+static void drain(const struct worker *w)
+{
+	struct pollfd p = { .fd = w->out, .events = POLLIN };
+	struct outcome out;
+
+	while (poll(&p, 1, 0) > 0 && p.revents & POLLIN)
+		if (!io_read_all(w->out, &out, sizeof(out)))
+			break;
+}
+
+static void died(struct worker *c, int line)
+{
+	c->alive = c->stopped = c->busy = false;
+	drain(c);
+	for (int s = 0; s < SLOTS; s++)
+		slot_drop(c, s, line);
+	for (int i = 0; i < file_count; i++)
+		files[i].had &= ~bit_of(c);
+}
+
+static void executed(struct worker *w, const struct outcome *out, int line)
+{
+	for (int s = 0; s < SLOTS; s++) {
+		struct file *f = slot_file(w, s);
+
+		if (f)
+			f->shared = true;
+		if (f && !(out->open >> s & 1))
+			slot_drop(w, s, line);
+	}
+}
+
+static void given(const struct worker *w, struct file *f)
+{
+	int d = (int)(w - workers) % 2;
+
+	if (!f || flights[d].count == FLIGHTS)
+		return;
+	f->refs++;
+	f->shared = true;
+	flights[d].file[(flights[d].first + flights[d].count++) % FLIGHTS] = (int)(f - files);
+}
+
+static void taken(struct worker *w, int64_t slot)
+{
+	int d = 1 - (int)(w - workers) % 2;
+	int i;
+
+	if (!flights[d].count)
+		return;
+	i = flights[d].file[flights[d].first++ % FLIGHTS];
+	flights[d].count--;
+	w->slot_file[slot] = i;
+	files[i].had |= bit_of(w);
+}
+
+static void account_family(struct worker *w, const struct step *st, const struct outcome *out,
+			   int line)
+{
+	struct worker *c = child_of(w);
+
+	switch (st->op) {
+	case OP_FORK: born(w, c, out); break;
+	case OP_CHILDEXIT: case OP_CHILDKILL: died(c, line); break;
+	case OP_CHILDSTOP: c->stopped = true; break;
+	case OP_CHILDCONT: c->stopped = false; break;
+	case OP_DAEMON:
+		waitpid(w->pid, NULL, 0);
+		w->pid = out->pid;
+		for (int s = 0; s < SLOTS; s++)
+			if (slot_file(w, s))
+				slot_file(w, s)->shared = true;
+		break;
+	case OP_EXEC: executed(w, out, line); break;
+	case OP_GIVE: given(w, slot_file(w, st->arg[0])); break;
+	case OP_TAKE: taken(w, st->arg[0]); break;
+	default: break;
 	}
 }
 
@@ -442,9 +669,9 @@ static void shut(struct file *f, int64_t how, int line)
 	f->shut_wr = true;
 	/* The ACK of its FIN is an edge, too, and may be delayed. */
 	for (int i = 0; i < file_count; i++) {
-		if (files[i].kind != KIND_EPOLL || files[i].proc != f->proc || files[i].closed)
+		if (files[i].kind != KIND_EPOLL || !(files[i].had & f->had) || files[i].closed)
 			continue;
-		usleep(50000);
+		nap_us(50000);
 		break;
 	}
 	if (!g)
@@ -513,6 +740,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		bool was_vague = vague(f);
 
 		f->taken += (uint64_t)out->ret;
+		f->loose |= was_vague && f->shut_rd && st->op == OP_RECVALL && unread(f);
 		if (was_vague)
 			settle_unread(f, line);
 		if (was_vague && !unread(f) && g && (g->shut_wr || g->closed))
@@ -574,6 +802,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		hold(w, false, line);
 		if (st->op == OP_FORKHOLD)
 			hold(w, true, line);
+		w->holding = st->op == OP_FORKHOLD;
 		break;
 	case OP_SHUTDOWN:
 		if (f)
@@ -591,6 +820,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		f->tuned_rcv |= st->arg[2] == SO_RCVBUF;
 		break;
 	default:
+		account_family(w, st, out, line);
 		break;
 	}
 }
@@ -637,7 +867,7 @@ static void print_text(const char *text)
 static bool op_makes_fd(int32_t op)
 {
 	return op == OP_SOCKET || op == OP_ACCEPT || op == OP_ACCEPT4 || op == OP_EPCREATE ||
-		op_dups(op);
+		op == OP_TAKE || op_dups(op);
 }
 
 /* Is this result one of those that windows and buffers decide? */
@@ -660,7 +890,7 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 	case OP_POLL: case OP_SELECT: case OP_EPWAIT: case OP_EPALL:
 		/* Whichever it looks at, directly or in a nested set. */
 		for (int i = 0; i < file_count; i++)
-			if (files[i].proc == (int)(w - workers) && !files[i].closed &&
+			if (files[i].had & bit_of(w) && !files[i].closed &&
 			    vague(&files[i]))
 				return true;
 		return false;
@@ -682,7 +912,7 @@ static bool outcome_over(const struct worker *w, const struct step *st, const st
 	if (f && (f->over || (f->peer >= 0 && files[f->peer].over)))
 		return true;
 	for (int i = 0; i < file_count; i++) {
-		if (looks && files[i].over && files[i].proc == (int)(w - workers))
+		if (looks && files[i].over && files[i].had & bit_of(w))
 			return true;
 		if (st->op == OP_CONNECT && f && !f->asked && files[i].listening &&
 		    files[i].lport == (uint16_t)st->arg[2] && files[i].queued > files[i].backlog)
@@ -699,7 +929,7 @@ static bool outcome_self(const struct worker *w, const struct step *st, const st
 	if (f && f->self)
 		return true;
 	for (int i = 0; looks && i < file_count; i++)
-		if (files[i].self && files[i].proc == (int)(w - workers))
+		if (files[i].self && files[i].had & bit_of(w))
 			return true;
 	return st->op == OP_CONNECT && f && f->lport && f->lport == (uint16_t)st->arg[2];
 }
@@ -768,12 +998,14 @@ static void join(struct worker *w)
 	collect(w, w->line, &out);
 	w->busy = false;
 	finish(w, &w->step, &out, w->vague, w->line);
+	settle_owed(w->line);
 }
 
 static void prepare(struct worker *w, struct step *st)
 {
 	const struct file *f = subject(w, st);
 
+	st->again = again;
 	/* Where this leads. BIND's fourth argument is the variable itself. */
 	if ((st->op == OP_BIND || st->op == OP_CONNECT) && st->arg[2] >= PORTREF &&
 	    st->arg[2] < PORTREF + PORTVARS)
@@ -823,21 +1055,67 @@ static void thread_ended(struct worker *w, const struct outcome *out, int line)
 }
 
 /* Not while the second thread is in a call; or only then. */
-static bool clashes(const struct worker *w, const struct step *st, bool thread)
+static bool clashes_thread(const struct worker *w, const struct step *st, bool thread)
 {
 	if (!w->threaded)
 		return st->op == OP_JOIN;
 	return thread || st->op == OP_FORKHOLD || st->op == OP_FORKSEND || st->op == OP_FORKRECV ||
+		st->op == OP_DAEMON || st->op == OP_EXEC ||
 		(op_makes_fd(w->call.op) && (op_makes_fd(st->op) || st->op == OP_PIPE));
+}
+
+/* Not with a child, or only then; a child has none of its own. */
+static bool clashes_child(const struct worker *w, const struct step *st)
+{
+	const struct worker *c = child_of(w);
+
+	switch (st->op) {
+	case OP_FORK: return is_child(w) || c->alive;
+	case OP_DAEMON: return is_child(w) || c->alive || w->holding;
+	case OP_FORKHOLD: case OP_FORKEND: return is_child(w);
+	case OP_CHILDEXIT: return is_child(w) || !c->alive || c->stopped;
+	case OP_CHILDKILL: return is_child(w) || !c->alive;
+	case OP_CHILDSTOP: return is_child(w) || !c->alive || c->stopped || c->busy;
+	case OP_CHILDCONT: return is_child(w) || !c->stopped;
+	case OP_GIVE: return flights[(w - workers) % 2].count == FLIGHTS;
+	default: return false;
+	}
+}
+
+static bool clashes(const struct worker *w, const struct step *st, bool thread)
+{
+	return !w->alive || w->stopped || destination_taken(w, st) ||
+		clashes_thread(w, st, thread) || clashes_child(w, st);
+}
+
+/* Before the parent's part in the child's end. */
+static void end_child(struct worker *c, const struct step *st)
+{
+	struct step quit = { .op = OP_QUIT, .argc = 1, .arg = { st->arg[1] } };
+
+	if (st->op == OP_CHILDEXIT) {
+		join(c);
+		dispatch(c, &quit);
+	} else if (st->op == OP_CHILDKILL && c->busy) {
+		printf("%d killed\n", c->line);
+		c->busy = false;
+	}
+}
+
+static bool any_threaded(void)
+{
+	for (int i = 0; i < WORKERS; i++)
+		if (workers[i].alive && workers[i].threaded)
+			return true;
+	return false;
 }
 
 static void run_step(struct worker *w, struct step *st, bool background, bool thread, int line)
 {
-	struct worker *other = &workers[w == workers];
 	struct outcome out;
 
 	join(w);
-	if (destination_taken(w, st) || clashes(w, st, thread)) {
+	if (clashes(w, st, thread)) {
 		printf("%d skip\n", line);
 		return;
 	}
@@ -855,14 +1133,17 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		wait_asleep(w->pid, w->pid);
 		return;
 	}
+	end_child(child_of(w), st);
 	order(w, st, line, &out);
 	if (st->op == OP_JOIN)
 		thread_ended(w, &out, line);
 	else
 		finish(w, st, &out, outcome_vague(w, st), line);
-	if (workers[0].threaded || workers[1].threaded)
-		usleep(10000);	/* It sees each change by itself. */
-	join(other);
+	if (any_threaded())
+		nap_us(10000);	/* It sees each change by itself. */
+	for (int i = 0; i < WORKERS; i++)
+		if (&workers[i] != w)
+			join(&workers[i]);
 }
 
 /* Parse `A& op arg...`; false where it is none. */
@@ -872,16 +1153,16 @@ static bool parse(char *text, int *ret_proc, bool *ret_background, bool *ret_thr
 	char *save = NULL;
 	char *word = strtok_r(text, " \t\n", &save);
 
-	if (!word || (word[0] != 'A' && word[0] != 'B') ||
+	if (!word || word[0] < 'A' || word[0] >= 'A' + WORKERS ||
 	    (word[1] && strcmp(word + 1, "&") != 0 && strcmp(word + 1, "+") != 0))
 		return false;
-	*ret_proc = word[0] == 'B';
+	*ret_proc = word[0] - 'A';
 	*ret_background = word[1] == '&';
 	*ret_thread = word[1] == '+';
 	word = strtok_r(NULL, " \t\n", &save);
 	memset(st, 0, sizeof(*st));
 	st->op = word ? (int32_t)names_op(word) : OP_COUNT;
-	if (st->op >= OP_SETTLE)
+	if (st->op >= OP_QUIT)
 		return false;
 	while ((word = strtok_r(NULL, " \t\n", &save))) {
 		if (st->argc == ARGS_MAX || !names_number(word, &st->arg[st->argc]))
@@ -900,12 +1181,20 @@ static void program_end(void)
 	struct outcome out;
 
 	for (int i = 0; i < 2; i++) {
-		join(&workers[i]);
-		order(&workers[i], &st, -1, &out);
-		workers[i].threaded = false;
+		struct worker *w = &workers[i];
+
+		join(w);
+		order(w, &st, -1, &out);
+		w->ticks = (uint64_t)out.ret;
+		w->threaded = w->holding = false;
+		if (child_of(w)->alive)
+			drain(child_of(w));
+		child_of(w)->alive = child_of(w)->stopped = child_of(w)->busy = false;
+		flights[i].count = 0;
+	}
+	for (int i = 0; i < WORKERS; i++)
 		for (int s = 0; s < SLOTS; s++)
 			workers[i].slot_file[s] = -1;
-	}
 	file_count = 0;
 	port_seen_count = 0;
 	memset(port_var, 0, sizeof(port_var));
@@ -931,6 +1220,7 @@ static int run_file(FILE *in)
 				program_end();
 			program = atoi(text + 4);
 			sleepy = strstr(text, " sleep") != NULL;
+			again = strstr(text, " again") != NULL;
 			line = 0;
 			printf("seq %d\n", program);
 			fflush(stdout);
@@ -945,7 +1235,8 @@ static int run_file(FILE *in)
 	}
 	if (program >= 0)
 		program_end();
-	printf("end kernel=%lu ours=%lu\n", handles[1], handles[2]);
+	printf("end kernel=%lu ours=%lu ticks=%llu\n", handles[1], handles[2],
+	       (unsigned long long)(workers[0].ticks + workers[1].ticks));
 	return 0;
 }
 
@@ -965,13 +1256,33 @@ static void leave_network(void)
 	close(fd);
 }
 
-int main(int argc, char **argv)
+static void start_workers(void)
 {
 	const char *mutate = getenv("CONFORM_MUTATE");
+	const char *hz = getenv("CONFORM_TIMER_HZ");
+	int channel[2];
+
+	/* A worker whose parent has ended is waited for here. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (int i = 0; i < WORKERS; i++)
+		for (int s = 0; s < SLOTS; s++)
+			workers[i].slot_file[s] = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
+		perror("conform-exec: socketpair");
+		exit(2);
+	}
+	for (int i = 0; i < 2; i++)
+		spawn(&workers[i], channel[i], mutate ? mutate : "0", hz ? hz : "0");
+}
+
+int main(int argc, char **argv)
+{
 	FILE *in;
 
-	if (argc == 3 && !strcmp(argv[1], "--worker"))
-		return worker_main(0, 1, atoi(argv[2]));
+	if (argc >= 4 && !strcmp(argv[1], "--worker"))
+		return worker_main(0, 1, atoi(argv[2]), atoi(argv[3]), argc > 4 ? argv[4] : NULL);
+	if (argc == 3 && !strcmp(argv[1], "--once"))
+		return family_once(argv[2]);
 	if (argc != 2) {
 		fprintf(stderr, "usage: conform-exec PROGRAM\n");
 		return 2;
@@ -984,11 +1295,7 @@ int main(int argc, char **argv)
 	if (getenv("CONFORM_NETNS"))
 		leave_network();
 	signal(SIGPIPE, SIG_IGN);	/* A worker that died is seen by its outcome. */
-	for (int i = 0; i < 2; i++) {
-		for (int s = 0; s < SLOTS; s++)
-			workers[i].slot_file[s] = -1;
-		spawn(&workers[i], mutate ? mutate : "0");
-	}
+	start_workers();
 	run_file(in);
 	if (getenv("CONFORM_STATS"))
 		fprintf(stderr, "conform-exec: %lu settles, %lu in vain\n", settles,

@@ -11,11 +11,15 @@ import random
 SIZES = [(0, 3), (1, 15), (3, 10), (100, 30), (1000, 8), (4096, 20), (20000, 5),
          (65536, 5), (200000, 2), (300000, 1)]
 RSIZES = [(0, 2), (1, 12), (3, 10), (50, 10), (100, 20), (4096, 25), (65536, 20)]
-P = "AB"
+P = "ABCD"              # C is a child of A, D of B.
+NOWHERE = 4             # The process of what nobody has at present.
 
 
 class Obj:
-    """An open file; several slots may hold it."""
+    """An open file; several slots may hold it, and several processes.
+
+    @proc: the one of them that acts on it in the present action.
+    """
 
     def __init__(self, kind, proc):
         self.kind = kind            # sock, ep, pr, pw
@@ -36,11 +40,16 @@ class Obj:
 
 
 class Generator:
-    def __init__(self, seed, length):
+    def __init__(self, seed, length, hz, processes):
         self.r = random.Random(seed)
         self.length = length
+        # So long that a timer's signal ends each wait, also where the machine is busy.
+        self.ms = 40 if hz else 5
         self.lines = []
-        self.slots = [[None] * 16, [None] * 16]
+        self.processes = processes
+        self.alive = [0, 1]
+        self.stopped = set()
+        self.slots = [[None] * 16 for _ in range(NOWHERE + 1)]
         self.ports = 0
         self.tags = 0
         self.waits = 0
@@ -55,6 +64,28 @@ class Generator:
     def emit(self, proc, text, background=False):
         self.lines.append(f"{P[proc]}{'&' if background else ''} {text}")
 
+    def some_proc(self):
+        if not self.processes:
+            return self.r.randrange(2)
+        return self.r.choice([p for p in self.alive if p not in self.stopped])
+
+    def relatives(self, proc):
+        """@proc's parent or child and itself, those that can act."""
+        return [p for p in self.alive if (p - proc) % 2 == 0 and p not in self.stopped]
+
+    def across(self, proc):
+        """Somebody of the other side."""
+        return self.r.choice(self.relatives(1 - proc % 2)) if self.processes else 1 - proc
+
+    def holders(self, o):
+        return [p for p in self.alive if any(x is o for x in self.slots[p])]
+
+    def turn(self):
+        """Who of those that share something acts on it next."""
+        for o in {id(x): x for p in self.alive for x in self.slots[p] if x is not None}.values():
+            can = [p for p in self.holders(o) if p not in self.stopped]
+            o.proc = self.r.choice(can) if can else NOWHERE
+
     def free_slot(self, proc):
         free = [i for i in range(12) if self.slots[proc][i] is None]
         return self.r.choice(free) if free else None
@@ -63,13 +94,16 @@ class Generator:
         held = [i for i in range(16) if self.slots[o.proc][i] is o]
         return self.r.choice(held) if held else None
 
+    def is_open(self, o):
+        return any(x is o for slots in self.slots for x in slots)
+
     def objects(self, test, proc=None):
         seen = []
-        for p in (0, 1):
+        for p in range(NOWHERE):
             if proc is not None and p != proc:
                 continue
             for o in self.slots[p]:
-                if o is not None and o not in seen and test(o):
+                if o is not None and o.proc == p and o not in seen and test(o):
                     seen.append(o)
         return seen
 
@@ -112,7 +146,7 @@ class Generator:
 
     def timeouts(self, o, s):
         o.timeo = True
-        self.emit(o.proc, f"setsockopt s{s} SOL_SOCKET SO_RCVTIMEO 4000")
+        self.emit(o.proc, f"setsockopt s{s} SOL_SOCKET SO_RCVTIMEO {self.ms * 800}")
         if self.chance(0.5):
             self.emit(o.proc, f"setsockopt s{s} SOL_SOCKET SO_SNDTIMEO 40000")
 
@@ -199,13 +233,13 @@ class Generator:
             self.timeouts(n, d)
 
     def pair(self):
-        proc = self.r.randrange(2)
+        proc = self.some_proc()
         lst = self.some(lambda o: o.state == "listen" and len(o.queue) <= o.backlog)
         if lst is None or self.chance(0.3):
             lst = self.listener(proc)
         if lst is None or lst.state != "listen":
             return
-        cproc = lst.proc if self.chance(0.2) else 1 - lst.proc
+        cproc = lst.proc if self.chance(0.2) else self.across(lst.proc)
         c = self.some(lambda o: o.kind == "sock" and o.state == "new", cproc)
         if c is None or self.chance(0.7):
             c = self.socket(cproc)
@@ -314,12 +348,12 @@ class Generator:
         return "|".join(bits) or "0"
 
     def poll(self, proc=None):
-        proc = self.r.randrange(2) if proc is None else proc
+        proc = self.some_proc() if proc is None else proc
         held = [i for i in range(12) if self.slots[proc][i] is not None]
         if not held:
             return
         some = self.r.sample(held, min(len(held), self.r.randint(1, 4)))
-        timeout = self.pick([(0, 90), (5, 10)])
+        timeout = self.pick([(0, 90), (self.ms, 10)])
         if self.chance(0.25):
             masks = [sum(1 << i for i in some if self.chance(p)) for p in (.8, .7, .4)]
             self.emit(proc, f"select {timeout} {masks[0]} {masks[1]} {masks[2]}")
@@ -331,7 +365,7 @@ class Generator:
     def epoll(self, proc=None, target=None):
         """Put something into a set, or change what is in there."""
         if proc is None:
-            proc = self.r.randrange(2)
+            proc = self.some_proc()
         ep = self.some(lambda o: o.kind == "ep", proc)
         if ep is None or self.chance(0.1):
             e = self.free_slot(proc)
@@ -364,7 +398,7 @@ class Generator:
             # Whom a short array leaves out is in the next ones.
             self.emit(ep.proc, f"epall s{self.slot_of(ep)} {self.r.choice([1, 1, 2, 3])}")
             return
-        timeout = self.pick([(0, 92), (5, 8)])
+        timeout = self.pick([(0, 92), (self.ms, 8)])
         self.emit(ep.proc, f"epwait s{self.slot_of(ep)} 16 {timeout}")
         if self.chance(0.4):
             self.emit(ep.proc, f"epwait s{self.slot_of(ep)} 16 0")
@@ -381,7 +415,7 @@ class Generator:
         act = self.pick([("send", 60), ("shut", 15), ("close", 15), ("none", 3)])
         if o.peer.shut_wr and act == "send":
             act = "close"
-        ms = 10 if act == "none" else 200
+        ms = self.ms * 2 if act == "none" else 200
         ep = self.some(lambda x: x.kind == "ep" and x.entries, o.proc)
         if how == 0 and not o.nb and not o.timeo and act != "none":
             self.emit(o.proc, self.r.choice([
@@ -440,7 +474,7 @@ class Generator:
             self.emit(o.proc, f"fcntl s{s} F_SETFL O_NONBLOCK")
             o.nb = True
         if listens:
-            c = self.socket(1 - o.proc, True)
+            c = self.socket(self.across(o.proc), True)
             if c is not None:
                 addr = "127.0.0.1" if o.addr == "0.0.0.0" else o.addr
                 self.emit(c.proc, f"connect s{self.slot_of(c)} {addr} {o.port}")
@@ -465,19 +499,26 @@ class Generator:
         """A child shares the sockets: it uses one, or only has them."""
         o = self.some(lambda x: x.state == "conn" and x.peer is not None and
                       self.slot_of(x.peer) is not None)
-        if o is None or self.some(lambda x: x.kind == "ep", o.proc) is not None:
+        if o is None or (not self.processes and
+                         self.some(lambda x: x.kind == "ep", o.proc) is not None):
             return
         s, ps = self.slot_of(o), self.slot_of(o.peer)
         how = self.r.randrange(3)
+        if how == 2 and o.proc > 1:
+            return
+        # By fork alone; by exec of what is accelerated, or is not.
+        mode = f" {self.r.randrange(3)}" if self.processes else ""
+        if mode > " 0" and how == 1 and not (o.inq or o.eof):
+            mode = ""
         if how == 0 and not o.shut_wr:
             size = self.r.choice([1, 100, 4096])
-            self.emit(o.proc, f"forksend s{s} {size}")
+            self.emit(o.proc, f"forksend s{s} {size}{mode}")
             o.peer.inq += size
         elif how == 1:
             size = self.r.choice([1, 100, 4096])
             if not o.peer.shut_wr and self.chance(0.7):
                 self.emit(o.peer.proc, f"send s{ps} {size} MSG_NOSIGNAL")
-            self.emit(o.proc, f"forkrecv s{s} {size}")
+            self.emit(o.proc, f"forkrecv s{s} {size}{mode}")
             o.inq = 0
         else:
             self.emit(o.proc, "forkhold s0")
@@ -517,7 +558,7 @@ class Generator:
             o.eof = True
 
     def dropped(self, o):
-        if o is None or self.slot_of(o) is not None:
+        if o is None or self.is_open(o):
             return
         o.state = "dead"
         if o.peer:
@@ -633,7 +674,7 @@ class Generator:
                                      (f"outq0 s{s}", 3)]))
 
     def pipe(self):
-        proc = self.r.randrange(2)
+        proc = self.some_proc()
         w = self.some(lambda o: o.kind == "pw", proc)
         if w is None:
             a = self.free_slot(proc)
@@ -659,7 +700,7 @@ class Generator:
         lst = self.some(lambda o: o.state == "listen" and not o.nb)
         if lst is None or lst.backlog > 3:
             return
-        cproc = 1 - lst.proc
+        cproc = self.across(lst.proc)
         while len(lst.queue) <= lst.backlog:
             c = self.socket(cproc)
             if c is None:
@@ -685,7 +726,7 @@ class Generator:
 
     def nobody(self):
         """Connect where no one listens."""
-        proc = self.r.randrange(2)
+        proc = self.some_proc()
         o = self.socket(proc)
         if o is None:
             return
@@ -716,7 +757,7 @@ class Generator:
         taken = self.some(lambda x: x.port is not None)
         if taken is None:
             return
-        proc = self.r.randrange(2)
+        proc = self.some_proc()
         o = self.socket(proc)
         if o is None:
             return
@@ -744,7 +785,7 @@ class Generator:
             "sendfile_from copy_range".split()))
 
     def nonsense(self):
-        proc = self.r.randrange(2)
+        proc = self.some_proc()
         s = self.r.randrange(13)
         o = self.slots[proc][s]
         t = self.r.randrange(13)
@@ -820,6 +861,107 @@ class Generator:
             if self.slot_of(c) is not None:
                 self.close(c)
 
+    # --- Processes ------------------------------------------------------------
+    def fork(self):
+        proc = self.r.randrange(2)
+        if proc + 2 in self.alive:
+            self.end_child(proc)
+        elif self.chance(0.1):
+            self.emit(proc, "daemon s0")
+        else:
+            self.emit(proc, "fork s0")
+            self.alive.append(proc + 2)
+            self.slots[proc + 2] = list(self.slots[proc])
+
+    def end_child(self, proc):
+        what = self.pick([(f"childexit s0 {self.r.randrange(2)}", 5), ("childkill s0", 5)])
+        if proc + 2 in self.stopped:
+            what = "childkill s0"
+        self.emit(proc, what)
+        gone = self.slots[proc + 2]
+        self.slots[proc + 2] = [None] * 16
+        self.alive.remove(proc + 2)
+        self.stopped.discard(proc + 2)
+        for o in gone:
+            self.dropped(o)
+
+    def stop(self):
+        proc = self.r.randrange(2)
+        if proc + 2 in self.stopped:
+            self.stopped.discard(proc + 2)
+            self.emit(proc, "childcont s0")
+        elif proc + 2 in self.alive:
+            self.stopped.add(proc + 2)
+            self.emit(proc, "childstop s0")
+
+    def exec(self):
+        proc = self.some_proc()
+        closed = set()
+        for s, o in enumerate(self.slots[proc]):
+            if o is None:
+                continue
+            if o.kind == "ep":
+                self.emit(proc, f"close s{s}")
+                closed.add(s)
+            elif self.chance(0.3):
+                self.emit(proc, f"fcntl s{s} F_SETFD FD_CLOEXEC")
+                closed.add(s)
+            elif self.chance(0.8):
+                self.emit(proc, f"fcntl s{s} F_SETFD 0")
+        self.emit(proc, "exec s0")
+        gone = [self.slots[proc][s] for s in closed]
+        for s in closed:
+            self.slots[proc][s] = None
+        for o in gone:
+            self.dropped(o)
+
+    def give(self):
+        """From one process to another, perhaps with something in between."""
+        o = self.some(lambda x: x.kind != "ep")
+        if o is None:
+            return
+        proc = o.proc
+        s = self.slot_of(o)
+        self.emit(proc, f"give s{s}")
+        if self.chance(0.4):
+            self.emit(proc, f"close s{s}")
+            self.slots[proc][s] = None
+        if self.chance(0.2):
+            self.r.choice([self.send, self.recv, self.poll, self.fork, self.exec])()
+        to = self.across(proc)
+        d = self.free_slot(to)
+        if d is None:
+            return
+        self.emit(to, f"take s{d} {self.r.choice(['0', 'MSG_CMSG_CLOEXEC'])}")
+        self.slots[to][d] = o
+        if self.slot_of(o) is None:
+            o.proc = to
+
+    def crowd(self):
+        """Several processes accept at one listener."""
+        lst = self.some(lambda o: o.state == "listen" and len(self.holders(o)) > 1)
+        if lst is None or lst.backlog < 1:
+            self.fork()
+            return
+        for _ in range(2):
+            c = self.socket(self.across(lst.proc))
+            if c is not None and len(lst.queue) <= lst.backlog:
+                self.connect(c, lst)
+        for p in self.r.sample(self.holders(lst), 2):
+            if p in self.stopped:
+                continue
+            lst.proc = p
+            if self.chance(0.3):
+                self.epoll(p, lst)
+            if self.chance(0.3):
+                self.poll(p)
+            if lst.queue:
+                self.accept(lst)
+
+    def spawn(self):
+        proc = self.some_proc()
+        self.emit(proc, f"spawn s0 {self.r.randrange(4)}")
+
     def accept_some(self):
         lst = self.some(lambda o: o.state == "listen" and o.queue)
         if lst is not None:
@@ -839,13 +981,18 @@ class Generator:
             (self.flags, 4), (self.names, 3), (self.counts, 3), (self.pipe, 2),
             (self.fill, 0.4), (self.shared, 1), (self.forked, 0.5), (self.overflow, 0.7), (self.nobody, 1), (self.address, 1),
             (self.misc, 1.5), (self.unlisten, 1), (self.nonsense, 11)]
+        if self.processes:
+            actions += [(self.fork, 3), (self.stop, 1), (self.exec, 1.5), (self.give, 3),
+                        (self.crowd, 2), (self.spawn, 0.3), (self.forked, 1.5)]
         while len(self.lines) < self.length:
+            if self.processes:
+                self.turn()
             self.pick(actions)()
         return self.lines[:self.length + 5]
 
 
-def sequence(seed, number, length):
-    """The lines of sequence @number of @seed, and whether it settles by sleeping."""
-    g = Generator(f"{seed}/{number}", length)
+def sequence(seed, number, length, hz=0, processes=False):
+    """The lines of sequence @number of @seed, and its mode: the words behind `seq`."""
+    g = Generator(f"{seed}/{number}", length, hz, processes)
     lines = g.run()
-    return lines, g.chance(0.04)
+    return lines, (" sleep" if g.chance(0.04) else "") + (" again" if number % 2 else "")

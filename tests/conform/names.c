@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -173,6 +174,18 @@ bool io_write_all(int fd, const void *buf, unsigned long size_bytes)
 	return true;
 }
 
+void nap_us(unsigned long us)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += (long)us * 1000;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+		continue;
+}
+
 void wait_asleep(int pid, int tid)
 {
 	char path[64];
@@ -192,6 +205,6 @@ void wait_asleep(int pid, int tid)
 		if (!end)
 			return;
 		asleep = end[1] && end[2] == 'S' ? asleep + 1 : 0;
-		usleep(500);
+		nap_us(500);
 	}
 }

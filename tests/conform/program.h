@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program of the differential test, as its two workers see it.
+ * A program of the differential test, as its workers see it.
  *
  * conform-exec reads a text, one step a line: `A recv s1 100 MSG_PEEK`. The
  * coordinator (exec.c) turns each line into a struct step for worker A or B
@@ -42,7 +42,13 @@ enum {
 	/* A forked child, and what a second thread is in: */               \
 	X(FORKSEND, "forksend") X(FORKRECV, "forkrecv")                     \
 	X(FORKHOLD, "forkhold") X(FORKEND, "forkend") X(JOIN, "join")       \
+	/* A child that is a worker as well, and what is handed over: */    \
+	X(FORK, "fork") X(CHILDEXIT, "childexit") X(CHILDKILL, "childkill") \
+	X(CHILDSTOP, "childstop") X(CHILDCONT, "childcont")                 \
+	X(DAEMON, "daemon") X(EXEC, "exec") X(SPAWN, "spawn")               \
+	X(GIVE, "give") X(TAKE, "take")                                     \
 	/* The coordinator's own: */                                        \
+	X(QUIT, "quit")                                                     \
 	X(SETTLE, "settle") X(PUSH, "push") X(RESET, "reset")
 
 enum op {
@@ -72,6 +78,7 @@ enum misc {
  * struct step - One call, as the coordinator sends it to a worker.
  * @op:   An enum op.
  * @thread: A second thread makes the call; JOIN has its outcome.
+ * @again: What only the timer interrupted is made again.
  * @argc: Used entries of @arg.
  * @arg:  As in the program, ports resolved. Slots are indices.
  * @key:  Which byte stream: the pattern differs from stream to stream.
@@ -82,7 +89,7 @@ struct step {
 	int32_t op;
 	int32_t argc;
 	int32_t thread;
-	int32_t unused;
+	int32_t again;
 	int64_t arg[ARGS_MAX];
 	uint64_t key;
 	uint64_t pos;
@@ -102,6 +109,8 @@ enum bytes { BYTES_NONE, BYTES_GOOD, BYTES_BAD, BYTES_VOID };
  *           changed; 0 unknown. For pairing and naming only, never compared.
  * @handle:  What a connect or accept made, as a raw system call sees it: 1 a
  *           socket of the kernel's internet, 2 something else, 0 not asked.
+ * @pid:     The process that a FORK made, or a DAEMON became.
+ * @open:    After EXEC: bits of the slots that are open still.
  * @text:    Further results; `@N@` in it is a port, still by number.
  */
 struct outcome {
@@ -112,6 +121,8 @@ struct outcome {
 	uint16_t lport;
 	uint16_t rport;
 	int32_t handle;
+	int32_t pid;
+	uint32_t open;
 	char text[480];
 };
 
@@ -123,8 +134,10 @@ enum { SETTLE_BYTES, SETTLE_IN, SETTLE_OUT, SETTLE_FIN, SETTLE_HUP };
  * @in:     Read end of the coordinator's pipe, struct step records.
  * @out:    Write end, struct outcome records.
  * @mutate: Which kind of result to falsify (see worker.c); 0 for none.
+ * @hz:     How often a second SIGALRM comes meanwhile; 0: never.
+ * @resume: It was a worker already: what EXEC hands over. Else NULL.
  */
-int worker_main(int in, int out, int mutate);
+int worker_main(int in, int out, int mutate, int hz, const char *resume);
 
 /** names_number() - Value of a token such as `3`, `s3`, `p1`, `A|B`. */
 bool names_number(const char *token, int64_t *ret_value);
@@ -140,6 +153,9 @@ void names_pollbits(char *text, unsigned long size_bytes, uint32_t bits);
  * given; for a bounded time.
  */
 void wait_asleep(int pid, int tid);
+
+/** nap_us() - Sleep that long, whatever signals come. */
+void nap_us(unsigned long us);
 
 /** io_all() - Read or write a whole record on a pipe; false at its end. */
 bool io_read_all(int fd, void *buf, unsigned long size_bytes);

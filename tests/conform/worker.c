@@ -2,12 +2,12 @@
 /*
  * One of the two processes whose calls are compared.
  *
- * Each call is bounded: a timer interrupts what still blocks after GUARD_US,
+ * Each call is bounded: a signal interrupts what still blocks after GUARD_US,
  * and EINTR is then its result, on the kernel as elsewhere. A slot that is
  * closed keeps its number: using it again asks for EBADF.
  *
- * There may be one helper: a thread that is in a call while the worker makes
- * others, or a forked child that holds what the worker has.
+ * There may be a helper: a thread that is in a call while the worker makes
+ * others. For its children see family.c.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -45,9 +45,10 @@
 #include <dirent.h>
 
 #include "program.h"
+#include "tick.h"
+#include "worker.h"
 
 enum {
-	GUARD_US = 400000,
 	NEVER_OPEN = 777,	/* A number that no program reaches here. */
 	IOV_MAX_HERE = 8,
 	UNTOUCHED = 0xEE,
@@ -61,10 +62,7 @@ enum mutation {
 	MUTATE_SO_ERROR, MUTATE_ONESHOT, MUTATE_LOST_WAKE,
 };
 
-/* Worker's state. The helper makes calls on its slots while they are closed. */
-static int slot_fd[SLOTS];	/* -1: never used. */
-static bool slot_open[SLOTS];
-static int mutation;
+struct worker_state worker;
 static __thread volatile sig_atomic_t sigpipes;
 static unsigned char buffers[2][STREAM_MAX + 1];
 static __thread unsigned char *buffer = buffers[0];
@@ -83,28 +81,11 @@ static struct helper {
 	struct outcome out;
 } helper;
 static __thread int fd_now = -1;	/* The helper's descriptor. */
-static pid_t held;			/* forkhold's child. */
 
 static void on_sigpipe(int sig)
 {
 	(void)sig;
 	sigpipes++;
-}
-
-static void on_sigalrm(int sig)
-{
-	(void)sig;
-}
-
-static void guard(long us)
-{
-	/* It repeats, lest it fires just before the call that it bounds. */
-	struct itimerval it = {
-		.it_value = { .tv_usec = us },
-		.it_interval = { .tv_usec = us ? 50000 : 0 },
-	};
-
-	setitimer(ITIMER_REAL, &it, NULL);
 }
 
 static uint64_t now_ms(void)
@@ -115,24 +96,24 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static int fd_of(int64_t slot)
+int worker_fd(int64_t slot)
 {
 	if (fd_now >= 0)
 		return fd_now;
-	if (slot < 0 || slot >= SLOTS || slot_fd[slot] < 0)
+	if (slot < 0 || slot >= SLOTS || worker.slot_fd[slot] < 0)
 		return NEVER_OPEN;
-	if (slot_open[slot])
-		return slot_fd[slot];
+	if (worker.slot_open[slot])
+		return worker.slot_fd[slot];
 	for (int i = 0; i < SLOTS; i++)
-		if (slot_open[i] && slot_fd[i] == slot_fd[slot])
+		if (worker.slot_open[i] && worker.slot_fd[i] == worker.slot_fd[slot])
 			return NEVER_OPEN;
-	return slot_fd[slot];
+	return worker.slot_fd[slot];
 }
 
-static void slot_set(int64_t slot, int fd)
+void worker_slot_set(int64_t slot, int fd)
 {
-	slot_fd[slot] = fd;
-	slot_open[slot] = true;
+	worker.slot_fd[slot] = fd;
+	worker.slot_open[slot] = true;
 }
 
 /* The byte of stream @key at @pos. */
@@ -174,8 +155,7 @@ static enum bytes pattern_check(uint64_t key, uint64_t pos, const unsigned char 
 	return BYTES_GOOD;
 }
 
-static void say(struct outcome *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct outcome *out, const char *fmt, ...)
+void worker_say(struct outcome *out, const char *fmt, ...)
 {
 	unsigned long len = strlen(out->text);
 	va_list ap;
@@ -190,25 +170,25 @@ static void say_addr(struct outcome *out, const struct sockaddr_in *sin, socklen
 	char ip[INET_ADDRSTRLEN];
 
 	if (len != sizeof(*sin)) {
-		say(out, " addrlen=%u", len);
+		worker_say(out, " addrlen=%u", len);
 		return;
 	}
 	if (sin->sin_family != AF_INET)
-		say(out, " family=%d", sin->sin_family);
-	say(out, " %s:@%u@", inet_ntop(AF_INET, &sin->sin_addr, ip, sizeof(ip)),
+		worker_say(out, " family=%d", sin->sin_family);
+	worker_say(out, " %s:@%u@", inet_ntop(AF_INET, &sin->sin_addr, ip, sizeof(ip)),
 	    ntohs(sin->sin_port));
 }
 
 /* A new descriptor is the lowest from @min that the program has not in use. */
-static void check_lowest(struct outcome *out, int64_t min)
+void worker_check_lowest(struct outcome *out, int64_t min)
 {
 	for (int64_t fd = min < 3 ? 3 : min; fd < out->ret; fd++) {
 		bool used = false;
 
 		for (int i = 0; i < SLOTS; i++)
-			used |= slot_open[i] && slot_fd[i] == fd;
+			used |= worker.slot_open[i] && worker.slot_fd[i] == fd;
 		if (!used) {
-			say(out, " not the lowest");
+			worker_say(out, " not the lowest");
 			return;
 		}
 	}
@@ -302,7 +282,7 @@ static ssize_t do_sendfile(int fd, const struct step *st, uint64_t n)
 
 static void do_send(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t n = length(st->arg[1]);
 	int flags = (int)st->arg[2];
 	struct sockaddr_in sin = address(INADDR_LOOPBACK, 1, AF_INET);
@@ -332,13 +312,13 @@ static void do_send(const struct step *st, struct outcome *out)
 		break;
 	}
 	out->err = errno;
-	if (mutation == MUTATE_SHORT_SEND && out->ret == 100)
+	if (worker.mutation == MUTATE_SHORT_SEND && out->ret == 100)
 		out->ret = 99;
 }
 
 static void do_recv(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t n = length(st->arg[1]);
 	int flags = (int)st->arg[2];
 	struct sockaddr_in sin = { 0 };
@@ -376,11 +356,11 @@ static void do_recv(const struct step *st, struct outcome *out)
 	if (out->ret < 0)
 		return;
 	if (st->op == OP_RECVFROM)
-		say(out, " addrlen=%u", len);
+		worker_say(out, " addrlen=%u", len);
 	if (st->op == OP_RECVMSG)
-		say(out, " namelen=%u flags=%#x control=%zu", msg.msg_namelen,
+		worker_say(out, " namelen=%u flags=%#x control=%zu", msg.msg_namelen,
 		    (unsigned int)msg.msg_flags, msg.msg_controllen);
-	if (mutation == MUTATE_BYTE && out->ret > 2)
+	if (worker.mutation == MUTATE_BYTE && out->ret > 2)
 		buffer[out->ret / 2] ^= 1;
 	out->bytes = (int)pattern_check(st->key, st->pos, buffer, (uint64_t)out->ret, n + 1);
 }
@@ -388,7 +368,7 @@ static void do_recv(const struct step *st, struct outcome *out)
 /* Take what must come: @st->want bytes at most; ends at EOF and errors. */
 static void do_recvall(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t total = 0;
 	uint64_t target = st->op == OP_DRAIN ? st->want : length(st->arg[1]);
 	uint64_t end_ms = now_ms() + 3000;
@@ -409,13 +389,13 @@ static void do_recvall(const struct step *st, struct outcome *out)
 		ret = recv(fd, buffer, n, MSG_DONTWAIT);
 		if (ret < 0 && errno != EAGAIN) {
 			out->err = errno;
-			say(out, " ended");
+			worker_say(out, " ended");
 			if (!total)
 				out->ret = -1;
 			break;
 		}
 		if (!ret && n) {
-			say(out, " eof");
+			worker_say(out, " eof");
 			break;
 		}
 		if (ret > 0) {
@@ -429,13 +409,13 @@ static void do_recvall(const struct step *st, struct outcome *out)
 		out->ret = (int64_t)total;
 	if (!total)
 		out->bytes = BYTES_NONE;
-	say(out, total == target ? " all" : " less");
+	worker_say(out, total == target ? " all" : " less");
 }
 
 /* Send until there is no more room, for 20 ms on end. */
 static void do_fill(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t total = 0;
 	int refusals = 0;
 
@@ -455,15 +435,15 @@ static void do_fill(const struct step *st, struct outcome *out)
 			return;
 		}
 		refusals++;
-		usleep(1000);
+		nap_us(1000);
 	}
 	out->ret = (int64_t)total;
-	say(out, refusals ? " full" : " endless");
+	worker_say(out, refusals ? " full" : " endless");
 }
 
 static void do_outq(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t end_ms = now_ms() + 400;
 	int value = -1;
 
@@ -472,17 +452,17 @@ static void do_outq(const struct step *st, struct outcome *out)
 		out->err = errno;
 		if (st->op == OP_OUTQ || out->ret < 0 || !value)
 			break;
-		usleep(500);
+		nap_us(500);
 	} while (now_ms() < end_ms);
 	if (!out->ret && st->op == OP_OUTQ0)
-		say(out, value ? " bytes left" : " empty");
+		worker_say(out, value ? " bytes left" : " empty");
 	else if (!out->ret && value < 0)
-		say(out, " negative");
+		worker_say(out, " negative");
 }
 
 static void do_settle(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	uint64_t end_ms = now_ms() + (uint64_t)st->arg[2];
 
 	for (int i = 0;; i++) {
@@ -499,12 +479,12 @@ static void do_settle(const struct step *st, struct outcome *out)
 				p.events = POLLOUT;
 			if (st->arg[1] == SETTLE_FIN)
 				p.events = POLLRDHUP;
-			if (poll(&p, 1, 0) != 0)
+			if (poll(&p, 1, 0) > 0)
 				return;
 		}
 		if (now_ms() >= end_ms)
 			break;
-		usleep(i < 10 ? 50 : 1000);
+		nap_us(i < 10 ? 50 : 1000);
 	}
 	out->ret = -1;
 }
@@ -512,7 +492,7 @@ static void do_settle(const struct step *st, struct outcome *out)
 /* Nagle holds small data back until an ACK comes; let it out. */
 static void do_push(const struct step *st)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	int old = 0;
 	int on = 1;
 	socklen_t len = sizeof(old);
@@ -545,20 +525,20 @@ static void do_getsockopt(const struct step *st, struct outcome *out)
 		len = sizeof(v.tv);
 	if (st->argc > 3)
 		len = (socklen_t)st->arg[3];
-	out->ret = getsockopt(fd_of(st->arg[0]), level, name, &v, &len);
+	out->ret = getsockopt(worker_fd(st->arg[0]), level, name, &v, &len);
 	out->err = errno;
 	if (out->ret)
 		return;
-	say(out, " len=%u", len);
+	worker_say(out, " len=%u", len);
 	if (level == SOL_SOCKET && name == SO_LINGER)
-		say(out, " %d,%d", v.l.l_onoff, v.l.l_linger);
+		worker_say(out, " %d,%d", v.l.l_onoff, v.l.l_linger);
 	else if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
-		say(out, " %lld.%06ld", (long long)v.tv.tv_sec, (long)v.tv.tv_usec);
+		worker_say(out, " %lld.%06ld", (long long)v.tv.tv_sec, (long)v.tv.tv_usec);
 	else if (level == SOL_SOCKET && name == SO_ERROR && len == 4)
-		say(out, " %s", v.i ? strerrorname_np(v.i) : "0");
+		worker_say(out, " %s", v.i ? strerrorname_np(v.i) : "0");
 	else
-		say(out, " value=%d", v.i);
-	if (mutation == MUTATE_SO_ERROR && name == SO_ERROR && v.i)
+		worker_say(out, " value=%d", v.i);
+	if (worker.mutation == MUTATE_SO_ERROR && name == SO_ERROR && v.i)
 		snprintf(out->text, sizeof(out->text), " len=%u 0", len);
 }
 
@@ -583,27 +563,69 @@ static void do_setsockopt(const struct step *st, struct outcome *out)
 	}
 	if (st->argc > 5)
 		len = (socklen_t)st->arg[5];
-	out->ret = setsockopt(fd_of(st->arg[0]), level, name, v, len);
+	out->ret = setsockopt(worker_fd(st->arg[0]), level, name, v, len);
 	out->err = errno;
+}
+
+/**
+ * struct patience - How long a call still waits that the timer interrupts.
+ * @forever: There is no timeout. @zero: It only looks.
+ * @again:   It is to be made again for what is left. One that only looks
+ *           always is: the kernel says EINTR if the signal comes just then.
+ */
+struct patience {
+	bool forever;
+	bool zero;
+	bool again;
+	uint64_t end_ms;
+};
+
+static struct patience patience(const struct step *st, int64_t timeout_ms)
+{
+	struct patience p = {
+		.forever = timeout_ms < 0,
+		.zero = timeout_ms == 0,
+		.again = st->again || timeout_ms == 0,
+		.end_ms = now_ms() + (uint64_t)timeout_ms,
+	};
+
+	return p;
+}
+
+static int patience_left(const struct patience *p)
+{
+	uint64_t now = now_ms();
+
+	if (p->forever)
+		return -1;
+	return p->zero || now >= p->end_ms ? 0 : (int)(p->end_ms - now);
+}
+
+static bool patience_again(const struct patience *p, const struct outcome *out)
+{
+	return p->again && out->ret < 0 && out->err == EINTR && tick_only();
 }
 
 static void do_poll(const struct step *st, struct outcome *out)
 {
 	struct pollfd p[ARGS_MAX / 2];
+	struct patience pa = patience(st, st->arg[0]);
 	nfds_t n = 0;
 
 	for (int i = 1; i + 1 < st->argc; i += 2) {
-		p[n].fd = fd_of(st->arg[i]);
+		p[n].fd = worker_fd(st->arg[i]);
 		p[n].events = (short)st->arg[i + 1];
 		p[n].revents = 0;
 		n++;
 	}
-	out->ret = poll(p, n, (int)st->arg[0]);
-	out->err = errno;
+	do {
+		out->ret = poll(p, n, patience_left(&pa));
+		out->err = errno;
+	} while (patience_again(&pa, out));
 	for (nfds_t i = 0; i < n && out->ret >= 0; i++) {
-		if (mutation == MUTATE_POLLHUP)
+		if (worker.mutation == MUTATE_POLLHUP)
 			p[i].revents &= (short)~POLLHUP;
-		say(out, " s%d=", (int)st->arg[1 + 2 * i]);
+		worker_say(out, " s%d=", (int)st->arg[1 + 2 * i]);
 		names_pollbits(out->text, sizeof(out->text), (uint32_t)(unsigned short)p[i].revents);
 	}
 }
@@ -612,26 +634,32 @@ static void do_select(const struct step *st, struct outcome *out)
 {
 	static const char *const set_name[3] = { " r:", " w:", " e:" };
 	fd_set sets[3];
-	struct timeval tv = { .tv_usec = (st->arg[0] < 0 ? 0 : st->arg[0]) * 1000 };
+	struct patience pa = patience(st, st->arg[0] < 0 ? 0 : st->arg[0]);
+	struct timeval tv;
 	int max = -1;
 
+again:
 	for (int k = 0; k < 3; k++) {
 		FD_ZERO(&sets[k]);
 		for (int i = 0; i < SLOTS; i++) {
 			/* The kernel overlooks numbers beyond its table. */
 			if (!(st->arg[1 + k] >> i & 1))
 				continue;
-			FD_SET(fd_of(i), &sets[k]);
-			max = fd_of(i) > max ? fd_of(i) : max;
+			FD_SET(worker_fd(i), &sets[k]);
+			max = worker_fd(i) > max ? worker_fd(i) : max;
 		}
 	}
+	tv.tv_sec = 0;
+	tv.tv_usec = patience_left(&pa) * 1000;
 	out->ret = select(max + 1, &sets[0], &sets[1], &sets[2], &tv);
 	out->err = errno;
+	if (patience_again(&pa, out))
+		goto again;
 	for (int k = 0; k < 3 && out->ret >= 0; k++) {
-		say(out, "%s", set_name[k]);
+		worker_say(out, "%s", set_name[k]);
 		for (int i = 0; i < SLOTS; i++)
-			if (st->arg[1 + k] >> i & 1 && FD_ISSET(fd_of(i), &sets[k]))
-				say(out, "s%d,", i);
+			if (st->arg[1 + k] >> i & 1 && FD_ISSET(worker_fd(i), &sets[k]))
+				worker_say(out, "s%d,", i);
 	}
 }
 
@@ -649,19 +677,22 @@ static void do_epwait(const struct step *st, struct outcome *out)
 {
 	struct epoll_event ev[32];
 	int max = st->arg[1] > 32 ? 32 : (int)st->arg[1];
+	struct patience pa = patience(st, st->arg[2]);
 
 	memset(ev, 0, sizeof(ev));
-	out->ret = epoll_wait(fd_of(st->arg[0]), ev, max, (int)st->arg[2]);
-	out->err = errno;
+	do {
+		out->ret = epoll_wait(worker_fd(st->arg[0]), ev, max, patience_left(&pa));
+		out->err = errno;
+	} while (patience_again(&pa, out));
 	if (out->ret <= 0)
 		return;
-	if (mutation == MUTATE_LOST_WAKE && out->ret > 1)
+	if (worker.mutation == MUTATE_LOST_WAKE && out->ret > 1)
 		out->ret--;
 	qsort(ev, (size_t)out->ret, sizeof(ev[0]), event_order);
 	for (int i = 0; i < out->ret; i++) {
-		if (mutation == MUTATE_EPOLLRDHUP)
+		if (worker.mutation == MUTATE_EPOLLRDHUP)
 			ev[i].events &= ~(uint32_t)EPOLLRDHUP;
-		say(out, " %llu=", (unsigned long long)ev[i].data.u64);
+		worker_say(out, " %llu=", (unsigned long long)ev[i].data.u64);
 		names_pollbits(out->text, sizeof(out->text), ev[i].events);
 	}
 }
@@ -676,9 +707,13 @@ static void do_epall(const struct step *st, struct outcome *out)
 	int max = st->arg[1] > 8 ? 8 : (int)st->arg[1];
 
 	for (int round = 0; round < EPALL_ROUNDS; round++) {
+		struct patience pa = patience(st, 0);
+
 		memset(ev, 0, sizeof(ev));
-		out->ret = epoll_wait(fd_of(st->arg[0]), ev, max, 0);
-		out->err = errno;
+		do {
+			out->ret = epoll_wait(worker_fd(st->arg[0]), ev, max, 0);
+			out->err = errno;
+		} while (patience_again(&pa, out));
 		if (out->ret < 0)
 			return;
 		for (int i = 0; i < out->ret; i++) {
@@ -701,67 +736,12 @@ static void do_epall(const struct step *st, struct outcome *out)
 		for (int i = 1; i < n; i++)
 			if (tags[i] < tags[least])
 				least = i;
-		say(out, " %llu=", (unsigned long long)tags[least]);
+		worker_say(out, " %llu=", (unsigned long long)tags[least]);
 		names_pollbits(out->text, sizeof(out->text), bits[least]);
 		tags[least] = tags[--n];
 		bits[least] = bits[n];
 	}
 	out->ret = 0;
-}
-
-static void do_send(const struct step *st, struct outcome *out);
-static void do_recv(const struct step *st, struct outcome *out);
-
-/* A forked child makes one call on what it inherited, and is gone. */
-static void do_fork_call(const struct step *st, struct outcome *out)
-{
-	struct step call = *st;
-	int fds[2];
-	pid_t pid;
-
-	if (pipe2(fds, O_CLOEXEC))
-		abort();
-	pid = fork();
-	if (pid == 0) {
-		call.op = st->op == OP_FORKSEND ? OP_SEND : OP_RECV;
-		call.arg[2] = MSG_NOSIGNAL | MSG_DONTWAIT;
-		if (call.op == OP_SEND)
-			do_send(&call, out);
-		else
-			do_recv(&call, out);
-		io_write_all(fds[1], out, sizeof(*out));
-		_exit(0);
-	}
-	close(fds[1]);
-	if (!io_read_all(fds[0], out, sizeof(*out)))
-		say(out, " the child died");
-	close(fds[0]);
-	waitpid(pid, NULL, 0);
-}
-
-static void do_fork_end(struct outcome *out)
-{
-	out->ret = held ? 0 : -1;
-	if (!held)
-		return;
-	kill(held, SIGKILL);
-	waitpid(held, NULL, 0);
-	held = 0;
-}
-
-static void do_fork_hold(struct outcome *out)
-{
-	do_fork_end(out);
-	held = fork();
-	if (held == 0) {
-		/* Only what is compared: the coordinator's pipes are not its. */
-		close(0);
-		close(1);
-		for (;;)
-			pause();
-	}
-	out->ret = held < 0 ? -1 : 0;
-	out->err = errno;
 }
 
 static void do_misc(int fd, enum misc which, struct outcome *out)
@@ -805,12 +785,12 @@ static void do_misc(int fd, enum misc which, struct outcome *out)
 	case MISC_fstat:
 		out->ret = fstat(fd, &sb);
 		if (!out->ret)
-			say(out, " type=%#o", (unsigned int)(sb.st_mode & S_IFMT));
+			worker_say(out, " type=%#o", (unsigned int)(sb.st_mode & S_IFMT));
 		break;
 	case MISC_fstatfs:
 		out->ret = fstatfs(fd, &sfs);
 		if (!out->ret)
-			say(out, " type=%#lx", (unsigned long)sfs.f_type);
+			worker_say(out, " type=%#lx", (unsigned long)sfs.f_type);
 		break;
 	case MISC_isatty: out->ret = isatty(fd) ? 0 : -1; break;
 	case MISC_tcgetattr: out->ret = tcgetattr(fd, &tio); break;
@@ -847,13 +827,16 @@ static void do_misc(int fd, enum misc which, struct outcome *out)
 
 static void do_connect(const struct step *st, struct outcome *out)
 {
-	int fd = fd_of(st->arg[0]);
+	int fd = worker_fd(st->arg[0]);
 	struct sockaddr_in sin = address(st->arg[1], st->arg[2],
 					 st->argc > 3 ? st->arg[3] : AF_INET);
 	socklen_t len = st->argc > 4 ? (socklen_t)st->arg[4] : sizeof(sin);
 
-	out->ret = connect(fd, (struct sockaddr *)&sin, len);
-	out->err = errno;
+	/* With SO_SNDTIMEO the kernel says EINTR if the signal comes just then. */
+	do {
+		out->ret = connect(fd, (struct sockaddr *)&sin, len);
+		out->err = errno;
+	} while (out->ret && out->err == EINTR && tick_only());
 	learn_ports(out, fd);
 }
 
@@ -862,7 +845,7 @@ static void do_accept(const struct step *st, struct outcome *out)
 	struct sockaddr_in sin = { 0 };
 	socklen_t len = sizeof(sin);
 	struct sockaddr *sa = (struct sockaddr *)&sin;
-	int fd = fd_of(st->arg[1]);
+	int fd = worker_fd(st->arg[1]);
 
 	if (st->op == OP_ACCEPT4)
 		out->ret = accept4(fd, sa, &len, (int)st->arg[2]);
@@ -873,9 +856,9 @@ static void do_accept(const struct step *st, struct outcome *out)
 	out->err = errno;
 	if (out->ret < 0)
 		return;
-	slot_set(st->arg[0], (int)out->ret);
+	worker_slot_set(st->arg[0], (int)out->ret);
 	if (fd_now < 0)		/* Else it may have been chosen before it slept. */
-		check_lowest(out, 0);
+		worker_check_lowest(out, 0);
 	if (st->op == OP_ACCEPT4 || st->argc <= 2 || st->arg[2])
 		say_addr(out, &sin, len);
 	learn_ports(out, (int)out->ret);
@@ -890,12 +873,12 @@ static void do_name(const struct step *st, struct outcome *out)
 	socklen_t len = st->argc > 1 ? (socklen_t)st->arg[1] : sizeof(sin);
 	bool peer = st->op == OP_GETPEERNAME;
 
-	out->ret = (peer ? getpeername : getsockname)(fd_of(st->arg[0]), (struct sockaddr *)&sin,
+	out->ret = (peer ? getpeername : getsockname)(worker_fd(st->arg[0]), (struct sockaddr *)&sin,
 						      &len);
 	out->err = errno;
 	if (out->ret)
 		return;
-	if (mutation == MUTATE_PEERPORT && peer)
+	if (worker.mutation == MUTATE_PEERPORT && peer)
 		sin.sin_port = htons(9);
 	say_addr(out, &sin, len);
 }
@@ -903,22 +886,22 @@ static void do_name(const struct step *st, struct outcome *out)
 static void do_dup(const struct step *st, struct outcome *out)
 {
 	int64_t d = st->arg[0];
-	int fd = fd_of(st->arg[1]);
+	int fd = worker_fd(st->arg[1]);
 	bool over = false;
 
 	switch (st->op) {
 	case OP_DUP2:
-		over = slot_open[d];
-		out->ret = slot_open[d] ? dup2(fd, slot_fd[d]) : dup(fd);
+		over = worker.slot_open[d];
+		out->ret = worker.slot_open[d] ? dup2(fd, worker.slot_fd[d]) : dup(fd);
 		break;
 	case OP_DUP3:
-		over = slot_open[d];
-		out->ret = slot_open[d] ? dup3(fd, slot_fd[d], (int)st->arg[2]) : dup(fd);
+		over = worker.slot_open[d];
+		out->ret = worker.slot_open[d] ? dup3(fd, worker.slot_fd[d], (int)st->arg[2]) : dup(fd);
 		break;
 	case OP_FDUPFD:
 		out->ret = fcntl(fd, (int)st->arg[2], (int)st->arg[3]);
 		if (out->ret >= 0 && out->ret < st->arg[3])
-			say(out, " below the minimum");
+			worker_say(out, " below the minimum");
 		break;
 	default:
 		out->ret = dup(fd);
@@ -927,11 +910,11 @@ static void do_dup(const struct step *st, struct outcome *out)
 	out->err = errno;
 	if (out->ret < 0)
 		return;
-	if (over && out->ret != slot_fd[d])
-		say(out, " not the one asked for");
-	slot_set(d, (int)out->ret);
+	if (over && out->ret != worker.slot_fd[d])
+		worker_say(out, " not the one asked for");
+	worker_slot_set(d, (int)out->ret);
 	if (!over)
-		check_lowest(out, st->op == OP_FDUPFD ? st->arg[3] : 0);
+		worker_check_lowest(out, st->op == OP_FDUPFD ? st->arg[3] : 0);
 }
 
 static void do_reset(bool linger0)
@@ -939,18 +922,16 @@ static void do_reset(bool linger0)
 	struct linger l = { .l_onoff = 1 };
 
 	for (int i = 0; i < SLOTS; i++) {
-		if (slot_open[i]) {
+		if (worker.slot_open[i]) {
 			/* No TIME_WAIT: ports are few. */
 			if (linger0)
-				setsockopt(slot_fd[i], SOL_SOCKET, SO_LINGER, &l, sizeof(l));
-			close(slot_fd[i]);
+				setsockopt(worker.slot_fd[i], SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+			close(worker.slot_fd[i]);
 		}
-		slot_open[i] = false;
-		slot_fd[i] = -1;
+		worker.slot_open[i] = false;
+		worker.slot_fd[i] = -1;
 	}
 }
-
-static void execute(const struct step *st, struct outcome *out);
 
 static void *helper_main(void *arg)
 {
@@ -958,7 +939,9 @@ static void *helper_main(void *arg)
 	helper.tid = gettid();
 	buffer = buffers[1];
 	fd_now = helper.fd;
-	execute(&helper.step, &helper.out);
+	tick_thread();
+	worker_call(&helper.step, &helper.out);
+	tick_thread_end();
 	helper.out.sigpipe = sigpipes;
 	helper.done = true;
 	return NULL;
@@ -974,12 +957,12 @@ static void do_thread(const struct step *st)
 	helper.step = *st;
 	helper.done = false;
 	helper.tid = 0;
-	helper.fd = st->op == OP_POLL ? -1 : fd_of(slot);
+	helper.fd = st->op == OP_POLL ? -1 : worker_fd(slot);
 	if (pthread_create(&helper.thread, NULL, helper_main, NULL))
 		abort();
 	helper.running = true;
 	while (!helper.tid)
-		usleep(200);
+		nap_us(200);
 	wait_asleep(getpid(), helper.tid);
 }
 
@@ -995,18 +978,18 @@ static void do_join(struct outcome *out)
 	}
 	while (!helper.done) {
 		if (now_ms() > end_ms)
-			pthread_kill(helper.thread, SIGALRM);
-		usleep(now_ms() > end_ms ? 20000 : 200);
+			tick_guard_thread(helper.thread);
+		nap_us(now_ms() > end_ms ? 20000 : 200);
 	}
 	pthread_join(helper.thread, NULL);
 	helper.running = false;
 	*out = helper.out;
 }
 
-static void execute(const struct step *st, struct outcome *out)
+void worker_call(const struct step *st, struct outcome *out)
 {
 	int64_t a0 = st->arg[0];
-	int fd = fd_of(a0);
+	int fd = worker_fd(a0);
 	struct epoll_event ev;
 	int fds[2];
 	int value = 0;
@@ -1044,10 +1027,10 @@ static void execute(const struct step *st, struct outcome *out)
 	case OP_FIONREAD:
 		out->ret = ioctl(fd, FIONREAD, &value);
 		out->err = errno;
-		if (mutation == MUTATE_FIONREAD && value)
+		if (worker.mutation == MUTATE_FIONREAD && value)
 			value++;
 		if (!out->ret)
-			say(out, " bytes=%d", value);
+			worker_say(out, " bytes=%d", value);
 		return;
 	case OP_OUTQ: case OP_OUTQ0: do_outq(st, out); return;
 	case OP_FIONBIO:
@@ -1060,7 +1043,7 @@ static void execute(const struct step *st, struct outcome *out)
 			close_range((unsigned int)fd, (unsigned int)fd, 0);
 		out->err = errno;
 		if (!out->ret && a0 >= 0 && a0 < SLOTS)
-			slot_open[a0] = false;
+			worker.slot_open[a0] = false;
 		return;
 	case OP_DUP: case OP_DUP2: case OP_DUP3: case OP_FDUPFD: do_dup(st, out); return;
 	case OP_FCNTL:
@@ -1074,24 +1057,24 @@ static void execute(const struct step *st, struct outcome *out)
 	case OP_EPCTL:
 		ev.events = (uint32_t)st->arg[3];
 		ev.data.u64 = (uint64_t)st->arg[4];
-		if (mutation == MUTATE_ONESHOT)
+		if (worker.mutation == MUTATE_ONESHOT)
 			ev.events &= ~(uint32_t)EPOLLONESHOT;
-		out->ret = epoll_ctl(fd, (int)st->arg[1], fd_of(st->arg[2]), &ev);
+		out->ret = epoll_ctl(fd, (int)st->arg[1], worker_fd(st->arg[2]), &ev);
 		break;
 	case OP_EPWAIT: do_epwait(st, out); return;
 	case OP_PIPE:
 		out->ret = pipe2(fds, (int)st->arg[2]);
 		out->err = errno;
 		if (!out->ret) {
-			slot_set(a0, fds[0]);
-			slot_set(st->arg[1], fds[1]);
+			worker_slot_set(a0, fds[0]);
+			worker_slot_set(st->arg[1], fds[1]);
 		}
 		return;
 	case OP_MISC: do_misc(fd, (enum misc)st->arg[1], out); return;
 	case OP_EPALL: do_epall(st, out); return;
-	case OP_FORKSEND: case OP_FORKRECV: do_fork_call(st, out); return;
-	case OP_FORKHOLD: do_fork_hold(out); return;
-	case OP_FORKEND: do_fork_end(out); return;
+	case OP_FORKSEND: case OP_FORKRECV: family_fork_call(st, out); return;
+	case OP_FORKHOLD: family_hold(out); return;
+	case OP_FORKEND: family_hold_end(out); return;
 	case OP_JOIN: do_join(out); return;
 	case OP_SETTLE: do_settle(st, out); return;
 	case OP_PUSH: do_push(st); return;
@@ -1099,53 +1082,79 @@ static void execute(const struct step *st, struct outcome *out)
 		struct outcome unused;
 
 		do_join(&unused);
-		do_fork_end(&unused);
+		family_reset();
 		do_reset(a0 != 0);
+		out->ret = (int64_t)tick_count();
 		return;
 	}
-	case OP_COUNT: return;
+	default: return;	/* family_step() */
 	}
 	out->err = errno;
 	if (out->ret >= 0 && (st->op == OP_SOCKET || st->op == OP_EPCREATE)) {
-		slot_set(a0, (int)out->ret);
-		check_lowest(out, 0);
+		worker_slot_set(a0, (int)out->ret);
+		worker_check_lowest(out, 0);
 	}
 }
 
-int worker_main(int in, int out_fd, int mutate)
+void worker_forked(void)
+{
+	helper.running = false;
+	worker.child = 0;
+	worker.held = 0;
+	sigpipes = 0;
+	tick_begin(worker.hz);
+}
+
+/* Does it end by itself, or take as long as another process needs? */
+static bool is_bounded(const struct step *st)
+{
+	return st->op == OP_SETTLE || st->op == OP_PUSH || st->op == OP_RESET ||
+		st->op == OP_FILL || st->op == OP_DRAIN || st->op == OP_RECVALL ||
+		st->op == OP_OUTQ0 || st->op == OP_JOIN || st->op == OP_FORKSEND ||
+		st->op == OP_FORKRECV || st->op >= OP_FORK || st->thread;
+}
+
+int worker_main(int in, int out_fd, int mutate, int hz, const char *resume)
 {
 	struct sigaction pipe_action = { .sa_handler = on_sigpipe, .sa_flags = SA_RESTART };
-	struct sigaction alarm_action = { .sa_handler = on_sigalrm };
+	struct outcome out;
 	struct step st;
 
 	sigaction(SIGPIPE, &pipe_action, NULL);
-	sigaction(SIGALRM, &alarm_action, NULL);
-	mutation = mutate;
+	tick_begin(hz);
+	worker.mutation = mutate;
+	worker.hz = hz;
 	for (int i = 0; i < SLOTS; i++)
-		slot_fd[i] = -1;
+		worker.slot_fd[i] = -1;
+	memset(&out, 0, sizeof(out));
+	if (resume) {
+		family_resume(resume, &out);
+		if (!io_write_all(out_fd, &out, sizeof(out)))
+			return 1;
+	}
 	while (io_read_all(in, &st, sizeof(st))) {
-		bool bounded = st.op == OP_SETTLE || st.op == OP_PUSH || st.op == OP_RESET ||
-			st.op == OP_FILL || st.op == OP_DRAIN || st.op == OP_RECVALL ||
-			st.op == OP_OUTQ0 || st.op == OP_JOIN || st.thread;
-		struct outcome out;
+		bool bounded = is_bounded(&st);
+		bool told = true;
 
 		memset(&out, 0, sizeof(out));
 		if (!bounded)
-			guard(GUARD_US);
+			tick_guard(GUARD_US);
 		errno = 0;
 		if (st.thread)
 			do_thread(&st);
+		else if (st.op >= OP_FORK && st.op <= OP_QUIT)
+			told = family_step(&st, &out);
 		else
-			execute(&st, &out);
+			worker_call(&st, &out);
 		if (!bounded)
-			guard(0);
+			tick_guard(0);
 		out.sigpipe += sigpipes;
 		sigpipes = 0;
-		if (mutation == MUTATE_SIGPIPE)
+		if (worker.mutation == MUTATE_SIGPIPE)
 			out.sigpipe = 0;
-		if (mutation == MUTATE_ERRNO && out.ret < 0 && out.err == ENOTCONN)
+		if (worker.mutation == MUTATE_ERRNO && out.ret < 0 && out.err == ENOTCONN)
 			out.err = EPIPE;
-		if (!io_write_all(out_fd, &out, sizeof(out)))
+		if (told && !io_write_all(out_fd, &out, sizeof(out)))
 			return 1;
 	}
 	return 0;

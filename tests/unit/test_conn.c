@@ -807,7 +807,7 @@ static void conn_want_hint__rings_the_bell(void **state)
 	send_pattern(&t->a, 3, 1);
 	assert_int_equal(t->w->fetched, 1); /* kept */
 	assert_int_equal(hint_take(p2->mbox, note, &got), 1);
-	conn_unwant_hint(&t->b, NOTIFY_DATA);
+	conn_unwant_hint(&t->b, NOTIFY_DATA, 0);
 	send_pattern(&t->a, 4, 1);
 	assert_false(hint_any(p2->mbox));
 }

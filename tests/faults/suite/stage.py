@@ -151,7 +151,8 @@ class Stage:
     def tool(self, name):
         return os.path.join(self.build, {"mortise": "src/cli/mortise",
                                          "mortised": "src/daemon/mortised",
-                                         "actor": "tests/faults/actor"}[name])
+                                         "actor": "tests/faults/actor",
+                                         "crowd": "tests/faults/crowd"}[name])
 
     def start(self, argv, env=None, **kw):
         log = os.path.join(self.dir, "log-%d" % len(self.programs))
@@ -159,9 +160,9 @@ class Stage:
         self.programs.append(p)
         return p
 
-    def start_daemon(self, env=None, services=False):
+    def start_daemon(self, env=None, services=False, options=()):
         argv = [self.tool("mortised"), "--foreground", "--policy", self.policy, "--linger", "600"]
-        self.keeper = self.start(argv + ["--test-services"] * services, env)
+        self.keeper = self.start(argv + ["--test-services"] * services + list(options), env)
         wait_for("the daemon", lambda: self.command("status").returncode == 0)
 
     def actor(self, *words, fault=None, kernel=False, env=None, **kw):

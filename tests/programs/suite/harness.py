@@ -97,13 +97,13 @@ class Program:
         self.pidfd = os.pidfd_open(self.proc.pid)
 
     def pid(self):
-        """The program's own: `mortise run` becomes it, after a moment."""
+        """The program's own: setpriv and `mortise run` become it, after a moment."""
         def look():
             try:
                 exe = os.path.basename(os.readlink("/proc/%d/exe" % self.proc.pid))
             except OSError:
                 exe = ""
-            return self.proc.pid if exe != "mortise" else None
+            return self.proc.pid if exe not in ("mortise", "setpriv") else None
         return wait_for("start of %s" % self.argv[0], look, 2)
 
     def status(self, seconds=0.0):
@@ -157,6 +157,7 @@ class Bench:
         self.dir = tempfile.mkdtemp(prefix="mts-")
         self.port = free_port()
         self.programs = []
+        self.prefix = []  # of each command: what makes it another user's
         self.env = dict(os.environ, MORTISE_DIR=os.path.join(self.dir, "run"), LC_ALL="C",
                         PYTHONDONTWRITEBYTECODE="1", **(verbose_env or {}))
         self.env.pop("LD_PRELOAD", None)
@@ -169,8 +170,8 @@ class Bench:
 
     def argv(self, side, argv):
         if not self.accelerated(side):
-            return list(argv)
-        return [self.mortise, "run", "--"] + list(argv)
+            return self.prefix + list(argv)
+        return self.prefix + [self.mortise, "run", "--"] + list(argv)
 
     def start(self, side, argv, **kw):
         log = self.path("%s-%d.log" % (os.path.basename(argv[0]), len(self.programs)))
@@ -213,7 +214,8 @@ class Bench:
     # ------------------------------------------------------------- mortise
 
     def command(self, *argv, seconds=10):
-        return subprocess.run([self.mortise] + list(argv), env=self.env, timeout=seconds,
+        return subprocess.run(self.prefix + [self.mortise] + list(argv), env=self.env,
+                              timeout=seconds,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
 

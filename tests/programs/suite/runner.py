@@ -28,14 +28,15 @@ def expand(functions, kernel):
             yield "%s/%s" % (fn.__name__, arrangement), arrangement, fn
 
 
-def run_one(mortise, name, arrangement, fn):
-    """Run one test. Return "ok", "not ok" or "skip"."""
+def run_one(mortise, name, arrangement, fn, after):
+    """Run one test, and after() when its programs are gone. Return "ok", "not ok" or "skip"."""
     started = time.monotonic()
     missing = [p for p in getattr(fn, "needs", ()) if not shutil.which(p)]
     if missing:
         print("skip %s: no %s here" % (name, ", ".join(missing)), flush=True)
         return "skip"
     bench = harness.Bench(mortise, arrangement)
+    bench.test = fn.__name__
     signal.alarm(getattr(fn, "limit_s", LIMIT_S))
     try:
         fn(bench)
@@ -55,10 +56,14 @@ def run_one(mortise, name, arrangement, fn):
     finally:
         signal.alarm(0)
         bench.clean()
+        after()
 
 
-def main(functions, what):
-    """Run what the command line chooses of @functions. Return the exit status."""
+def main(functions, what, begin=None, after_each=lambda: None):
+    """Run what the command line chooses of @functions. Return the exit status.
+
+    begin() is called before the first one, after_each() behind each.
+    """
     ap = argparse.ArgumentParser(description=what)
     ap.add_argument("--kernel", action="store_true",
                     help="without Mortise: what fails then is the test's own fault")
@@ -79,7 +84,9 @@ def main(functions, what):
         ap.error("no program at %s; build first, or name it with --mortise" % args.mortise)
 
     signal.signal(signal.SIGALRM, on_alarm)
-    results = [run_one(args.mortise, *t) for t in chosen]
+    if begin:
+        begin()
+    results = [run_one(args.mortise, *t, after_each) for t in chosen]
     print("%d passed, %d failed, %d skipped" % tuple(
         results.count(r) for r in ("ok", "not ok", "skip")))
     return 1 if "not ok" in results else 0

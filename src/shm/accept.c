@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * accept.c - Which claims are believed, and who becomes their socket.
+ *
+ * Theory of operation. A claim is a hint (seat.c): it is believed where the
+ * claimant's half names this very seat.
+ *
+ * In the process that made the listener, the seat's own half becomes the new
+ * socket, and a fresh one takes its place in the row: seat_take().
+ *
+ * Where several processes hold the listener, accepting is done under
+ * half.rx_lock of the listener, and the place to look from is in its half.
+ * A process other than the owner cannot take slots out of the owner's arena.
+ * It makes the new socket in its own, and the seat says where that is
+ * (END_MOVED, half.moved). The connector follows at its next look
+ * (conn_follow()). Once it has, the seat is made anew in place, by whichever
+ * process accepts next: row_tidy(). Each step can be done again by the next
+ * one, where its process dies in the middle of it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "shm/futex.h"
+#include "shm/seat.h"
+#include "shm/seat_row.h"
+
+/* A seat that has moved on rests so long before it is made anew: a thread of
+ * the connector's may still be about to look at it. */
+#define MOVED_REST_NS NS_PER_MS
+#define TIDY_FEW 4u
+#define TIDY_MANY 64u
+
+/* Where to look from: no further back than one round. The counter only goes
+ * up, unless somebody scribbles. */
+static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets, uint32_t n)
+{
+	if (unlikely(cursor > tickets))
+		party_distrust(p);
+	if (unlikely(cursor > tickets || party_distrusts(p)))
+		return tickets > n ? tickets - n : 0;
+	return tickets - cursor > n ? tickets - n : cursor;
+}
+
+/* Where to look to: where the counter is a lie, at all seats. */
+static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, uint32_t n)
+{
+	return unlikely(party_distrusts(p)) ? start + n : tickets;
+}
+
+/* Has the connector of seat @i been accepted, and not followed yet? */
+static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t i)
+{
+	uint64_t seat = load_relaxed(&seat_words(p, l)[i]);
+	const struct half *s;
+
+	if (seat == 0 || slot_word_slot(seat) >= SLOT_MAX)
+		return false;
+	s = arena_half(p->base, slot_word_slot(seat));
+	return load_acquire(&s->end) & END_MOVED && half_gen(s) == slot_word_gen(seat);
+}
+
+bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
+{
+	bool shared = load_acquire(&listener->shared);
+	uint32_t base = load_relaxed(&listener->seat_base);
+	uint32_t n = load_relaxed(&listener->seat_count);
+	uint64_t tickets, t;
+
+	if (n == 0 || half_state(listener) != HALF_LISTEN)
+		return false;
+	tickets = load_acquire(&p->mbox->claims[base]);
+	t = cursor_start(p, shared ? load_relaxed(&listener->accept_cursor) : *cursor, tickets, n);
+	for (uint64_t end = cursor_end(p, t, tickets, n); t != end; t++)
+		if (load_relaxed(&claim_words(p->mbox, base)[t % n]) != 0 &&
+		    !(shared && seat_is_moved(p, listener, (uint32_t)(t % n))))
+			return true;
+	return false;
+}
+
+/* Is @target what a connector names that wants @listens? Rows are used again:
+ * a slow connector may find another listener's seats where it looks. */
+static bool addr_meets(addr_word listens, addr_word target)
+{
+	return addr_word_port(listens) == addr_word_port(target) &&
+	       (addr_word_addr(listens) == 0 ||
+		addr_word_addr(listens) == addr_word_addr(target));
+}
+
+/*
+ * claim_believed() - Is it true that @claimant claims this seat?
+ * @p:   Introduces us to its party.
+ * @lp:  The listener's owner.
+ * Return: 0 with a reference on *@ret_owner; or -errno, -EBUSY where the
+ *         claimant is still choosing and will see to it itself.
+ */
+static int claim_believed(struct party *p, const struct party *lp, uint64_t seat,
+			  const _Atomic uint64_t *word, half_ref claimant,
+			  const struct half **ret, struct peer **ret_owner)
+{
+	unsigned slot = slot_word_slot(seat), id = half_ref_party(claimant);
+	half_ref me = half_ref_make(lp->id, slot, slot_word_gen(seat));
+	const struct half *peer, *own = arena_half(lp->base, slot);
+	struct peer *owner;
+	uint64_t gs;
+	int r;
+
+	if (id >= PARTY_MAX)
+		return -EPROTO;
+	gs = load_acquire(&p->reg->parties[id].gen_state);
+	/* Noise names parties that are none: the daemon need not be asked. */
+	if (id && (uint32_t)gs == PARTY_FREE)
+		return -ESRCH;
+	r = party_peer_get(p, id, (uint32_t)(gs >> 32), &owner);
+	if (r < 0)
+		return r;
+	peer = half_find(owner->base, claimant);
+	gs = peer ? load_acquire(&peer->gen_state) : 0;
+	r = 0;
+	if (!peer || (uint32_t)(gs >> 32) != half_ref_gen(claimant))
+		r = -EPROTO;
+	else if (load_acquire(&peer->peer) != me || (uint32_t)gs < HALF_CONNECTING)
+		r = (uint32_t)gs == HALF_BOUND || (uint32_t)gs == HALF_CONNECTING ? -EBUSY
+										  : -EPROTO;
+	else if (!addr_meets(load_relaxed(&own->local), load_relaxed(&peer->remote)))
+		r = -EPROTO;
+	else if (load_acquire(word) != claimant)
+		r = -EBUSY; /* withdrawn meanwhile: another's claim may stand there */
+	if (r < 0) {
+		party_peer_put(p, owner);
+		return r;
+	}
+	*ret = peer;
+	*ret_owner = owner;
+	return 0;
+}
+
+int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, half_ref claimant,
+	      struct conn *ret)
+{
+	struct half *own = arena_half(p->base, slot_word_slot(seat));
+	const struct half *peer;
+	struct peer *owner;
+	int r = claim_believed(p, p, seat, word, claimant, &peer, &owner);
+
+	if (r < 0)
+		return r;
+	store_relaxed(&own->remote, load_relaxed(&peer->local));
+	store_relaxed(&own->local, load_relaxed(&peer->remote));
+	store_relaxed(&own->peer_party_gen, owner->gen);
+	store_relaxed(&own->born_ns, clock_now_ns());
+	/* The connector that looks again finds its name here, before the
+	 * seat's word moves on. */
+	store_release(&own->peer, claimant);
+	return conn_attach(ret, p, own, claimant, owner);
+}
+
+/* The seat's own half becomes the socket. */
+static int take_in_place(struct party *p, const struct half *listener, uint32_t i,
+			 half_ref claimant, unsigned handle, struct conn *ret)
+{
+	_Atomic uint64_t *seat = &seat_words(p, listener)[i];
+	_Atomic uint64_t *claim = &claim_words(p->mbox, load_relaxed(&listener->seat_base))[i];
+	int r = seat_bind(p, load_relaxed(seat), claim, claimant, ret);
+	struct half *own = ret->own;
+
+	if (r < 0)
+		return r;
+	FAULT_POINT("take.bound");
+	/* While in SEAT it is the listener's executor's; from OPEN on, who looks
+	 * here finds it. */
+	store_relaxed(&own->handle, handle + 1);
+	store_release(&arena_handles(p->base)[handle],
+		      slot_word_make(arena_slot(p->base, own), half_gen(own)));
+	FAULT_POINT("take.mapped");
+	half_set_state(own, HALF_OPEN);
+	FAULT_POINT("take.open");
+	store_release(seat, seat_make(p, listener));
+	FAULT_POINT("take.seated");
+	store_release(claim, 0);
+	return 0;
+}
+
+/**
+ * struct taker - Who accepts.
+ * @p:      The party that the new socket is to belong to.
+ * @slot:   Where @p is not the listener's owner: a FREE slot of @p's.
+ * @handle: Handle number, of @p's.
+ */
+struct taker {
+	struct party *p;
+	unsigned slot, handle;
+};
+
+/* A half of the taker's becomes the socket; the seat says so. */
+static int take_away(struct party *lp, const struct half *listener, uint32_t i,
+		     half_ref claimant, const struct taker *by, struct conn *ret)
+{
+	uint64_t seat = load_relaxed(&seat_words(lp, listener)[i]);
+	struct half *s = arena_half(lp->base, slot_word_slot(seat));
+	struct half *own = arena_half(by->p->base, by->slot);
+	const struct half *peer;
+	struct peer *owner;
+	int r = claim_believed(by->p, lp, seat,
+			       &claim_words(lp->mbox, load_relaxed(&listener->seat_base))[i],
+			       claimant, &peer, &owner);
+
+	if (r < 0)
+		return r;
+	store_relaxed(&own->remote, load_relaxed(&peer->local));
+	store_relaxed(&own->local, load_relaxed(&peer->remote));
+	store_relaxed(&own->rcvlowat, 1);
+	store_relaxed(&own->sndbuf, load_relaxed(&listener->sndbuf));
+	store_relaxed(&own->rcvbuf, load_relaxed(&listener->rcvbuf));
+	store_relaxed(&own->cookie, load_relaxed(&s->cookie));
+	store_relaxed(&own->born_ns, clock_now_ns());
+	store_relaxed(&own->peer_party_gen, owner->gen);
+	store_relaxed(&own->handle, by->handle + 1);
+	store_release(&own->peer, claimant);
+	store_release(&arena_handles(by->p->base)[by->handle],
+		      slot_word_make(by->slot, half_gen(own)));
+	half_set_state(own, HALF_OPEN);
+	FAULT_POINT("away.made");
+	store_relaxed(&s->peer_party_gen, owner->gen);
+	store_relaxed(&s->born_ns, load_relaxed(&own->born_ns));
+	store_release(&s->peer, claimant);
+	store_relaxed(&s->moved_gen, by->p->gen);
+	store_relaxed(&s->moved, half_ref_of(by->p, own));
+	FAULT_POINT("away.named");
+	/* From here on it is ours, whoever dies. */
+	atomic_fetch_or(&s->end, END_MOVED);
+	FAULT_POINT("away.moved");
+	/* Who publishes there from now on sees that we are here. What was
+	 * published before, we see: pairs with the fence in half_notify(). */
+	store_relaxed(&s->want, WANT_MOVED);
+	atomic_thread_fence(memory_order_seq_cst);
+	half_release(s);
+	/* Who sleeps on the seat's word must come and sleep on ours. */
+	if (load_relaxed(&peer->want) & (WANT_DATA_MASK | WANT_SPACE_MASK)) {
+		atomic_fetch_add(&s->event, 1);
+		futex_wake(&s->event, INT_MAX);
+	}
+	return conn_attach(ret, by->p, own, claimant, owner);
+}
+
+/* Has the connector that the moved seat @s had followed, or gone? */
+static bool seat_is_left(struct party *p, const struct party *lp, const struct half *s,
+			 uint64_t seat)
+{
+	half_ref me = half_ref_make(lp->id, slot_word_slot(seat), slot_word_gen(seat));
+	half_ref claimant = load_relaxed(&s->peer);
+	unsigned id = half_ref_party(claimant);
+	uint32_t gen = load_relaxed(&s->peer_party_gen);
+	const struct half *peer;
+	struct peer *owner;
+	bool left;
+
+	if (clock_now_ns() - load_relaxed(&s->born_ns) < MOVED_REST_NS)
+		return false;
+	if (id >= PARTY_MAX || (id && !registry_party_alive(p->reg, id, gen)))
+		return true;
+	if (party_peer_get(p, id, gen, &owner) < 0)
+		return false;
+	peer = half_find(owner->base, claimant);
+	left = !peer || half_gen(peer) != half_ref_gen(claimant) ||
+	       (load_acquire(&peer->peer) != me && !load_relaxed(&peer->shared));
+	party_peer_put(p, owner);
+	return left;
+}
+
+/*
+ * row_tidy() - Seats whose connectors have followed are made anew in place.
+ * @most: So many are looked at. Under the listener's rx_lock.
+ */
+static void row_tidy(struct party *p, struct party *lp, struct half *listener, uint32_t most)
+{
+	uint32_t base = load_relaxed(&listener->seat_base);
+	uint32_t n = load_relaxed(&listener->seat_count), at = load_relaxed(&listener->seat_tidy);
+
+	for (; most > 0; most--, at++) {
+		_Atomic uint64_t *word = &seat_words(lp, listener)[at % n];
+		uint64_t seat = load_relaxed(word);
+		struct half *s = arena_half(lp->base, slot_word_slot(seat) % SLOT_MAX);
+
+		if (seat == 0)
+			continue;
+		if (half_gen(s) == slot_word_gen(seat)) {
+			if (!(load_acquire(&s->end) & END_MOVED) || !seat_is_left(p, lp, s, seat))
+				continue;
+			half_renew(s);
+		}
+		/* Also where who did this before us died here. */
+		FAULT_POINT("tidy.renewed");
+		seat = seat_init(p, listener, s, slot_word_slot(seat));
+		store_release(word, seat);
+		FAULT_POINT("tidy.seated");
+		store_release(&claim_words(lp->mbox, base)[at % n], 0);
+	}
+	store_relaxed(&listener->seat_tidy, at);
+}
+
+/*
+ * take_next() - The oldest claim that can be believed.
+ * @by: NULL: in place, by the owner.
+ */
+static int take_next(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
+		     const struct taker *by, struct conn *ret)
+{
+	uint32_t base = load_relaxed(&listener->seat_base);
+	uint32_t n = load_relaxed(&listener->seat_count);
+	_Atomic uint64_t *seats = seat_words(p, listener);
+	_Atomic uint64_t *claims = claim_words(p->mbox, base);
+	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
+	uint64_t t = cursor_start(p, *cursor, tickets, n), end = cursor_end(p, t, tickets, n);
+	bool hole = false;
+	int error = -EAGAIN;
+
+	for (; t != end; t++) {
+		uint32_t i = (uint32_t)(t % n);
+		half_ref claimant = load_acquire(&claims[i]);
+		int r;
+
+		if (claimant && seat_is_moved(p, listener, i))
+			continue;
+		if (claimant == 0 || load_relaxed(&seats[i]) == 0) {
+			/* Its connector may still be about to claim it. */
+			hole = true;
+			continue;
+		}
+		r = by ? take_away(p, listener, i, claimant, by, ret)
+		       : take_in_place(p, listener, i, claimant, handle, ret);
+		if (r == 0) {
+			if (!hole)
+				*cursor = t + 1;
+			return 0;
+		}
+		if (r == -EBUSY) {
+			hole = true;
+			continue;
+		}
+		if (r != -EPROTO && r != -ESRCH) {
+			/* Cannot be mapped now. It may be certain of its seat,
+			 * so it stays, as a connection does where accept()
+			 * gives EMFILE. */
+			hole = true;
+			error = r;
+			continue;
+		}
+		/* Not true, or nobody's. */
+		party_distrust(p);
+		atomic_compare_exchange_strong(&claims[i], &claimant, 0);
+	}
+	if (!hole)
+		*cursor = tickets;
+	/* A seat that could not be made when its predecessor was taken. */
+	for (uint32_t i = 0; i < n && !p->inherited; i++)
+		if (load_relaxed(&seats[i]) == 0)
+			store_release(&seats[i], seat_make(p, listener));
+	return error;
+}
+
+int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
+	      struct conn *ret)
+{
+	return take_next(p, listener, cursor, handle, NULL, ret);
+}
+
+int seat_take_shared(struct party *lp, struct half *listener, struct party *p, unsigned handle,
+		     struct conn *ret)
+{
+	struct taker by = { .p = p, .handle = handle };
+	uint64_t cursor;
+	int slot = 0, r = -EINVAL;
+
+	if (lp != p) {
+		slot = party_slot_alloc(p);
+		if (slot < 0)
+			return slot;
+		by.slot = (unsigned)slot;
+	}
+	half_lock(&listener->rx_lock);
+	/* Its executor may have been faster, where our handle is not counted. */
+	if (half_state(listener) == HALF_LISTEN && load_relaxed(&listener->seat_count)) {
+		cursor = load_relaxed(&listener->accept_cursor);
+		r = take_next(lp, listener, &cursor, handle, lp != p ? &by : NULL, ret);
+		store_relaxed(&listener->accept_cursor, cursor);
+		row_tidy(p, lp, listener, r == 0 ? TIDY_FEW : TIDY_MANY);
+	}
+	half_unlock(&listener->rx_lock);
+	if (r < 0 && lp != p)
+		party_slot_free(p, by.slot); /* Nobody knows it. */
+	return r;
+}
+
+void seat_share(struct half *listener, uint64_t cursor)
+{
+	if (load_relaxed(&listener->shared))
+		return;
+	store_relaxed(&listener->accept_cursor, cursor);
+	store_release(&listener->shared, 1);
+}
