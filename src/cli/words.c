@@ -17,6 +17,7 @@ static const char *const reasons[REASON_COUNT] = {
 	[REASON_NO_DAEMON] = "no-daemon",
 	[REASON_ACCEPTED] = "accepted",
 	[REASON_REUSEPORT] = "reuseport",
+	[REASON_IDENTITY] = "identity",
 };
 
 const char *word_reason(uint32_t reason)

@@ -20,6 +20,8 @@
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
 #define CTL_TEXT_MAX 3072
+#define CTL_REUSE_ADDR 1u
+#define CTL_REUSE_PORT 2u
 #define CTL_HAS_BELL 1u
 #define CTL_HAS_SHADOW 2u
 
@@ -88,8 +90,8 @@ struct ctl_msg {
 			uint16_t port;
 			uint16_t slot;
 			uint32_t gen;   /* of the half */
-			uint32_t party; /* DEMOTE: of the listener */
-			uint32_t reuse; /* BIND: SO_REUSEADDR; LISTEN: the kernel lets both listen */
+			uint32_t party; /* DEMOTE, LISTEN: of the listener; 0: mine */
+			uint32_t reuse; /* BIND: CTL_REUSE_*; LISTEN: others may listen there, too */
 		} listen;
 		struct {
 			uint32_t party, party_gen;

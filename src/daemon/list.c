@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "shm/seat.h"
 
 #define LIST_ROWS_MAX 65536u
 #define QUEUE_MAX (1ull << 40) /* no ring holds more: a lie */
-#define SEATS_MAX 4097u
 
 struct rows {
 	struct ctl_msg *m;
@@ -91,7 +91,7 @@ static uint64_t list_waiting(const struct client *c, const struct half *l)
 	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
 	uint64_t waiting = 0;
 
-	if (n > SEATS_MAX || base >= SEAT_MAX - 1 - n)
+	if (n > SEAT_ROW_MAX || base >= SEAT_MAX - 1 - n)
 		return 0;
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t seat = load_relaxed(arena_seats(c->peer.base) + base + 1 + i);

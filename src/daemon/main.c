@@ -116,6 +116,20 @@ static void parse(int argc, char **argv, struct options *o)
 		bad_usage("unknown argument", argv[optind], "see mortised --help");
 }
 
+/* The soft limits of whichever program started us are its own business. */
+static void limits_inherited(void)
+{
+	static const int which[] = { RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CPU };
+	struct rlimit rl;
+
+	for (size_t i = 0; i < ARRAY_LEN(which); i++)
+		if (getrlimit((__rlimit_resource_t)which[i], &rl) == 0 &&
+		    rl.rlim_cur != rl.rlim_max) {
+			rl.rlim_cur = rl.rlim_max;
+			setrlimit((__rlimit_resource_t)which[i], &rl);
+		}
+}
+
 /* Each handle costs a descriptor: take what we may have. */
 static uint32_t raise_limit(void)
 {
@@ -127,6 +141,7 @@ static uint32_t raise_limit(void)
 	rl.rlim_cur = rl.rlim_max < HOLDER_FDS ? rl.rlim_max : HOLDER_FDS;
 	setrlimit(RLIMIT_NOFILE, &rl);
 	getrlimit(RLIMIT_NOFILE, &rl);
+	limits_inherited();
 	return rl.rlim_cur < HOLDER_FDS ? (uint32_t)rl.rlim_cur : HOLDER_FDS;
 }
 

@@ -3,9 +3,9 @@
  * ports.c - Who listens where, who may use which port.
  *
  * Policy share: the kernel's shadow sockets arbitrate, the registry only says
- * whose port is to be found in memory. Two listeners of one address and port
- * (SO_REUSEPORT) are the kernel's alone: neither is in the registry while the
- * other lives. Policy none: bound[] arbitrates, as Linux does for listeners.
+ * whose port is to be found in memory. Policy none: bound[] arbitrates, as
+ * Linux does. Several listeners of one address and port (SO_REUSEPORT) are all
+ * in the registry; connectors choose.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,48 +54,6 @@ static bool half_listens(struct daemon *d, half_ref ref, uint32_t party_gen)
 	return h && half_gen(h) == half_ref_gen(ref) && half_state(h) == HALF_LISTEN;
 }
 
-static void block_add(struct daemon *d, addr_word at, half_ref half, uint32_t party_gen)
-{
-	struct blocked *room = NULL;
-
-	for (unsigned i = 0; i < BLOCKED_MAX; i++) {
-		struct blocked *b = &d->t->blocked[i];
-
-		if (load_relaxed(&b->half) == half && b->at == at)
-			return;
-		if (load_relaxed(&b->half) == 0 && !room)
-			room = b;
-	}
-	if (!room) {
-		log_line("limit of %u listeners that are the kernel's alone", BLOCKED_MAX);
-		return;
-	}
-	room->at = at;
-	room->party_gen = party_gen;
-	store_release(&room->half, half);
-}
-
-/* Does another listener make this address the kernel's? */
-static bool block_find(const struct daemon *d, addr_word at, half_ref but)
-{
-	for (unsigned i = 0; i < BLOCKED_MAX; i++) {
-		const struct blocked *b = &d->t->blocked[i];
-		half_ref h = load_relaxed(&b->half);
-
-		if (h && h != but && b->at == at &&
-		    registry_party_alive(d->reg, half_ref_party(h), b->party_gen))
-			return true;
-	}
-	return false;
-}
-
-static void block_remove(struct daemon *d, half_ref half)
-{
-	for (unsigned i = 0; i < BLOCKED_MAX; i++)
-		if (load_relaxed(&d->t->blocked[i].half) == half)
-			store_release(&d->t->blocked[i].half, 0);
-}
-
 static void listener_count(struct daemon *d, half_ref ref, int by)
 {
 	struct client *c = &d->clients[half_ref_party(ref) % PARTY_MAX];
@@ -113,11 +71,23 @@ static int listener_withdraw(struct daemon *d, uint32_t addr, uint16_t port, hal
 	return r;
 }
 
+/* Policy none: has the socket of @half SO_REUSEPORT? */
+static bool bound_joins(const struct daemon *d, half_ref half)
+{
+	for (unsigned i = 0; i < BOUND_MAX; i++) {
+		const struct bound *b = &d->t->bound[i];
+
+		if (load_relaxed(&b->party) == half_ref_party(half) &&
+		    b->slot == half_ref_slot(half) && b->half_gen == half_ref_gen(half))
+			return b->reuse & CTL_REUSE_PORT;
+	}
+	return false;
+}
+
 /* Something else is registered there. Return: 0: it is gone now; or errno. */
-static int listen_conflict(struct daemon *d, unsigned id, const struct ctl_msg *m, half_ref ref)
+static int listen_conflict(struct daemon *d, const struct ctl_msg *m, half_ref ref)
 {
 	bool none = d->t->policy == POLICY_NONE;
-	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
 
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
 		uint32_t gen = 0;
@@ -125,14 +95,9 @@ static int listen_conflict(struct daemon *d, unsigned id, const struct ctl_msg *
 
 		if (!other)
 			return 0;
-		if (half_listens(d, other, gen)) {
-			if (none || !m->listen.reuse)
-				return EADDRINUSE;
-			listener_withdraw(d, m->listen.addr, m->listen.port, other);
-			block_add(d, at, other, gen);
-			block_add(d, at, ref, daemon_rec(d, id)->gen);
-			return EADDRINUSE;
-		}
+		if (half_listens(d, other, gen))
+			/* A group of SO_REUSEPORT is joined. */
+			return m->listen.reuse && (!none || bound_joins(d, other)) ? 0 : EADDRINUSE;
 		/* It closed, and its hang-up is under way. */
 		if (listener_withdraw(d, m->listen.addr, m->listen.port, other) < 0 &&
 		    listener_withdraw(d, 0, m->listen.port, other) < 0)
@@ -141,17 +106,26 @@ static int listen_conflict(struct daemon *d, unsigned id, const struct ctl_msg *
 	return EADDRINUSE;
 }
 
-int ports_listen(struct daemon *d, unsigned id, const struct ctl_msg *m)
+/* Is it a listener of that party's which it has shared? */
+static bool listen_for(const struct daemon *d, const struct ctl_msg *m)
 {
-	struct rec *r = daemon_rec(d, id);
+	return m->listen.party < PARTY_MAX && daemon_state(d, m->listen.party) >= REC_ALIVE &&
+	       shares_listener(d, m->listen.party, m->listen.slot, m->listen.gen);
+}
+
+int ports_listen(struct daemon *d, unsigned asks, const struct ctl_msg *m)
+{
+	unsigned id = m->listen.party ? m->listen.party : asks;
+	struct rec *r = daemon_rec(d, id % PARTY_MAX);
 	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
 	struct listener_ref lr = { .half = ref, .party_gen = r->gen };
-	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
 	uint32_t gen = 0;
 	int err;
 
 	if (m->listen.port == 0 || m->listen.slot >= SLOT_MAX)
 		return EINVAL;
+	if (id != asks && !listen_for(d, m))
+		return ESRCH;
 	if (port_half(d, m->listen.addr, m->listen.port, false, 0, &gen) == ref)
 		return 0;
 	if (d->clients[id].listeners >= CLIENT_LISTENERS) {
@@ -161,14 +135,10 @@ int ports_listen(struct daemon *d, unsigned id, const struct ctl_msg *m)
 	/* What hung up already must not stand in its successor's way. */
 	while (estate_hangups(d))
 		;
-	err = listen_conflict(d, id, m, ref);
-	if (err == 0 && block_find(d, at, ref)) {
-		block_add(d, at, ref, r->gen);
-		err = EADDRINUSE;
-	}
+	err = listen_conflict(d, m, ref);
 	if (err)
 		return err;
-	err = registry_listen(d->reg, m->listen.addr, m->listen.port, &lr);
+	err = registry_listen(d->reg, m->listen.addr, m->listen.port, &lr, m->listen.reuse);
 	if (err == 0)
 		listener_count(d, ref, 1);
 	return -err;
@@ -179,7 +149,6 @@ int ports_unlisten(struct daemon *d, unsigned id, const struct ctl_msg *m)
 	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
 
 	listener_withdraw(d, m->listen.addr, m->listen.port, ref);
-	block_remove(d, ref);
 	return 0;
 }
 
@@ -211,7 +180,9 @@ static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsig
 		return false;
 	if (party == id && b->slot == m->listen.slot && b->half_gen == m->listen.gen)
 		return false; /* Asked again. */
-	if (!b->reuse || !m->listen.reuse)
+	if (b->reuse & m->listen.reuse & CTL_REUSE_PORT)
+		return false;
+	if (!(b->reuse & m->listen.reuse & CTL_REUSE_ADDR))
 		return true;
 	/* Both have SO_REUSEADDR: a listener is in the way all the same. */
 	return port_half(d, a, m->listen.port, false, 0, &gen) == ref && half_ref_party(ref) != 0;
@@ -376,8 +347,6 @@ void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 		if (at == n || listener_withdraw(d, load_relaxed(&l->addr[at]), port, ref) < 0)
 			break;
 	}
-	/* blocked[] stays: after EADDRINUSE the library drops the half, while
-	 * the socket goes on listening in the kernel. */
 	if (d->t->policy != POLICY_NONE)
 		return;
 	for (unsigned i = 0; i < BOUND_MAX; i++) {
@@ -408,9 +377,6 @@ void ports_party_died(struct daemon *d, unsigned id)
 				i = 0;
 		}
 	}
-	for (unsigned i = 0; i < BLOCKED_MAX; i++)
-		if (half_ref_party(load_relaxed(&d->t->blocked[i].half)) == id)
-			store_release(&d->t->blocked[i].half, 0);
 	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
 		if (d->t->leases[i] == id)
 			d->t->leases[i] = 0;

@@ -17,7 +17,6 @@
 #define ESTATE_MAX 1024u       /* dead parties whose memory is kept */
 #define ESTATE_BYTES (1ull << 30) /* what they may hold together */
 #define BOUND_MAX 16384u       /* bound ports, policy none */
-#define BLOCKED_MAX 1024u
 #define SHARE_MAX 4096u         /* halves that several processes hold, with descriptors kept */
 #define HOLDER_MAX 16u         /* processes that hold far ends: the keeper, and its wards */
 #define HOLDER_FDS 32768u      /* descriptors of one of them, at most */
@@ -68,14 +67,6 @@ struct bound {
 	addr_word at;
 	uint32_t gen, slot, half_gen, reuse;
 	_Atomic uint32_t party;
-};
-
-/** struct blocked - A listener whose address is the kernel's alone. @half 0:
- * unused; written last. */
-struct blocked {
-	addr_word at;
-	uint32_t party_gen;
-	_Atomic uint64_t half;
 };
 
 /** struct share - A half for which descriptors are kept (shares.h), under the
@@ -134,7 +125,6 @@ struct table {
 	struct rec recs[PARTY_MAX];
 	uint16_t leases[LEASE_BLOCKS]; /* party, 0: free */
 	struct bound bound[BOUND_MAX];
-	struct blocked blocked[BLOCKED_MAX];
 	uint32_t share_high; /* no row of shares[] beyond was ever used */
 	struct share shares[SHARE_MAX];
 	struct holder holders[HOLDER_MAX];

@@ -223,7 +223,7 @@ static void give_shadow(struct sock *s)
 		process_log(1, "the kernel socket of a bound one cannot go along: %d", r);
 }
 
-void attach_give(struct sock *s)
+static void give(struct sock *s, bool leaves)
 {
 	give_kept(s);
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
@@ -231,7 +231,10 @@ void attach_give(struct sock *s)
 		if (s->foreign)
 			return; /* Whoever made it a child's has done it. */
 		lock_take(&s->tx_lock);
-		conn_prepare_leave(&s->conn);
+		if (leaves)
+			conn_prepare_leave(&s->conn);
+		else
+			conn_prepare_fork(&s->conn);
 		lock_drop(&s->tx_lock);
 		return;
 	case SOCK_LISTEN:
@@ -246,6 +249,34 @@ void attach_give(struct sock *s)
 	}
 }
 
+void attach_give(struct sock *s)
+{
+	give(s, true);
+}
+
+static void spawn_give(struct sock *s)
+{
+	if (load_relaxed(&s->obj.nfds) == 0)
+		return;
+	lock_take(&s->lock);
+	give(s, false);
+	lock_drop(&s->lock);
+}
+
+bool attach_spawn_before(void)
+{
+	unsigned fd = 0;
+
+	while (fd < fdtab_size && !fd_is_ours((int)fd))
+		fd++;
+	if (fd == fdtab_size)
+		return false;
+	section_enter();
+	socks_each(spawn_give);
+	section_leave();
+	return true;
+}
+
 bool attach_give_fd(int fd)
 {
 	struct sock *s = sock_enter(fd);
@@ -253,6 +284,7 @@ bool attach_give_fd(int fd)
 	if (!s)
 		return false;
 	lock_take(&s->lock);
+	sock_listen_ready(s);
 	attach_give(s);
 	lock_drop(&s->lock);
 	sock_leave(s, 0);
@@ -387,8 +419,11 @@ static int take_open(struct sock *s, const struct arrival *a)
 
 static int take_listener(struct sock *s, const struct arrival *a)
 {
-	(void)a;
+	/* Taken by pidfd_getfd(), unasked: there is nothing to wait at. */
+	if (a->bell < 0 && a->shadow < 0)
+		return -EOPNOTSUPP;
 	s->bound = true;
+	s->unannounced = true;
 	store_release(&s->stage, SOCK_LISTEN);
 	return 0;
 }

@@ -44,6 +44,13 @@ void attach_exec_before(void);
 /** attach_exec_after() - It failed. */
 void attach_exec_after(void);
 
+/**
+ * attach_spawn_before() - Before libc makes a child that executes: any of our
+ * sockets may go along, close-on-exec or not. This process goes on with them.
+ * Return: whether there are any.
+ */
+bool attach_spawn_before(void);
+
 void attach_fork_child(void);
 
 #endif

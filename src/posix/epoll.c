@@ -44,7 +44,7 @@
 
 /*
  * Data of our own entries in the kernel's set: a random number for each
- * process tree << 32, then what it is: a bell << 24 | generation << 8 | bell,
+ * process tree << 32, then what it is: a bell | party << 16 | generation << 8 | bell,
  * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch; none
  * has MAGIC_FIRED.
  */
@@ -69,6 +69,15 @@ static uint64_t magic(void)
 		magic_word = (uint64_t)(n | 1u) << 32;
 	}
 	return magic_word;
+}
+
+/* Of a bell of ours. Another child of our parent's has the same generation,
+ * but is another party. */
+static uint64_t magic_bell(unsigned b)
+{
+	uint32_t id = process.party ? process.party->id : 0;
+
+	return magic() | MAGIC_BELL | id << 16 | (uint32_t)watch_generation << 8 | b;
 }
 
 static bool is_magic(uint64_t data)
@@ -172,7 +181,7 @@ static void epset_sync_end(struct epset *e, int epfd)
 	if (fd < 0 || e->end_fd == fd + 1)
 		return;
 	r = kernel_ctl(epfd, EPOLL_CTL_ADD, fd, EPOLLRDHUP,
-		       magic() | MAGIC_BELL | MAGIC_END | (uint32_t)watch_generation << 8);
+		       magic_bell(0) | MAGIC_END);
 	if (r == 0 || r == -EEXIST)
 		e->end_fd = fd + 1;
 }
@@ -207,7 +216,7 @@ int epset_sync(struct epset *e)
 		if (watch_bell_fd(b) < 0)
 			continue;
 		r = kernel_ctl(epfd, EPOLL_CTL_ADD, watch_bell_fd(b), EPOLLIN,
-			       magic() | MAGIC_BELL | (uint32_t)watch_generation << 8 | b);
+			       magic_bell(b));
 		if (r < 0 && r != -EEXIST)
 			return (int)r;
 		e->bells_in |= 1u << b;
@@ -370,7 +379,7 @@ static void alien_bell(struct epset *e, int epfd, uint64_t data)
 	uint32_t pid = watch_generation_pid(generation);
 	int fd = watch_generation_bell(generation, b);
 
-	if (pid && sys2(SYS_kill, pid, 0) == -ESRCH && fd >= 0 &&
+	if (generation != watch_generation && pid && sys2(SYS_kill, pid, 0) == -ESRCH && fd >= 0 &&
 	    kernel_ctl(epfd, EPOLL_CTL_DEL, fd, 0, 0) == 0)
 		return;
 	e->alien = true;
@@ -393,14 +402,14 @@ static int kernel_events(struct epset *e, int epfd, struct epoll_event *evs, int
 		}
 		if ((data & (MAGIC_BELL | MAGIC_END)) == (MAGIC_BELL | MAGIC_END)) {
 			/* A parent's, in a set that was inherited: its matter. */
-			if ((uint8_t)(data >> 8) == watch_generation)
+			if (data == (magic_bell(0) | MAGIC_END))
 				epsets_forget_end();
 			else
 				e->alien = true;
 			continue;
 		}
 		if (data & MAGIC_BELL) {
-			if ((uint8_t)(data >> 8) == watch_generation)
+			if (data == magic_bell((unsigned)data % BELL_MAX))
 				rang |= 1u << (data % BELL_MAX);
 			else
 				alien_bell(e, epfd, data);
@@ -899,7 +908,9 @@ static long wait_asleep(struct wait *c)
 	requeue_foreign(e);
 	requeue_dead(e);
 	watch_take_hints(&e->w);
-	n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
+	/* After a handler: as in poll.c. */
+	if (r != -EINTR)
+		n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
 	pass_on(e);
 	watch_unlock();
 	if (n > 0 || r < 0)

@@ -269,7 +269,7 @@ static void replace_by_kernel(int fd)
 	if (load_relaxed(&s->stage) == SOCK_OPEN)
 		r = 0;
 	else if (process.policy == POLICY_SHARE)
-		r = load_relaxed(&s->stage) == SOCK_LISTEN ? fallback_listener(s) :
+		r = load_relaxed(&s->stage) == SOCK_LISTEN ? fallback_listener(s, REASON_SHARED) :
 							     fallback_socket(s, REASON_SHARED);
 	lock_drop(&s->lock);
 	sock_leave(s, 0);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "base/sys.h"
+#include "posix/calls.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
 #include "posix/options.h"
@@ -75,7 +76,20 @@ long fallback_socket(struct sock *s, enum reason why)
 	return 0;
 }
 
-long fallback_listener(struct sock *s)
+/* Who is in the queue has no time to lose: nobody may ever accept in memory again. */
+static void queue_reset(struct sock *s)
+{
+	int fd;
+
+	while (s->foreign && (fd = (int)sock_accept_memory(s)) >= 0) {
+		struct linger now = { .l_onoff = 1 };
+
+		call_setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		call_close(fd);
+	}
+}
+
+long fallback_listener(struct sock *s, enum reason why)
 {
 	struct ctl_msg m = { .type = CTL_DEMOTE };
 
@@ -86,9 +100,10 @@ long fallback_listener(struct sock *s)
 	m.listen.party = s->party->id;
 	/* Without a party of our own there is no channel to say it on. And
 	 * where its owner has closed it, its slot may be another's by now. */
-	if (load_relaxed(&s->half->handle) == s->handle + 1 && process_party())
-		process_call(&m, NULL, 0, NULL, NULL);
-	return fallback_socket(s, REASON_SHARED);
+	if (load_relaxed(&s->half->handle) == s->handle + 1 && process_party() &&
+	    process_call(&m, NULL, 0, NULL, NULL) == 0)
+		queue_reset(s);
+	return fallback_socket(s, why);
 }
 
 bool fallback_waits(struct sock *s)
@@ -103,7 +118,7 @@ bool fallback_waits(struct sock *s)
 	lock_take(&s->lock);
 	/* Another thread may have been faster. */
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
-		gone = fallback_listener(s) == 0;
+		gone = fallback_listener(s, REASON_SHARED) == 0;
 	lock_drop(&s->lock);
 	return gone;
 }

@@ -21,11 +21,11 @@
 long fallback_socket(struct sock *s, enum reason why);
 
 /**
- * fallback_listener() - A process waits on a listener that another one made,
- * and cannot accept in shared memory: the daemon takes it out of the registry,
- * and here it is the kernel's.
+ * fallback_listener() - This process can no longer accept in shared memory: the
+ * daemon takes the listener out of the registry for all who hold it, who waits
+ * in memory is reset, and here it is the kernel's. Caller holds s->lock.
  */
-long fallback_listener(struct sock *s);
+long fallback_listener(struct sock *s, enum reason why);
 
 /**
  * fallback_waits() - Somebody is about to wait for @s: where that takes

@@ -39,8 +39,7 @@ _Atomic uint32_t holder_waits;
 static uint16_t stock[STOCK_MOST];
 static unsigned stock_count;
 static struct meeting {
-	struct sock *s;
-	const struct half *half;
+	struct sock *s; /* with a reference */
 	uint64_t at;
 } meetings[MEET_MOST];
 
@@ -213,14 +212,19 @@ static bool holder_take(struct sock *s, uint64_t at, const struct holder *old)
 
 static void meet_later(struct sock *s, uint64_t at)
 {
-	uint32_t n = load_relaxed(&holder_waits);
+	uint32_t n = load_relaxed(&holder_waits), refs = load_relaxed(&s->obj.refs);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (meetings[i].s == s)
 			return;
 	if (n == MEET_MOST)
 		return;
-	meetings[n] = (struct meeting){ s, s->half, at };
+	/* None: it is about to go. */
+	while (refs != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &refs, refs + 1))
+		;
+	if (refs == 0)
+		return;
+	meetings[n] = (struct meeting){ s, at };
 	store_relaxed(&holder_waits, n + 1);
 }
 
@@ -296,20 +300,17 @@ void holder_meet(void)
 		todo[i] = meetings[i];
 	watch_unlock();
 	for (uint32_t i = 0; i < n; i++) {
-		/* A sock's memory is always a sock's; it may be another by now,
-		 * which costs a look. */
 		bool met = meet(&todo[i]);
 
 		watch_lock();
 		for (struct watch *w = todo[i].s->watches; w; w = w->target_next) {
-			if (todo[i].s->half != todo[i].half)
-				break;
 			if (met)
 				watch_enqueue(w);
 			else
 				w->fresh = false;
 		}
 		watch_unlock();
+		sock_put(todo[i].s);
 	}
 }
 

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "ctl/proto.h"
 #include "posix/calls.h"
 #include "posix/options.h"
 #include "posix/process.h"
@@ -342,9 +343,10 @@ bool options_kernel_only(const struct sock *s)
 	return s->opts && s->opts->kernel_only;
 }
 
-bool options_reuseaddr(const struct sock *s)
+uint32_t options_reuse(const struct sock *s)
 {
-	return opt_int(s, SOL_SOCKET, SO_REUSEADDR, 0);
+	return (opt_int(s, SOL_SOCKET, SO_REUSEADDR, 0) ? CTL_REUSE_ADDR : 0) |
+	       (opt_int(s, SOL_SOCKET, SO_REUSEPORT, 0) ? CTL_REUSE_PORT : 0);
 }
 
 /* ------------------------------------------------------------------- set */
@@ -414,14 +416,6 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 	return r;
 }
 
-/* An urgent byte that is waited for may be read now, or no longer. */
-static void inline_set(struct sock *s, int on)
-{
-	store_relaxed(&s->half->oob_inline, (uint32_t)on);
-	if (load_relaxed(&s->stage) == SOCK_OPEN && on)
-		watch_again(s);
-}
-
 static long sock_setsockopt(struct sock *s, int level, int name, const void *val, socklen_t len)
 {
 	struct linger l;
@@ -468,7 +462,7 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 		if (kept_here[i].most == 0)
 			v = v != 0;
 		if (level == SOL_SOCKET && name == SO_OOBINLINE)
-			inline_set(s, v);
+			store_relaxed(&s->half->oob_inline, (uint32_t)v);
 		if (s->shadow_fd >= 0)
 			sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
 		return opt_remember(s, level, name, &v, sizeof(v));

@@ -34,7 +34,7 @@ void options_fork_parent(void);
 /** options_fork_child() - Only this thread is left. */
 void options_fork_child(void);
 
-bool options_reuseaddr(const struct sock *s);
+uint32_t options_reuse(const struct sock *s);
 void options_free(struct sock *s);
 
 #endif

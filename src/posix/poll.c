@@ -527,6 +527,10 @@ static long sleep_all(struct pollcall *c)
 			return -EAGAIN;
 		if (r == WOKEN && is_elsewhere(c))
 			return -EAGAIN;
+		/* What is ready now, the handler made, which on Linux runs after
+		 * the call: before it, a bell would have rung. */
+		if (r == -EINTR)
+			return r;
 		n = report(c);
 		if (n > 0)
 			return n;

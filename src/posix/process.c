@@ -252,6 +252,9 @@ static int party_introduce(void *arg, unsigned id, uint32_t gen, struct peer *re
 	int r;
 
 	(void)arg;
+	/* Memory of another user is not mapped. */
+	if (process.left)
+		return -EPERM;
 	m.peer.id = id;
 	m.peer.gen = gen;
 	r = process_call(&m, NULL, 0, fds, &n);
@@ -451,8 +454,8 @@ struct party *process_party(void)
 	int r;
 
 	if (process.party)
-		return process.orphan ? NULL : process.party;
-	if (!process.enabled || !fdtab || (uint32_t)sys0(SYS_getpid) != process.pid)
+		return process.orphan || process.left ? NULL : process.party;
+	if (!process.enabled || process.left || !fdtab || (uint32_t)sys0(SYS_getpid) != process.pid)
 		return NULL;
 	lock_take(&process.lock);
 	if (!process.party &&

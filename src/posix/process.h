@@ -21,10 +21,12 @@
  * @nofile_soft: RLIMIT_NOFILE as the program sees it.
  * @nofile_hard: The real limit in force.
  * @orphan:    The control channel has ended: no new sockets of ours.
+ * @left:      This process is another user's now, or elsewhere: likewise.
  */
 struct process {
 	bool enabled;
 	bool orphan;
+	bool left;
 	uint32_t policy; /* enum policy */
 	uint32_t pid;
 	_Atomic uint32_t epoch;

@@ -50,10 +50,11 @@
  * @ended: Nothing more comes.
  * @told:  So the other side was told.
  * @lost:  The other side takes nothing any more: what comes is thrown away.
+ * @thrown: Something was.
  */
 struct flow {
 	unsigned at, end;
-	bool ended, told, lost;
+	bool ended, told, lost, thrown;
 	unsigned char bytes[PUMP_BYTES];
 };
 
@@ -201,8 +202,10 @@ static bool pump_in(struct relay_link *l)
 			}
 		}
 	}
-	if (f->lost)
+	if (f->lost) {
+		f->thrown |= f->at < f->end;
 		f->at = f->end;
+	}
 	if (f->at < f->end) {
 		r = sys6(SYS_sendto, l->far, f->bytes + f->at, f->end - f->at,
 			 MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
@@ -259,7 +262,8 @@ static bool pump_out(struct relay_link *l, short revents)
 	if (f->at < f->end || !f->ended)
 		return moved;
 	if (l->gone) {
-		link_end(l, l->in->at < l->in->end && !l->in->lost);
+		/* As if it had been the kernel's: what it did not read counts. */
+		link_end(l, l->in->at < l->in->end || l->in->thrown);
 		return true;
 	}
 	if (!f->told) {

@@ -43,7 +43,7 @@ int ring_share(struct sock *s)
 	int fds[2] = { -1, s->shadow_fd }, r;
 
 	if (s->bell_fd >= 0) {
-		seat_share(s->half, s->accept_cursor);
+		seat_share(s->party, s->half, s->accept_cursor);
 		return 0;
 	}
 	fds[0] = (int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -60,7 +60,7 @@ int ring_share(struct sock *s)
 		return r;
 	}
 	s->bell_fd = fds[0];
-	seat_share(s->half, s->accept_cursor);
+	seat_share(s->party, s->half, s->accept_cursor);
 	/* Somebody may have come already. */
 	ring_write(s->bell_fd);
 	return 0;
@@ -90,10 +90,13 @@ void ring_share_all(void)
 
 bool ring_drain(struct sock *s)
 {
+	struct party *p = process.party;
 	uint64_t n;
 
 	if (s->bell_fd < 0)
 		return false;
+	if (p && load_relaxed(&s->stage) == SOCK_LISTEN)
+		seat_tidy(s->party, s->half, p);
 	if (sys3(SYS_read, s->bell_fd, &n, sizeof(n)) != sizeof(n))
 		return false;
 	/* Whoever claims after this read writes again; who claimed before it is

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rlimit.h - RLIMIT_NOFILE as the program sees it.
+ * rlimit.h - RLIMIT_NOFILE and RLIMIT_AS as the program sees them.
  *
  * The real soft limit is the hard one, so that the library's descriptors have
  * room above the program's. The program sees and sets process.nofile_soft,
  * and what it executes gets that.
+ *
+ * Arenas are reservations of address space, by far larger than a program that
+ * limits its own would allow. While it has a limit, the real soft one is that
+ * and what the arenas take; the real hard one stays where it was, so that it
+ * can follow. What the program executes gets its soft limit, not its hard one.
  */
 #ifndef MORTISE_POSIX_RLIMIT_H
 #define MORTISE_POSIX_RLIMIT_H
@@ -14,7 +19,7 @@
 
 #include "base/defs.h"
 
-/** rlimit_start() - Raise the real soft limit. */
+/** rlimit_start() - Raise the real soft limits. */
 void rlimit_start(void);
 
 /**

@@ -34,6 +34,9 @@
 
 #define LOOPBACK_NET 127u
 #define SLAB_SOCKS 64u
+#define ENDING_LOOKS 10u
+#define ENDING_LOOK_NS (2 * NS_PER_MS)
+#define READY_BACKLOG 511u
 
 static struct sock *socks_free;
 static struct sock *slabs[SLOT_MAX * 2 / SLAB_SOCKS];
@@ -530,11 +533,34 @@ static long bind_in_domain(struct sock *s, addr_word want)
 	m.listen.port = addr_word_port(want);
 	m.listen.slot = (uint16_t)s->slot;
 	m.listen.gen = half_gen(s->half);
-	m.listen.reuse = options_reuseaddr(s);
+	m.listen.reuse = options_reuse(s);
 	r = process_call(&m, NULL, 0, NULL, NULL);
 	if (r == 0)
 		store_relaxed(&s->half->local,
 			      addr_word_make(addr_word_addr(want), m.listen.port));
+	return r;
+}
+
+/* Somebody of the domain has listened there, perhaps until just now: then its
+ * shadow is gone as soon as the daemon has heard of its end. */
+static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
+{
+	long r = sys3(SYS_bind, s->shadow_fd, addr, len);
+	addr_word want = 0;
+
+	if (r != -EADDRINUSE || addr_parse(addr, len, &want) < 0)
+		return r;
+	for (unsigned i = 0; i < ENDING_LOOKS && r == -EADDRINUSE; i++) {
+		struct timespec t = clock_timespec(ENDING_LOOK_NS);
+		struct listener_ref ref;
+		bool listens = registry_find(s->party->reg, addr_word_addr(want),
+					     addr_word_port(want), &ref) == 0;
+
+		if (!listens && i > 0)
+			break;
+		sys2(SYS_nanosleep, &t, NULL);
+		r = sys3(SYS_bind, s->shadow_fd, addr, len);
+	}
 	return r;
 }
 
@@ -562,7 +588,7 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	r = shadow_make(s);
 	if (r < 0)
 		return r;
-	r = sys3(SYS_bind, s->shadow_fd, addr, len);
+	r = shadow_bind(s, addr, len);
 	/* What is wrong with the address goes before what is with the socket. */
 	if (load_relaxed(&s->stage) != SOCK_NEW && (r == 0 || r == -EADDRINUSE))
 		r = -EINVAL;
@@ -600,6 +626,7 @@ static long sock_announce(struct sock *s, bool both_listen)
 	m.listen.slot = (uint16_t)s->slot;
 	m.listen.gen = half_gen(s->half);
 	m.listen.reuse = both_listen;
+	m.listen.party = s->foreign ? s->party->id : 0;
 	return process_call(&m, NULL, 0, NULL, NULL);
 }
 
@@ -644,6 +671,35 @@ static long listen_bind(struct sock *s, bool share)
 	return r;
 }
 
+bool sock_listen_ready(struct sock *s)
+{
+	uint32_t addr = addr_word_addr(load_relaxed(&s->half->local));
+
+	if (process.policy != POLICY_SHARE || s->foreign || !s->bound || s->retired ||
+	    load_relaxed(&s->stage) != SOCK_NEW || (addr != 0 && !addr_is_loopback(addr)) ||
+	    process_port_excluded(addr_word_port(load_relaxed(&s->half->local))) ||
+	    options_kernel_only(s) || seat_open(s->party, s->half, READY_BACKLOG) < 0)
+		return false;
+	s->unannounced = true;
+	store_release(&s->stage, SOCK_LISTEN);
+	return true;
+}
+
+/* The seats are there: somebody else's listen(), or sock_listen_ready(). */
+static long listen_again(struct sock *s, int backlog)
+{
+	long r = s->unannounced ? sock_announce(s, false) : 0;
+
+	if (r < 0 && r != -EADDRINUSE)
+		return FALLBACK(REASON_NO_DAEMON);
+	if (r == -EADDRINUSE)
+		return FALLBACK(REASON_REUSEPORT);
+	r = s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
+	if (r == 0)
+		s->unannounced = false;
+	return r;
+}
+
 /* Return: 0, or -errno, or FALLBACK | reason where the kernel must do it. */
 static long sock_listen(struct sock *s, int backlog)
 {
@@ -655,7 +711,7 @@ static long sock_listen(struct sock *s, int backlog)
 	if (load_relaxed(&s->stage) == SOCK_OPEN || s->retired)
 		return -EINVAL;
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
-		return s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
+		return listen_again(s, backlog);
 	if (s->foreign)
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
 	r = listen_bind(s, share);
@@ -675,16 +731,18 @@ static long sock_listen(struct sock *s, int backlog)
 	store_release(&s->stage, SOCK_LISTEN);
 	/* In memory first: who finds nobody there asks the kernel, and would
 	 * be connected by it. */
-	r = sock_announce(s, false);
+	r = sock_announce(s, !share && options_reuse(s) & CTL_REUSE_PORT);
 	kernel = share ? sys2(SYS_listen, s->shadow_fd, backlog) : r;
 	if (kernel < 0) {
 		sock_unlisten(s);
 		return kernel;
 	}
+	/* The kernel lets both listen: a group of SO_REUSEPORT. */
 	if (r == -EADDRINUSE)
-		sock_announce(s, true);
+		r = sock_announce(s, true);
 	if (r < 0)
-		return FALLBACK(r == -EADDRINUSE ? REASON_REUSEPORT : REASON_NO_DAEMON);
+		return FALLBACK(r == -EADDRINUSE || r == -ENOSPC ? REASON_REUSEPORT
+								 : REASON_NO_DAEMON);
 	return 0;
 }
 
@@ -720,7 +778,8 @@ static long connect_local(struct sock *s, addr_word to)
 	struct listener_ref ref;
 	uint16_t port = 0;
 	addr_word from = load_relaxed(&s->half->local);
-	int r;
+	uint32_t pick;
+	int r, n;
 
 	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
 		return FALLBACK(REASON_NO_LISTENER);
@@ -734,7 +793,15 @@ static long connect_local(struct sock *s, addr_word to)
 	}
 	store_relaxed(&s->half->local, from);
 	store_relaxed(&s->half->remote, to);
-	r = seat_claim(s->party, s->half, &ref, &s->conn);
+	/* One of a group, as the addresses have it; another, where that has no
+	 * room or is gone. */
+	pick = addr_word_port(from) * 2654435761u >> 16;
+	n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to), pick, &ref);
+	r = n < 0 ? -ECONNREFUSED : seat_claim(s->party, s->half, &ref, &s->conn);
+	for (int i = 1; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++)
+		if (registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
+				      pick + (uint32_t)i, &ref) > 0)
+			r = seat_claim(s->party, s->half, &ref, &s->conn);
 	if (r == 0) {
 		if (port)
 			atomic_fetch_or(&s->half->side, SIDE_LEASED);
@@ -756,7 +823,7 @@ static long sock_connect(struct sock *s, addr_word to)
 
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_LISTEN:
-		return -EISCONN;
+		return s->unannounced && share ? FALLBACK(REASON_SHARED) : -EISCONN;
 	case SOCK_OPEN:
 		if (s->connect_told)
 			return -EISCONN;
@@ -900,7 +967,7 @@ static int take_one(struct sock *s, struct sock *a)
 
 	if (!listener_is_shared(s))
 		return seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
-	seat_share(s->half, s->accept_cursor);
+	seat_share(s->party, s->half, s->accept_cursor);
 	r = seat_take_shared(s->party, s->half, a->party, a->handle, &a->conn);
 	/* The others are not to wake for what has been taken. */
 	if (r == 0 && !(sock_poll(s) & POLLIN))
@@ -937,6 +1004,11 @@ static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 		sock_addr_fill(load_relaxed(&a->half->remote), addr, len);
 	sock_number_set(a, number);
 	return number;
+}
+
+long sock_accept_memory(struct sock *s)
+{
+	return accept_seat(s, NULL, NULL, SOCK_CLOEXEC);
 }
 
 static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)

@@ -61,6 +61,7 @@ struct sock {
 	uint32_t pid;
 	bool foreign;
 	bool bound, connect_told;
+	bool unannounced; /* SOCK_LISTEN, but perhaps nobody has called listen() yet */
 	bool retired;     /* a listener's half that was closed: see fallback.c */
 	bool accept_busy; /* an ordinary client was accepted last */
 	uint32_t handle;
@@ -194,6 +195,14 @@ struct sock *sock_of_slot(unsigned slot);
 
 /* For attach.c. */
 
+/**
+ * sock_listen_ready() - A bound socket is given to other programs, and whoever
+ * gets it may call listen(), several of them perhaps: seats are made now, by
+ * the one who can, so that all of them share one listener.
+ * Return: whether that was done.
+ */
+bool sock_listen_ready(struct sock *s);
+
 /** sock_fresh() - A socket that is neither bound nor connected, with a
  * reference, no number yet. Return: NULL with *@ret_error set. */
 struct sock *sock_fresh(uint32_t file_flags, long *ret_error);
@@ -207,6 +216,10 @@ void sock_adopt_undo(struct sock *s);
 /** sock_of_half() - The socket of this process that has @h, with a reference,
  * or NULL. Walks all. */
 struct sock *sock_of_half(const struct half *h);
+
+/** sock_accept_memory() - accept() of who waits in memory; s->lock is held.
+ * Return: A descriptor, or -errno. */
+long sock_accept_memory(struct sock *s);
 
 /** socks_each() - Call @fn for each socket that is in use. */
 void socks_each(void (*fn)(struct sock *s));

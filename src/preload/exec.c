@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 
 #include "base/sys.h"
+#include "posix/attach.h"
 #include "posix/exec.h"
+#include "posix/program.h"
 #include "posix/rlimit.h"
 #include "preload/fork.h"
 
@@ -101,15 +103,46 @@ EXPORT int execle(const char *path, const char *arg, ...)
 typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 			const posix_spawnattr_t *, char *const *, char *const *);
 
-static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
-		 const posix_spawnattr_t *attr, char *const *argv, char *const *envp)
+/* Will the library not be in @file? */
+static bool spawn_is_plain(const char *file, char *const *argv, bool search)
 {
-	char *const *env = exec_environ(file, envp);
+	char path[PROGRAM_PATH_BYTES];
+
+	if (argv[0] && exec_excluded(argv[0]))
+		return true;
+	if (!search)
+		return program_is_plain(AT_FDCWD, file);
+	return program_find(file, path) && program_is_plain(AT_FDCWD, path);
+}
+
+static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
+		 const posix_spawnattr_t *attr, char *const *argv, char *const *envp, bool search)
+{
+	bool ours = process.enabled && attach_spawn_before(), plain = ours && spawn_is_plain(file, argv, search);
+	char *const *env = exec_environ(plain ? "sh" : file, envp);
+	size_t n = 0;
 	int r;
+
+	while (plain && argv[n])
+		n++;
+	char *by_shell[n + 5];
 
 	process_epoch_move();
 	rlimit_exec_before();
-	r = libc(pid, file, fa, attr, argv, env);
+	if (plain) {
+		/* libc makes child and exec in one, with what it inherits known to
+		 * itself alone: a shell, which has the library, makes the exec. */
+		by_shell[0] = (char *)(uintptr_t)"sh";
+		by_shell[1] = (char *)(uintptr_t)"-c";
+		by_shell[2] = (char *)(uintptr_t)"exec \"$0\" \"$@\"";
+		by_shell[3] = (char *)(uintptr_t)file;
+		for (size_t i = 1; i <= n; i++)
+			by_shell[3 + i] = argv[i];
+		by_shell[n ? 3 + n : 4] = NULL;
+		r = real.posix_spawn(pid, "/bin/sh", fa, attr, by_shell, env);
+	} else {
+		r = libc(pid, file, fa, attr, argv, env);
+	}
 	rlimit_exec_after();
 	process_epoch_move();
 	exec_environ_free(env, envp);
@@ -119,19 +152,21 @@ static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return spawn(real.posix_spawn, pid, path, fa, attr, argv, envp);
+	return spawn(real.posix_spawn, pid, path, fa, attr, argv, envp, false);
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
 			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return spawn(real.posix_spawnp, pid, file, fa, attr, argv, envp);
+	return spawn(real.posix_spawnp, pid, file, fa, attr, argv, envp, true);
 }
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
 	FILE *f;
 
+	if (process.enabled)
+		attach_spawn_before();
 	process_epoch_move();
 	rlimit_exec_before();
 	f = real.popen(command, mode);

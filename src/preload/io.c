@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "posix/attach.h"
 #include "posix/exec.h"
+#include "posix/rights.h"
 #include "preload/real.h"
 
 extern void __chk_fail(void) __attribute__((noreturn));
@@ -127,15 +127,6 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct
 
 /* ------------------------------------------------------- with descriptors */
 
-static int *rights(struct cmsghdr *c, size_t *ret_count)
-{
-	if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len < CMSG_LEN(sizeof(int)))
-		return NULL;
-	*ret_count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	return (int *)(void *)CMSG_DATA(c);
-}
-
 /* Descriptors came along: forget what was known of their numbers. */
 static void rights_made(struct msghdr *m)
 {
@@ -143,7 +134,7 @@ static void rights_made(struct msghdr *m)
 		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		size_t n = 0, kept = 0;
-		int *fds = rights(c, &n);
+		int *fds = rights_fds(c, &n);
 
 		for (size_t i = 0; fds && i < n; i++) {
 			long fd = fd_made(fds[i]);
@@ -158,25 +149,6 @@ static void rights_made(struct msghdr *m)
 		if (fds && kept < n)
 			c->cmsg_len = CMSG_LEN(kept * sizeof(int));
 	}
-}
-
-/* Some of ours go along: from now on somebody else may hold them. */
-static bool rights_go(const struct msghdr *m)
-{
-	struct msghdr copy;
-	bool any = false;
-
-	if (likely(!m->msg_control || m->msg_controllen < CMSG_LEN(sizeof(int))))
-		return false;
-	copy = *m;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
-		size_t n = 0;
-		int *fds = rights(c, &n);
-
-		for (size_t i = 0; fds && i < n; i++)
-			any |= attach_give_fd(fds[i]);
-	}
-	return any;
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -194,16 +166,17 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	long r = is_ours(fd) ? call_sendmsg(fd, msg, flags) : NOT_OURS;
-	bool shared;
+	struct rights rights;
+	struct msghdr copy;
 
 	if (r != NOT_OURS)
 		return result(r);
-	shared = msg && rights_go(msg);
-	if (shared)
-		process_epoch_move();
-	r = real.sendmsg(fd, msg, flags);
-	if (shared)
-		process_epoch_move();
+	if (likely(!msg || !msg->msg_control))
+		return real.sendmsg(fd, msg, flags);
+	copy = *msg;
+	rights_begin(&rights, fd, &copy);
+	r = real.sendmsg(fd, &copy, flags);
+	rights_end(&rights, r >= 0);
 	return r;
 }
 
@@ -220,22 +193,33 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct 
 	return got;
 }
 
+/* One by one where descriptors may go along. */
+static int mmsg_rights(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		ssize_t r = sendmsg(fd, &msgs[i].msg_hdr, flags);
+
+		if (r < 0)
+			return i ? (int)i : -1;
+		msgs[i].msg_len = (unsigned)r;
+	}
+	return (int)i;
+}
+
 EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
 	long r = is_ours(fd) ? call_sendmmsg(fd, msgs, n, flags) : NOT_OURS;
-	bool shared = false;
-	int sent;
 
 	if (r != NOT_OURS)
 		return (int)result(r);
+	if (n > 1024)
+		n = 1024; /* as the kernel */
 	for (unsigned i = 0; i < n; i++)
-		shared |= rights_go(&msgs[i].msg_hdr);
-	if (shared)
-		process_epoch_move();
-	sent = real.sendmmsg(fd, msgs, n, flags);
-	if (shared)
-		process_epoch_move();
-	return sent;
+		if (unlikely(rights_any(&msgs[i].msg_hdr)))
+			return mmsg_rights(fd, msgs, n, flags);
+	return real.sendmmsg(fd, msgs, n, flags);
 }
 ALIAS(__sendmmsg, sendmmsg);
 

@@ -16,6 +16,7 @@
 #include <sys/timerfd.h>
 #include <utmp.h>
 
+#include "posix/exec.h"
 #include "preload/real.h"
 
 /* The mode, where there is one; without, what lies there does not matter. */
@@ -125,7 +126,11 @@ EXPORT int pidfd_open(pid_t pid, unsigned flags)
 
 EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
-	return made(real.pidfd_getfd(pidfd, fd, flags));
+	int got = (int)made(real.pidfd_getfd(pidfd, fd, flags));
+
+	if (got >= 0)
+		exec_adopt(got);
+	return got;
 }
 
 EXPORT int open_by_handle_at(int mount, struct file_handle *handle, int flags)

@@ -140,3 +140,11 @@ REAL(int, sigaction, (int s, const struct sigaction *a, struct sigaction *o), (s
 REAL(int, sigwaitinfo, (const sigset_t *s, siginfo_t *i), (s, i))
 REAL(int, sigtimedwait, (const sigset_t *s, siginfo_t *i, const struct timespec *t), (s, i, t))
 REAL(long, sysconf, (int n), (n))
+
+/* identity */
+REAL(int, setuid, (uid_t u), (u))
+REAL(int, setreuid, (uid_t r, uid_t e), (r, e))
+REAL(int, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))
+REAL(int, chroot, (const char *p), (p))
+REAL(int, unshare, (int f), (f))
+REAL(int, setns, (int fd, int t), (fd, t))

@@ -25,8 +25,8 @@
 #define HANDLE_MAX 32768u /* Handle numbers of one party. */
 #define SEAT_MAX 65536u   /* Seat table entries of one party. */
 #define BELL_MAX 16u      /* Bells of one party; bell 0 is the common one. */
-#define LISTENER_MAX 8192u /* Listener records in the registry. */
-#define LISTEN_PER_PORT 6u /* Addresses that may listen on one port. */
+#define LISTENER_MAX 4096u /* Listener records in the registry. */
+#define LISTEN_PER_PORT 64u /* Listeners of one port: addresses, SO_REUSEPORT groups. */
 
 /* ------------------------------------------------------------------ refs */
 
@@ -161,7 +161,8 @@ struct half {
 	_Atomic uint64_t urgent_read; /* the peer's `urgent` that MSG_OOB has taken */
 	_Atomic uint64_t space_told;  /* the peer's want_space that was signalled */
 	_Atomic uint32_t oob_inline;  /* SO_OOBINLINE */
-	uint8_t pad2[36];
+	_Atomic uint32_t end_told;    /* END_* of ours that was signalled */
+	uint8_t pad2[32];
 
 	/* Line 3: what the peer looks at after each publication. */
 	_Atomic uint32_t want;       /* WANT_* */
@@ -253,6 +254,7 @@ enum reason {
 	REASON_NO_DAEMON,    /* no daemon, or of another version */
 	REASON_ACCEPTED,     /* accepted from an ordinary client */
 	REASON_REUSEPORT,    /* a second listener of one address and port */
+	REASON_IDENTITY,     /* the process became another user's, or left the network */
 	REASON_COUNT
 };
 
@@ -344,7 +346,8 @@ struct registry_party {
  * struct registry_listener - Who listens on one port: immutable once a port
  * word names it.
  * @count: Entries used.
- * @addr:  IPv4 address, host order; 0 is the wildcard.
+ * @addr:  IPv4 address, host order; 0 is the wildcard. Several of one address
+ *         are a SO_REUSEPORT group.
  * @half:  The listening half.
  * @party_gen: Generation of its party.
  */

@@ -31,7 +31,7 @@
  * the connector's may still be about to look at it. */
 #define MOVED_REST_NS NS_PER_MS
 #define TIDY_FEW 4u
-#define TIDY_MANY 64u
+#define TIDY_MANY 64u /* where nobody waits */
 
 /* Where to look from: no further back than one round. The counter only goes
  * up, unless somebody scribbles. */
@@ -386,7 +386,7 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 		cursor = load_relaxed(&listener->accept_cursor);
 		r = take_next(lp, listener, &cursor, handle, lp != p ? &by : NULL, ret);
 		store_relaxed(&listener->accept_cursor, cursor);
-		row_tidy(p, lp, listener, r == 0 ? TIDY_FEW : TIDY_MANY);
+		row_tidy(p, lp, listener, TIDY_FEW);
 	}
 	half_unlock(&listener->rx_lock);
 	if (r < 0 && lp != p)
@@ -394,10 +394,33 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 	return r;
 }
 
-void seat_share(struct half *listener, uint64_t cursor)
+void seat_tidy(struct party *lp, struct half *listener, struct party *p)
 {
+	uint32_t n = load_relaxed(&listener->seat_count);
+
+	half_lock(&listener->rx_lock);
+	if (half_state(listener) == HALF_LISTEN && n)
+		row_tidy(p, lp, listener, n < TIDY_MANY ? n : TIDY_MANY);
+	half_unlock(&listener->rx_lock);
+}
+
+void seat_share(struct party *p, struct half *listener, uint64_t cursor)
+{
+	uint32_t base = load_relaxed(&listener->seat_base);
+	uint32_t n = load_relaxed(&listener->seat_count), all = (n + 1 + 63) / 64 * 64 - 1;
+
 	if (load_relaxed(&listener->shared))
 		return;
+	if (!p->inherited && all > n) {
+		for (uint32_t i = n; i < all; i++) {
+			store_relaxed(&claim_words(p->mbox, base)[i], 0);
+			store_relaxed(&seat_words(p, listener)[i], seat_make(p, listener));
+		}
+		store_release(&listener->seat_count, all);
+		/* A ticket means another seat now: all are looked at, for a while. */
+		party_distrust(p);
+		cursor = 0;
+	}
 	store_relaxed(&listener->accept_cursor, cursor);
 	store_release(&listener->shared, 1);
 }

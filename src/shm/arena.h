@@ -33,6 +33,15 @@ int arena_fd_readonly(int fd);
 void *arena_map(int fd, uint64_t bytes, bool writable);
 void arena_unmap(void *base, uint64_t bytes);
 
+/**
+ * arena_reserved_changes - Told before a mapping is made and after one is
+ * gone: a process under RLIMIT_AS makes room, since nobody there asked for
+ * reservations of this size. NULL: nobody is told.
+ */
+extern void (*arena_reserved_changes)(void);
+/** arena_reserved_bytes() - Address space that arena_map() has taken. */
+uint64_t arena_reserved_bytes(void);
+
 static inline struct arena_hdr *arena_hdr(void *base)
 {
 	return (struct arena_hdr *)base;

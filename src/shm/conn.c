@@ -678,7 +678,8 @@ again:
 	at = head + skip;
 	if (unlikely(load_relaxed(&c->own->side) & SIDE_BROKEN))
 		return done ? (ssize_t)done : rx_end(c, at, flags);
-	if (c->rx_tail_seen < at || c->rx_tail_seen - at < len - done) {
+	if (c->rx_tail_seen < at || c->rx_tail_seen - at < len - done ||
+	    unlikely(c->rx_urgent)) {
 		int r = rx_refresh(c, head);
 
 		if (r == -EAGAIN) {

@@ -73,7 +73,9 @@ static void execute_ring(struct party *d, struct half *h)
 	const struct half *l;
 	struct peer *owner;
 
-	if (registry_find(d->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0 ||
+	if (registry_find_of(d->reg, addr_word_addr(to), addr_word_port(to),
+			     half_ref_party(load_relaxed(&h->peer)),
+			     load_relaxed(&h->peer_party_gen), &ref) < 0 ||
 	    party_peer_get(d, half_ref_party(ref.half), ref.party_gen, &owner) < 0)
 		return;
 	l = half_find(owner->base, ref.half);
@@ -151,7 +153,7 @@ static void execute_listener(struct party *d, struct peer *dead, struct half *l)
 
 	half_set_state(l, HALF_CLOSED);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (n <= SEAT_BACKLOG_MAX + 1 && base <= SEAT_MAX - 1 - n) {
+	if (n <= SEAT_ROW_MAX && base <= SEAT_MAX - 1 - n) {
 		for (uint32_t i = 0; i < n; i++) {
 			uint64_t seat = load_relaxed(&arena_seats(dead->base)[base + 1 + i]);
 

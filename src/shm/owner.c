@@ -102,7 +102,7 @@ void owner_set(struct half *h, uint32_t kind, int owner, unsigned sig)
 
 	/* Nobody is named while it changes. */
 	store_relaxed(&h->owner, 0);
-	if (owner > 0 && kind != OWNER_GROUP)
+	if (owner > 0)
 		born = born_of((uint32_t)owner);
 	if (owner > 0 && kind == OWNER_THREAD)
 		born |= process_of((uint32_t)owner) << OWNER_TGID_SHIFT;
@@ -165,9 +165,13 @@ static long raise_one(const struct half *h, unsigned sig, unsigned event)
 	}
 	if (owner == 0 || owner > INT32_MAX || sig == 0 || sig > 64)
 		return 0;
+	/* The one that was named, and no other: a peer may write anything. Of a
+	 * group, the leader; or it has none any more. */
+	if (born_of(owner) != (born & OWNER_BORN_MASK))
+		return 0;
 	if (how & OWNER_GROUP)
-		return raise_group(owner, sig, &info);
-	if (born & OWNER_BORN_MASK && born_of(owner) != (born & OWNER_BORN_MASK))
+		return owner > 1 ? raise_group(owner, sig, &info) : 0;
+	if (!(born & OWNER_BORN_MASK))
 		return 0;
 	if (how & OWNER_THREAD)
 		return sys4(SYS_rt_tgsigqueueinfo, born >> OWNER_TGID_SHIFT, owner, sig, &info);
@@ -200,10 +204,30 @@ void owner_repeat(const struct half *h, unsigned event)
 		owner_signal(h, event);
 }
 
+/* Once: a closed side's executor tells of its end again. */
+static void notify_end(struct half *own, const struct half *peer, uint32_t want)
+{
+	uint32_t end = load_relaxed(&own->end) & (END_FIN | END_RST);
+	uint32_t told = load_relaxed(&own->end_told);
+
+	if (!(end & ~told))
+		return;
+	store_relaxed(&own->end_told, end);
+	if (end & END_RST) {
+		owner_signal(peer, POLL_ERR);
+		return;
+	}
+	if (want & WANT_DATA_MASK)
+		return;
+	/* Of the end, and that there is something to read: it. */
+	owner_signal(peer, load_relaxed(&peer->end) & END_FIN ? POLL_HUP : POLL_IN);
+	owner_repeat(peer, POLL_IN);
+}
+
 void owner_notify(struct half *own, const struct half *peer, uint32_t what, uint32_t want,
 		  bool space)
 {
-	uint32_t end = load_relaxed(&own->end), lowat = load_relaxed(&peer->rcvlowat);
+	uint32_t lowat = load_relaxed(&peer->rcvlowat);
 	uint64_t place = load_relaxed(&peer->want_space);
 
 	/* Linux: not while a thread sleeps in recv(). */
@@ -211,13 +235,8 @@ void owner_notify(struct half *own, const struct half *peer, uint32_t what, uint
 	    (half_state(peer) == HALF_LISTEN ||
 	     load_relaxed(&own->tail) - load_relaxed(&peer->head) >= (lowat ? lowat : 1)))
 		owner_signal(peer, POLL_IN);
-	if (what & NOTIFY_END && end & END_RST)
-		owner_signal(peer, POLL_ERR);
-	if (what & NOTIFY_END && end == END_FIN && !(want & WANT_DATA_MASK)) {
-		/* Of the end, and that there is something to read: it. */
-		owner_signal(peer, load_relaxed(&peer->end) & END_FIN ? POLL_HUP : POLL_IN);
-		owner_repeat(peer, POLL_IN);
-	}
+	if (what & NOTIFY_END)
+		notify_end(own, peer, want);
 	if (space && load_relaxed(&own->space_told) != place) {
 		store_relaxed(&own->space_told, place);
 		owner_signal(peer, POLL_OUT);

@@ -570,6 +570,12 @@ int peer_bell_get(struct party *p, struct peer *peer, unsigned bell)
 	return 0;
 }
 
+void peer_bells_fetch(struct party *p, struct peer *peer)
+{
+	for (unsigned bell = 0; bell < BELL_MAX; bell++)
+		peer_bell_get(p, peer, bell);
+}
+
 void peer_ring_bell(struct party *p, struct peer *peer, unsigned slot, unsigned bell)
 {
 	struct arena_hdr *hdr = arena_hdr(peer->base);

@@ -181,6 +181,10 @@ bool party_half_moves(struct party *p, const struct half *own, half_ref *word, h
  */
 void party_peers_sweep(struct party *p);
 
+/** peer_bells_fetch() - Have all bells that the peer uses: soon the daemon
+ * cannot be asked any more. */
+void peer_bells_fetch(struct party *p, struct peer *peer);
+
 /**
  * peer_ring_bell() - Hint at @slot of the peer, and wake who sleeps on its
  * bell @bell. Async-signal-safe but for the first use of a bell.

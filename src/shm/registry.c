@@ -38,29 +38,43 @@ static const struct registry_listener *word_record(const struct registry *r, uin
 	return n == 0 || n > LISTENER_MAX ? NULL : &r->records[n - 1];
 }
 
-int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
-		  struct listener_ref *ret)
+/* Who matches best: listeners of @addr itself, else of the wildcard.
+ * Return: how many; *@ret_addr is what to compare with. */
+static uint32_t record_matches(const struct registry_listener *l, uint32_t n, uint32_t addr,
+			       uint32_t *ret_addr)
+{
+	uint32_t exact = 0, any = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		exact += load_relaxed(&l->addr[i]) == addr;
+		any += load_relaxed(&l->addr[i]) == 0;
+	}
+	*ret_addr = exact ? addr : 0;
+	return exact ? exact : any;
+}
+
+int registry_find_one(const struct registry *r, uint32_t addr, uint16_t port, uint32_t pick,
+		      struct listener_ref *ret)
 {
 	for (int try = 0; try < REGISTRY_TRIES; try++) {
 		uint64_t word = load_acquire(&r->ports[port]);
 		const struct registry_listener *l = word_record(r, word);
 		struct listener_ref found = { 0, 0 };
-		bool exact = false;
-		uint32_t n;
+		uint32_t n, match, left, at;
 
 		if (!l)
 			return -ENOENT;
 		n = load_relaxed(&l->count);
 		if (n > LISTEN_PER_PORT)
 			n = LISTEN_PER_PORT;
-		for (uint32_t i = 0; i < n; i++) {
-			uint32_t a = load_relaxed(&l->addr[i]);
-
-			if (exact || (a != addr && a != 0))
+		match = record_matches(l, n, addr, &at);
+		left = match ? pick % match : 0;
+		for (uint32_t i = 0; i < n && match; i++) {
+			if (load_relaxed(&l->addr[i]) != at || left-- > 0)
 				continue;
-			exact = a == addr;
 			found.half = load_relaxed(&l->half[i]);
 			found.party_gen = load_relaxed(&l->party_gen[i]);
+			break;
 		}
 		atomic_thread_fence(memory_order_acquire);
 		if (load_relaxed(&r->ports[port]) != word)
@@ -68,7 +82,28 @@ int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
 		if (!found.half)
 			return -ENOENT;
 		*ret = found;
-		return 0;
+		return (int)match;
+	}
+	return -ENOENT;
+}
+
+int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
+		  struct listener_ref *ret)
+{
+	int n = registry_find_one(r, addr, port, 0, ret);
+
+	return n < 0 ? n : 0;
+}
+
+int registry_find_of(const struct registry *r, uint32_t addr, uint16_t port, unsigned id,
+		     uint32_t gen, struct listener_ref *ret)
+{
+	int n = 1;
+
+	for (uint32_t pick = 0; (int)pick < n; pick++) {
+		n = registry_find_one(r, addr, port, pick, ret);
+		if (n > 0 && half_ref_party(ret->half) == id && ret->party_gen == gen)
+			return 0;
 	}
 	return -ENOENT;
 }
@@ -108,16 +143,21 @@ static void word_swap(struct registry *r, uint16_t port, uint32_t record)
 }
 
 int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
-		    const struct listener_ref *ref)
+		    const struct listener_ref *ref, bool join)
 {
 	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
 	uint32_t n = was ? load_relaxed(&was->count) : 0;
 	struct registry_listener *now;
 	uint32_t record;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (load_relaxed(&was->addr[i]) == addr)
-			return load_relaxed(&was->half[i]) == ref->half ? 0 : -EADDRINUSE;
+	for (uint32_t i = 0; i < n; i++) {
+		if (load_relaxed(&was->addr[i]) != addr)
+			continue;
+		if (load_relaxed(&was->half[i]) == ref->half)
+			return 0;
+		if (!join)
+			return -EADDRINUSE;
+	}
 	record = record_unused(r);
 	if (record == 0 || n == LISTEN_PER_PORT)
 		return -ENOSPC;

@@ -31,6 +31,21 @@ int registry_check(const struct registry *r);
 int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
 		  struct listener_ref *ret);
 
+/**
+ * registry_find_one() - The same, where several listen (SO_REUSEPORT).
+ * @pick: Any number; equal ones give the same listener while the group is the same.
+ * Return: How many there are, or -ENOENT.
+ */
+int registry_find_one(const struct registry *r, uint32_t addr, uint16_t port, uint32_t pick,
+		      struct listener_ref *ret);
+
+/**
+ * registry_find_of() - Of those, the one of the party @id, generation @gen.
+ * Return: 0, or -ENOENT.
+ */
+int registry_find_of(const struct registry *r, uint32_t addr, uint16_t port, unsigned id,
+		     uint32_t gen, struct listener_ref *ret);
+
 /** registry_party_alive() - Is party @id still the one of generation @gen? */
 bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen);
 
@@ -48,10 +63,11 @@ void registry_party_set(struct registry *r, unsigned id, uint32_t gen,
 
 /**
  * registry_listen() - Publish a listener.
+ * @join: Others may listen there, too (SO_REUSEPORT).
  * Return: 0, -EADDRINUSE where that address and port are taken, -ENOSPC.
  */
 int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
-		    const struct listener_ref *ref);
+		    const struct listener_ref *ref, bool join);
 
 /** registry_unlisten() - Withdraw it. Return: 0 or -ENOENT. */
 int registry_unlisten(struct registry *r, uint32_t addr, uint16_t port, half_ref half);

@@ -173,7 +173,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 		goto fail;
 	base = load_relaxed(&l->seat_base);
 	n = load_relaxed(&l->seat_count);
-	if (n == 0 || n > SEAT_BACKLOG_MAX + 1 || base > SEAT_MAX - 1 - n)
+	if (n == 0 || n > SEAT_ROW_MAX || base > SEAT_MAX - 1 - n)
 		goto fail;
 	store_relaxed(&own->peer_party_gen, owner->gen);
 	half_set_state(own, HALF_CONNECTING);
@@ -211,7 +211,7 @@ static void claim_again(struct conn *c, const struct half *l)
 	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
 	uint64_t seat = slot_word_make(half_ref_slot(c->peer_ref), half_ref_gen(c->peer_ref));
 
-	if (n == 0 || n > SEAT_BACKLOG_MAX + 1 || base > SEAT_MAX - 1 - n)
+	if (n == 0 || n > SEAT_ROW_MAX || base > SEAT_MAX - 1 - n)
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t nobody = 0;
@@ -239,8 +239,8 @@ void seat_remind(struct conn *c)
 		return;
 	}
 	if (c->party->inherited || load_acquire(&c->peer->peer) ||
-	    registry_find(c->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0 ||
-	    half_ref_party(ref.half) != c->owner->id || ref.party_gen != c->owner->gen)
+	    registry_find_of(c->party->reg, addr_word_addr(to), addr_word_port(to), c->owner->id,
+			     c->owner->gen, &ref) < 0)
 		return;
 	l = half_find(c->owner->base, ref.half);
 	if (!l || half_gen(l) != half_ref_gen(ref.half))

@@ -9,6 +9,7 @@
 #include "shm/conn.h"
 
 #define SEAT_BACKLOG_MAX 4096u
+#define SEAT_ROW_MAX 4159u /* seats of one listener: the longest row, less the counter */
 
 /**
  * seat_open() - Make a half a listener with @backlog + 1 seats.
@@ -45,9 +46,18 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
 int seat_take_shared(struct party *lp, struct half *listener, struct party *p, unsigned handle,
 		     struct conn *ret);
 
-/** seat_share() - Several processes are about to hold it: from now on
- * seat_take_shared() is for all of them. Caller holds the listener's lock. */
-void seat_share(struct half *listener, uint64_t cursor);
+/**
+ * seat_tidy() - Nobody waits at a shared listener: the seats of connectors who
+ * have been accepted, and have followed, are free again.
+ */
+void seat_tidy(struct party *lp, struct half *listener, struct party *p);
+
+/**
+ * seat_share() - Several processes are about to hold it: from now on
+ * seat_take_shared() is for all of them. The owner fills its row up with seats,
+ * since those that moved rest a while. Caller holds the listener's lock.
+ */
+void seat_share(struct party *p, struct half *listener, uint64_t cursor);
 
 /**
  * seat_claim() - connect()'s step.

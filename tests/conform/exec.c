@@ -55,7 +55,7 @@ enum {
 	ZONE_READ = 32768,	/* Unread bytes that are at the reader for certain. */
 	ZONE_SEND = 262144,	/* Unread bytes that a send takes for certain. */
 	ZONE_TUNED = 16384,	/* Both, where the program chose the buffers. */
-	ZONE_CHILD = 8192,	/* Unread bytes that a forked child may add to. */
+	ZONE_CHILD = 8192,	/* Both, where several processes have it. */
 	HANG_MS = 5000,
 	LOOK_MS = 100,
 	LINE_MAX_BYTES = 1000,
@@ -72,6 +72,7 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
  * @asked:    connect() was begun.
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
  * @backlog, @queued: Of a listener; who connected and was not accepted yet.
+ * @edges:    A set with entries that are edge-triggered or one-shot.
  * @cut:      A send took less than it was given, as windows had it.
  * @loose:    Shut for reading, it was read as far as the sender had got.
  * @held:     A forked child has it, too. @shared: or had it.
@@ -99,6 +100,7 @@ struct file {
 	bool tuned_rcv;
 	bool self;
 	bool over;
+	bool edges;
 	bool cut;
 	bool loose;
 	bool held;
@@ -318,6 +320,8 @@ static uint64_t zone(const struct file *f, uint64_t normal)
 {
 	const struct file *g = peer_of(f);
 
+	if (f->shared || (g && g->shared))
+		return ZONE_CHILD;
 	return f->tuned_snd || f->tuned_rcv || (g && (g->tuned_snd || g->tuned_rcv)) ?
 		ZONE_TUNED : normal;
 }
@@ -811,6 +815,10 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	case OP_CLOSE: case OP_CLOSERANGE:
 		slot_drop(w, d, line);
 		break;
+	case OP_EPCTL:
+		if (f)
+			f->edges |= st->arg[3] & (EPOLLET | EPOLLONESHOT);
+		break;
 	case OP_SETSOCKOPT:
 		if (!f || st->arg[1] != SOL_SOCKET)
 			break;
@@ -880,7 +888,7 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 	case OP_SENDFILE: case OP_FORKSEND:
 		return f && f->kind == KIND_SOCKET &&
 			unsent(f) + (uint64_t)(st->arg[1] < 0 ? 0 : st->arg[1]) >
-			(st->op == OP_FORKSEND ? ZONE_CHILD : zone(f, ZONE_SEND));
+			(st->op == OP_FORKSEND ? (uint64_t)ZONE_CHILD : zone(f, ZONE_SEND));
 	case OP_RECV: case OP_READ: case OP_READV: case OP_RECVFROM: case OP_RECVMSG:
 	case OP_FIONREAD: case OP_FORKRECV:
 		return vague(f);
@@ -934,6 +942,16 @@ static bool outcome_self(const struct worker *w, const struct step *st, const st
 	return st->op == OP_CONNECT && f && f->lport && f->lport == (uint16_t)st->arg[2];
 }
 
+/* Does it depend on what was reported in a set that other processes have? */
+static bool outcome_inherited(const struct worker *w, const struct step *st)
+{
+	for (int i = 0; op_looks(st->op) && i < file_count; i++)
+		if (files[i].kind == KIND_EPOLL && files[i].edges && files[i].shared &&
+		    files[i].had & bit_of(w))
+			return true;
+	return false;
+}
+
 /* Does it bind a port that connections have which were accepted there? */
 static bool outcome_accepted(const struct step *st)
 {
@@ -950,7 +968,8 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 	const struct file *f = subject(w, st);
 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
-	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " : "");
+	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " :
+	       outcome_inherited(w, st) ? "inherited " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;

@@ -24,7 +24,7 @@
 
 extern char **environ;
 
-enum { ONCE_OUT = 793 };	/* FORKSEND's child writes its outcome there. */
+enum { ONCE_OUT = 193 };	/* FORKSEND's child writes its outcome there. */
 
 static int wait_for(int pid, int flags, struct outcome *out)
 {

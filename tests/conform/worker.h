@@ -8,11 +8,12 @@
 
 #include "program.h"
 
-/* Descriptors that a worker has from its coordinator, where no program reaches. */
+/* Descriptors that a worker has from its coordinator, where no program reaches;
+ * and so low that the kernel's table does not reach NEVER_OPEN. */
 enum {
-	FD_CHILD_IN = 790,	/* Steps for its child. */
-	FD_CHILD_OUT = 791,	/* Its child's outcomes. */
-	FD_CHANNEL = 792,	/* To the other worker and its child: descriptors go there. */
+	FD_CHILD_IN = 190,	/* Steps for its child. */
+	FD_CHILD_OUT = 191,	/* Its child's outcomes. */
+	FD_CHANNEL = 192,	/* To the other worker and its child: descriptors go there. */
 };
 
 /**

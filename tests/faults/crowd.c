@@ -168,6 +168,7 @@ static void hold(const char *port, unsigned count)
 		if (fd >= 0)
 			close(fd);
 	}
+	free(fds);
 }
 
 int main(int argc, char **argv)

@@ -30,6 +30,8 @@ static void hear(int sig)
 {
 	struct sigaction a = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | SA_RESTART };
 
+	/* One at a time, so that they come in the same order. */
+	sigfillset(&a.sa_mask);
 	sigaction(sig, &a, NULL);
 }
 
@@ -329,6 +331,64 @@ static void from_another(void)
 	show("from a child", v, 2);
 }
 
+static struct sockaddr_in client_to;
+
+/* A process of its own, with nothing that was made before it. */
+static void be_client(int go)
+{
+	int s = client(&client_to);
+	char c;
+
+	if (read(go, &c, 1) != 1)
+		_exit(1);
+	send(s, "abc", 3, 0);
+	nap(30);
+	send(s, "dX", 2, MSG_OOB);
+	nap(30);
+	send(s, "Y", 1, MSG_OOB);
+	nap(30);
+	shutdown(s, SHUT_WR);
+	if (read(go, &c, 1) != 1)
+		_exit(1);
+	nap(30);
+}
+
+static void from_a_client(void)
+{
+	int go[2], l = listener(&client_to), a;
+	char buf[16] = { 0 }, c = 0;
+	pid_t pid;
+	long r;
+
+	if (pipe(go) < 0)
+		return;
+	pid = after(0, be_client, go[0]);
+	a = accept(l, NULL, NULL);
+	async(a, SIGRTMIN + 1);
+	say("go %s", said(write(go[1], "g", 1)));
+	nap(200);
+	show("abc, urgent, urgent, end", &a, 1);
+	say("urgent %s", said(recv(a, &c, 1, MSG_OOB)));
+	for (int i = 0; i < 3; i++) {
+		memset(buf, 0, sizeof(buf));
+		r = recv(a, buf, sizeof(buf) - 1, 0);
+		say("%s '%s' and '%c'", said(r), buf, c);
+	}
+	/* The client is to be told of our end, and we of nothing. */
+	say("go %s", said(write(go[1], "g", 1)));
+	after_end(pid);
+	nap(3);
+	show("client gone", &a, 1);
+	/* One that is killed. */
+	pid = after(0, be_client, go[0]);
+	a = accept(l, NULL, NULL);
+	async(a, SIGRTMIN + 1);
+	kill(pid, SIGKILL);
+	after_end(pid);
+	nap(200);
+	show("client killed", &a, 1);
+}
+
 static void child_owner(int fd)
 {
 	(void)fd;
@@ -449,6 +509,7 @@ const struct test async_tests[] = {
 	{ "async_off_and_on", off_and_on },
 	{ "async_owners", owners },
 	{ "async_from_another", from_another },
+	{ "async_from_a_client", from_a_client },
 	{ "async_to_another", to_another },
 	{ "async_to_thread", to_thread },
 	{ "async_sleeper_is_not_told", sleeper_is_not_told },

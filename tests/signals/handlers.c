@@ -2,10 +2,12 @@
 /* Handlers that use sockets, and that end, or leave, calls which sleep. */
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "signals.h"
 
 #define TICK_MS 40
+#define ODD_BYTES 999983 /* of which no buffer holds a whole number */
 
 /* ------------------------------------------------------- a tick's handler */
 
@@ -276,9 +278,9 @@ static void partly(void)
 		say("SO_RCVLOWAT: %s after %d", said(r), ticks);
 		tick_stop();
 		tick_start(flags[i], TICK_MS, NULL);
-		r = send(v[0], big, sizeof(big), 0);
-		while (r == sizeof(big))
-			r = send(v[0], big, sizeof(big), 0);
+		do
+			r = send(v[0], big, ODD_BYTES, 0);
+		while (r == ODD_BYTES);
 		say("send: %s", r > 0 ? "some" : said(r));
 		tick_stop();
 		close_all();
@@ -365,8 +367,8 @@ static void jump(int n)
 static void jumps(void)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(calls); i++) {
+		volatile int k;
 		char c = 0;
-		int k;
 		long r;
 
 		open_all();
@@ -408,7 +410,7 @@ static void jumps_from_other_stack(void)
 		open_all();
 		if (calls[i].kind == SEND)
 			fill(v[1]);
-		for (int k = 0; k < 2; k++) {
+		for (volatile int k = 0; k < 2; k++) {
 			if (sigsetjmp(away, 1) == 0) {
 				tick_start(SA_ONSTACK, 15, jump);
 				say("%s came back: %s", calls[i].name, said(calls[i].fn()));
@@ -443,6 +445,16 @@ static void fork_and_relent(int n)
 	after_end(pid);
 }
 
+/* All that held the other end are gone: that may take a moment to be heard. */
+static void show_end(int fd)
+{
+	struct pollfd p = { fd, POLLRDHUP, 0 };
+
+	poll(&p, 1, 3000);
+	drain(fd);
+	say("  end %s", said(recv(fd, big, 1, MSG_DONTWAIT)));
+}
+
 /* A child made in a handler sends what its parent waits for. */
 static void forks(void)
 {
@@ -457,8 +469,8 @@ static void forks(void)
 		tick_stop();
 		say("%s: %s", calls[i].name, calls[i].kind == SEND && r > 0 ? "some" : said(r));
 		close(v[0]);
-		nap(2);
-		say("  end %s", said(calls[i].kind == SEND ? 0 : (drain(v[1]), recv(v[1], big, 1, MSG_DONTWAIT))));
+		if (calls[i].kind != SEND)
+			show_end(v[1]);
 		close(v[1]);
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* usage: signals-cases [NAME]: without one, their names. */
+#include <netinet/tcp.h>
 #include <stdarg.h>
 
 #include "signals.h"
@@ -64,12 +65,15 @@ int client(const struct sockaddr_in *to)
 void pair(int v[2])
 {
 	struct sockaddr_in at;
-	int l = listener(&at);
+	int l = listener(&at), on = 1;
 
 	v[0] = client(&at);
 	v[1] = accept(l, NULL, NULL);
 	must(v[1] >= 0, "accept");
 	close(l);
+	/* The kernel keeps nothing back. */
+	for (int i = 0; i < 2; i++)
+		setsockopt(v[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 void nap(unsigned ms)

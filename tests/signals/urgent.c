@@ -295,7 +295,7 @@ static void unread_at_close(void)
 
 static void messages(void)
 {
-	char a[2], b[8];
+	char a[2] = "..", b[8] = ".......";
 	struct iovec iov[2] = { { a, 2 }, { b, 8 } };
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
 	int v[2];
@@ -318,8 +318,9 @@ static void messages(void)
 	say("%s", said(recvmsg(v[1], &m, MSG_DONTWAIT | MSG_OOB)));
 	show_poll(v[1]);
 	/* Of a message of pieces the last byte is urgent. */
-	memcpy(a, "12", 2);
-	memcpy(b, "345678Z", 8);
+	a[0] = '1';
+	a[1] = '2';
+	snprintf(b, sizeof(b), "345678Z");
 	iov[1].iov_len = 7;
 	m.msg_iovlen = 2;
 	say("sendmsg %s", said(sendmsg(v[0], &m, MSG_OOB)));
@@ -519,7 +520,101 @@ static void waits(void)
 	}
 }
 
+static unsigned long state;
+
+static unsigned rnd(unsigned n)
+{
+	state = state * 6364136223846793005ul + 1442695040888963407ul;
+	return (unsigned)(state >> 33) % n;
+}
+
+static void random_send(int fd)
+{
+	static unsigned char next;
+	char buf[64];
+	size_t n = 1 + rnd(rnd(4) ? 3 : 40);
+	int flags = rnd(3) == 0 ? MSG_OOB : 0;
+
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (char)('!' + next++ % 90);
+	say("send %zu flags %x: %s", n, (unsigned)flags, said(send(fd, buf, n, flags)));
+}
+
+static void random_recv(int fd)
+{
+	static const int flags[] = { 0, 0, 0, MSG_PEEK, MSG_OOB, MSG_OOB | MSG_PEEK, MSG_WAITALL,
+				     MSG_TRUNC, MSG_PEEK | MSG_WAITALL, MSG_OOB | MSG_TRUNC };
+	char buf[2][64] = { { 0 } };
+	size_t n = rnd(4) ? 1 + rnd(6) : rnd(60);
+	struct iovec iov[2] = { { buf[0], n / 2 }, { buf[1], n - n / 2 } };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+	int f = flags[rnd(sizeof(flags) / sizeof(flags[0]))];
+	long r;
+
+	if (rnd(4) == 0) {
+		r = recvmsg(fd, &m, f | MSG_DONTWAIT);
+		say("recvmsg %zu flags %x: %s %x '%s%s'", n, (unsigned)f, said(r),
+		    (unsigned)m.msg_flags, buf[0], buf[1]);
+		return;
+	}
+	r = recv(fd, buf[0], n, f | MSG_DONTWAIT);
+	say("recv %zu flags %x: %s '%s'", n, (unsigned)f, said(r), buf[0]);
+}
+
+/* One sequence for each seed, which is taken from the environment. */
+static void random_ones(void)
+{
+	const char *seed = getenv("SEED");
+	int epoll[3], v[2], on = 0, count;
+	struct epoll_event e = { .events = 0 };
+
+	state = seed ? strtoul(seed, NULL, 10) : 1;
+	for (unsigned k = 0; k < 40; k++) {
+		pair(v);
+		on = rnd(6) == 0;
+		setsockopt(v[1], SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+		for (int i = 0; i < 3; i++) {
+			epoll[i] = epoll_create1(0);
+			e.events = (uint32_t)(i == 0 ? EPOLLIN | EPOLLPRI :
+					      i == 1 ? EPOLLPRI : EPOLLIN | EPOLLPRI | EPOLLET);
+			epoll_ctl(epoll[i], EPOLL_CTL_ADD, v[1], &e);
+		}
+		count = 5 + (int)rnd(40);
+		for (int i = 0; i < count; i++) {
+			switch (rnd(9)) {
+			case 0: case 1: case 2:
+				random_send(v[0]);
+				break;
+			case 3: case 4: case 5:
+				random_recv(v[1]);
+				break;
+			case 6:
+				show_epoll(epoll[rnd(3)]);
+				break;
+			case 7:
+				on = (int)rnd(2);
+				if (rnd(4) == 0 &&
+				    setsockopt(v[1], SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0)
+					say("inline %d", on);
+				break;
+			default:
+				if (rnd(20) == 0)
+					say("shutdown %s", said(shutdown(v[0], SHUT_WR)));
+				break;
+			}
+			show_poll(v[1]);
+		}
+		say("--");
+		for (int i = 0; i < 3; i++)
+			close(epoll[i]);
+		close(v[1]);
+		show_poll(v[0]);
+		close(v[0]);
+	}
+}
+
 const struct test urgent_tests[] = {
+	{ "urgent_random", random_ones },
 	{ "urgent_basics", basics },
 	{ "urgent_unread_byte_is_lost", unread_byte_is_lost },
 	{ "urgent_replaced", replaced },

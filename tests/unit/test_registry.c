@@ -35,7 +35,7 @@ static int add(uint32_t addr, uint16_t port, unsigned party, unsigned slot)
 {
 	struct listener_ref l = ref(party, slot);
 
-	return registry_listen(r, addr, port, &l);
+	return registry_listen(r, addr, port, &l, false);
 }
 
 static unsigned records_used(void)
@@ -121,6 +121,32 @@ static void registry_listen__taken(void **state)
 	assert_int_equal(records_used(), 1);
 }
 
+/* A group of SO_REUSEPORT: one is picked, an exact address goes first. */
+static void registry_listen__joined(void **state)
+{
+	struct listener_ref one = { half_ref_make(1, 1, 1), 1 }, two = { half_ref_make(2, 2, 1), 1 };
+	struct listener_ref got;
+
+	(void)state;
+	assert_int_equal(registry_listen(r, 0, 80, &one, true), 0);
+	assert_int_equal(registry_listen(r, 0, 80, &two, true), 0);
+	assert_int_equal(registry_listen(r, 0, 80, &two, true), 0); /* asked again */
+	assert_int_equal(registry_find_one(r, 5, 80, 6, &got), 2);
+	assert_int_equal(got.half, one.half);
+	assert_int_equal(registry_find_one(r, 5, 80, 7, &got), 2);
+	assert_int_equal(got.half, two.half);
+	assert_int_equal(registry_find_of(r, 5, 80, 2, 1, &got), 0);
+	assert_int_equal(got.half, two.half);
+	assert_int_equal(registry_find_of(r, 5, 80, 2, 2, &got), -ENOENT);
+	assert_int_equal(registry_listen(r, 5, 80, &(struct listener_ref){ half_ref_make(3, 3, 1), 1 },
+					 false), 0);
+	assert_int_equal(registry_find_one(r, 5, 80, 7, &got), 1);
+	assert_int_equal(half_ref_party(got.half), 3);
+	assert_int_equal(registry_unlisten(r, 0, 80, one.half), 0);
+	assert_int_equal(registry_find_one(r, 6, 80, 6, &got), 1);
+	assert_int_equal(got.half, two.half);
+}
+
 static void registry_listen__limits(void **state)
 {
 	struct listener_ref got;
@@ -128,7 +154,7 @@ static void registry_listen__limits(void **state)
 	(void)state;
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++)
 		assert_int_equal(add(WORLD_ADDR + i, 80, 1, i), 0);
-	assert_int_equal(add(WORLD_ADDR + 50, 80, 1, 50), -ENOSPC);
+	assert_int_equal(add(WORLD_ADDR + LISTEN_PER_PORT, 80, 1, 50), -ENOSPC);
 	assert_int_equal(records_used(), 1);
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
 		assert_int_equal(registry_find(r, WORLD_ADDR + i, 80, &got), 0);
@@ -201,6 +227,7 @@ int main(void)
 		T(registry_find__nonsense),
 		T(registry_party_alive__generation),
 		T(registry_listen__taken),
+		T(registry_listen__joined),
 		T(registry_listen__limits),
 		T(registry_listen__records_are_used_again),
 		T(registry_unlisten__only_that_one),

@@ -465,7 +465,7 @@ static void status_json__fields(void **state)
 				    "\"daemon_pid\":11,\"keeper_pid\":10,\"up_s\":3,"));
 	assert_non_null(strstr(got, "\"bytes\":12345678,"));
 	assert_non_null(strstr(got, "\"fallbacks\":{\"no-listener\":4,\"remote\":0,"));
-	assert_non_null(strstr(got, "\"reuseport\":0}}\n"));
+	assert_non_null(strstr(got, "\"reuseport\":0,\"identity\":0}}\n"));
 	free(got);
 }
 

@@ -190,7 +190,7 @@ static inline struct half *world_listen(struct world *w, unsigned id, uint16_t p
 
 	must(l && seat_open(p, l, backlog) == 0);
 	ref = (struct listener_ref){ half_ref_of(p, l), p->gen };
-	must(registry_listen(w->reg, WORLD_ADDR, port, &ref) == 0);
+	must(registry_listen(w->reg, WORLD_ADDR, port, &ref, false) == 0);
 	return l;
 }
 

@@ -389,6 +389,36 @@ static void cancel_disabled(void)
 			cancel_one(&sites[i], DISABLED);
 }
 
+static void *long_sendfile(void *arg)
+{
+	off_t at = 0;
+
+	return (void *)(intptr_t)(sendfile(*(int *)arg, file_fd, &at, sizeof(big)) ==
+				  (ssize_t)sizeof(big) ? 7 : 8);
+}
+
+/* sendfile() is no cancellation point, asleep or not. */
+static void cancel_sendfile(void)
+{
+	int a, b, left = 200;
+	pthread_t t;
+	void *r;
+
+	file_fd = memfd_create("big", MFD_CLOEXEC);
+	MUST(file_fd >= 0 && ftruncate(file_fd, sizeof(big)) == 0);
+	pair(&a, &b);
+	t = started(long_sendfile, &a);
+	nap(50);
+	said("cancel", pthread_cancel(t));
+	nap(50);
+	for (size_t got = 0; got < sizeof(big) && left-- > 0;) {
+		got += drop(b);
+		nap(5);
+	}
+	r = ended("sendfile", t);
+	say("sendfile: %s", r == PTHREAD_CANCELED ? "cancelled" : r == (void *)7 ? "all" : "part");
+}
+
 /* Asynchronously, at no particular point: the library stays whole. */
 static _Atomic long turns;
 
@@ -441,6 +471,7 @@ const struct test cancel_tests[] = {
 	{ "cancel_pending", cancel_pending },
 	{ "cancel_ready", cancel_ready },
 	{ "cancel_disabled", cancel_disabled },
+	{ "cancel_sendfile", cancel_sendfile },
 	{ "cancel_anywhere", cancel_anywhere },
 	{ NULL, NULL },
 };

@@ -3,6 +3,7 @@
  * sets.c - One epoll set: its entries, its edges, its rules.
  */
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "waiting.h"
 
@@ -251,20 +252,6 @@ static void exclusive_rules(void)
 	set_say("connection", ep, 1000);
 }
 
-/* For who may not (most), EPOLLWAKEUP says nothing. */
-static void wakeup_ignored(void)
-{
-	int ep = set_make(), a, b;
-
-	pair(&a, &b);
-	said("add", set_ctl(ep, EPOLL_CTL_ADD, a, EPOLLIN | EPOLLWAKEUP, 1));
-	put(b, "x");
-	set_say("in", ep, 1000);
-	said("mod", set_ctl(ep, EPOLL_CTL_MOD, a, EPOLLOUT | EPOLLWAKEUP | EPOLLET, 2));
-	set_say("out", ep, 1000);
-	set_say("once", ep, 20);
-}
-
 struct sleeper {
 	int ep;
 	_Atomic int woken;
@@ -280,8 +267,129 @@ static void *sleep_in_set(void *arg)
 	return NULL;
 }
 
+/* What another thread changes in a set wakes who sleeps in it. */
+static void changed_under(void)
+{
+	int ep = set_make(), a, b, c, d;
+	struct sleeper s = { .ep = ep };
+	struct sockaddr_in at;
+	pthread_t t;
+
+	pair(&a, &b);
+	pair(&c, &d);
+	put(b, "x");
+	t = started(sleep_in_set, &s);
+	nap(50);
+	said("add", set_ctl(ep, EPOLL_CTL_ADD, a, EPOLLIN, 1));
+	ended("add", t);
+	say("add: woken %d", atomic_exchange(&s.woken, 0));
+	drop(a);
+	said("add", set_ctl(ep, EPOLL_CTL_ADD, c, EPOLLIN, 2));
+	t = started(sleep_in_set, &s);
+	nap(50);
+	said("mod", set_ctl(ep, EPOLL_CTL_MOD, c, EPOLLOUT, 2));
+	ended("mod", t);
+	say("mod: woken %d", atomic_exchange(&s.woken, 0));
+	said("mod", set_ctl(ep, EPOLL_CTL_MOD, c, EPOLLIN, 2));
+	t = started(sleep_in_set, &s);
+	nap(50);
+	said("del", set_ctl(ep, EPOLL_CTL_DEL, c, 0, 0));
+	put(d, "y");
+	ended("del", t);
+	say("del: woken %d", atomic_exchange(&s.woken, 0));
+	/* A socket that becomes something while it is in a set. */
+	listen_at(&a, &at);
+	c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	said("add", set_ctl(ep, EPOLL_CTL_ADD, c, EPOLLIN | EPOLLET, 3));
+	set_say("new", ep, 1000);
+	t = started(sleep_in_set, &s);
+	nap(50);
+	MUST(connect(c, (struct sockaddr *)&at, sizeof(at)) == 0);
+	b = accept(a, NULL, NULL);
+	put(b, "z");
+	ended("connect", t);
+	say("connect: woken %d", atomic_exchange(&s.woken, 0));
+	/* The set itself is closed: who sleeps in it sleeps on. */
+	drop(c);
+	t = started(sleep_in_set, &s);
+	nap(50);
+	said("close", close(ep));
+	put(b, "z");
+	ended("close", t);
+	say("close: woken %d", atomic_load(&s.woken));
+}
+
+static void *count_edges(void *arg)
+{
+	struct sleeper *s = arg;
+	struct epoll_event ev;
+
+	while (epoll_wait(s->ep, &ev, 1, 300) == 1)
+		atomic_fetch_add(&s->woken, 1);
+	return NULL;
+}
+
+/* One socket in two sets, by edges and by level, with a sleeper in each. */
+static void in_two_sets(void)
+{
+	struct sleeper edge = { .ep = set_make() }, shot = { .ep = set_make() };
+	pthread_t t, u;
+	int a, b;
+
+	pair(&a, &b);
+	said("edge", set_ctl(edge.ep, EPOLL_CTL_ADD, a, EPOLLIN | EPOLLET, 1));
+	said("one-shot", set_ctl(shot.ep, EPOLL_CTL_ADD, a, EPOLLIN | EPOLLONESHOT, 2));
+	t = started(count_edges, &edge);
+	u = started(count_edges, &shot);
+	nap(50);
+	for (int i = 0; i < 5; i++) {
+		put(b, "x");
+		nap(40);
+	}
+	ended("edge", t);
+	ended("one-shot", u);
+	say("edges: %d, shots: %d", atomic_load(&edge.woken), atomic_load(&shot.woken));
+}
+
+/* For who may not (most), EPOLLWAKEUP says nothing. */
+static void wakeup_ignored(void)
+{
+	int ep = set_make(), a, b;
+
+	pair(&a, &b);
+	said("add", set_ctl(ep, EPOLL_CTL_ADD, a, EPOLLIN | EPOLLWAKEUP, 1));
+	put(b, "x");
+	set_say("in", ep, 1000);
+	said("mod", set_ctl(ep, EPOLL_CTL_MOD, a, EPOLLOUT | EPOLLWAKEUP | EPOLLET, 2));
+	set_say("out", ep, 1000);
+	set_say("once", ep, 20);
+}
+
+/* A system call that no library sees. */
+static long raw(long nr, long a, long b, long c)
+{
+#if defined(__x86_64__)
+	long r;
+
+	__asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return r;
+#else
+	return syscall(nr, a, b, c);
+#endif
+}
+
+/* A client like a program that is not accelerated. */
+static void ordinary_client(const struct sockaddr_in *at)
+{
+	long fd = raw(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0);
+	MUST(raw(SYS_connect, fd, (long)at, sizeof(*at)) == 0);
+}
+
 /* Four threads, each in a set of its own, and one connection. */
-static void exclusive_one_woken_case(uint32_t flags, const char *what)
+static void exclusive_one_woken_case(uint32_t flags, bool ordinary, const char *what)
 {
 	struct sleeper s[4] = { 0 };
 	struct sockaddr_in at;
@@ -295,7 +403,10 @@ static void exclusive_one_woken_case(uint32_t flags, const char *what)
 		t[i] = started(sleep_in_set, &s[i]);
 	}
 	nap(50);
-	close(client(&at));
+	if (ordinary)
+		ordinary_client(&at);
+	else
+		close(client(&at));
 	for (int i = 0; i < 4; i++) {
 		ended(what, t[i]);
 		woken += atomic_load(&s[i].woken);
@@ -308,9 +419,12 @@ static void exclusive_one_woken_case(uint32_t flags, const char *what)
 
 static void exclusive_one_woken(void)
 {
-	exclusive_one_woken_case(0, "shared");
-	exclusive_one_woken_case(EPOLLEXCLUSIVE, "exclusive");
-	exclusive_one_woken_case(EPOLLEXCLUSIVE | EPOLLET, "exclusive edge");
+	exclusive_one_woken_case(0, false, "shared");
+	exclusive_one_woken_case(EPOLLEXCLUSIVE, false, "exclusive");
+	exclusive_one_woken_case(EPOLLEXCLUSIVE | EPOLLET, false, "exclusive edge");
+	exclusive_one_woken_case(0, true, "shared, ordinary");
+	exclusive_one_woken_case(EPOLLEXCLUSIVE, true, "exclusive, ordinary");
+	exclusive_one_woken_case(EPOLLEXCLUSIVE | EPOLLET, true, "exclusive edge, ordinary");
 }
 
 static _Atomic int served;
@@ -378,6 +492,45 @@ static void child_waits(int ep, int a)
 	if (recv(a, &byte, 1, 0) != 1 || byte != 'c')
 		_exit(2);
 	_exit(epoll_wait(ep, &ev, 1, 20) == 0 ? 0 : 3);
+}
+
+static void share_bytes(int ep, int a)
+{
+	struct epoll_event ev;
+	char byte;
+	int taken = 0;
+
+	while (epoll_wait(ep, &ev, 1, 1000) == 1) {
+		ssize_t n = recv(a, &byte, 1, MSG_DONTWAIT);
+
+		if (n == 0 || (n == 1 && byte == 'q'))
+			break;
+		taken += n == 1;
+	}
+	_exit(taken);
+}
+
+/* Three processes sleep in one set; each byte is taken by one of them. */
+static void set_of_three(void)
+{
+	int ep = set_make(), a, b, status, total = 0;
+
+	pair(&a, &b);
+	MUST(set_ctl(ep, EPOLL_CTL_ADD, a, EPOLLIN, 1) == 0);
+	for (int i = 0; i < 3; i++)
+		if (fork() == 0)
+			share_bytes(ep, a);
+	close(a);
+	nap(30);
+	for (int i = 0; i < 60; i++) {
+		put(b, "x");
+		nap(2);
+	}
+	nap(50);
+	put(b, "qqq");
+	while (wait(&status) > 0)
+		total += WEXITSTATUS(status);
+	say("taken: %d", total);
 }
 
 /* A set that parent and child have: what is in it wakes either. */
@@ -552,6 +705,9 @@ const struct test sets_tests[] = {
 	{ "exclusive_one_woken", exclusive_one_woken },
 	{ "exclusive_none_lost", exclusive_none_lost },
 	{ "set_over_fork", set_over_fork },
+	{ "set_of_three", set_of_three },
+	{ "changed_under", changed_under },
+	{ "in_two_sets", in_two_sets },
 	{ "many_in_set", many_in_set },
 	{ "fair_turns", fair_turns },
 	{ "states", states },

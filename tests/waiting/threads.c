@@ -3,6 +3,11 @@
  * threads.c - Several threads on one socket; what one of them does to it
  * while another sleeps in a call on it.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
 #include "waiting.h"
 
 /** struct call - A call that sleeps, made by a thread of its own. */
@@ -90,7 +95,8 @@ static void call_say(const char *what, struct call *c)
 
 static void after(struct call *c, pthread_t t, const char *what)
 {
-	nap(60);
+	for (int i = 0; i < 40 && !atomic_load(&c->over); i++)
+		nap(5);
 	say("%s, %s: %s", c->name, what, atomic_load(&c->over) ? "woken" : "sleeps");
 	if (atomic_load(&c->over)) {
 		ended(what, t);
@@ -455,7 +461,83 @@ static void many_in_one_set(void)
 	say("taken: %d", total);
 }
 
+/* As on a kernel that lacks futex_waitv(): sleeps are sleeps. */
+static void forbid_waitv(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449 /* futex_waitv */, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = COUNT(filter), .filter = filter };
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+}
+
+static double cpu_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void without_waitv(void)
+{
+	struct sigaction act = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct call c = { .name = "recv", .make = call_recv1 };
+	pthread_t t;
+	double began;
+
+	forbid_waitv();
+	pair(&c.fd, &c.peer);
+	t = sleeping(&c);
+	began = cpu_s();
+	nap(500);
+	say("asleep: %d", cpu_s() - began < 0.1);
+	put(c.peer, "x");
+	ended("recv", t);
+	call_say("data", &c);
+	/* A handler with SA_RESTART ends nothing, one without does. */
+	sigaction(SIGUSR1, &act, NULL);
+	atomic_store(&c.over, 0);
+	t = sleeping(&c);
+	pthread_kill(t, SIGUSR1);
+	after(&c, t, "restart");
+	act.sa_flags = 0;
+	sigaction(SIGUSR1, &act, NULL);
+	pthread_kill(t, SIGUSR1);
+	after(&c, t, "interrupt");
+	/* Our own side ends the sleep, too. */
+	atomic_store(&c.over, 0);
+	t = sleeping(&c);
+	shutdown(c.fd, SHUT_RD);
+	after(&c, t, "shutdown");
+	close(c.fd);
+	close(c.peer);
+	pair(&c.fd, &c.peer);
+	c = (struct call){ .name = "send", .make = call_send1, .fd = c.fd, .peer = c.peer };
+	t = sleeping(&c);
+	began = cpu_s();
+	nap(300);
+	say("asleep: %d", cpu_s() - began < 0.1);
+	for (int n = 0; n < 200 && !atomic_load(&c.over); n++) {
+		drop(c.peer);
+		nap(5);
+	}
+	ended("send", t);
+	call_say("room", &c);
+}
+
 const struct test thread_tests[] = {
+	{ "without_waitv", without_waitv },
 	{ "close_under", close_under },
 	{ "close_under_accept", close_under_accept },
 	{ "dup2_over", dup2_over },

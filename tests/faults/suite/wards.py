@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 
 from .deaths import GONE
 from .stage import Bystander, Skipped, check, free_port, gone, read_lines, wait_for
@@ -145,6 +146,30 @@ def ward_killed(settings, make, policy):
     other.undisturbed()
 
 
+def wards_stopped(settings, make):
+    """Who is served by others is served; what hung up meanwhile is heard afterwards."""
+    stage, other, server, client, wards = few_each(settings, make)
+    for pid in wards:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        echoed(client, 200)
+        # Full wards are not asked; there is room for another.
+        more = stage.start([stage.tool("mortise"), "run", "--", stage.tool("crowd"), "hold",
+                            server.argv[-1], "25"])
+        check(more.hear("open", 5)[2] == "0", more.text()[-300:])
+        client.signal(signal.SIGKILL)
+        tell(server, "25\n")
+        time.sleep(0.3)
+        check(not server.lines("serving 25"), "somebody heard what stopped wards are to hear")
+        echoed(more, 25)
+    finally:
+        for pid in wards:
+            os.kill(pid, signal.SIGCONT)
+    server.hear("serving 25", 5, 1)
+    check(set(wards) <= set(wards_of(stage)), "a ward is gone")
+    other.undisturbed()
+
+
 def keeper_killed(settings, make):
     """No ward outlives it."""
     stage, other, server, client, wards = few_each(settings, make)
@@ -177,5 +202,6 @@ def tests():
     for policy in ("share", "none"):
         yield "wards/ward-killed/%s" % policy, \
             lambda settings, make, p=policy: ward_killed(settings, make, p)
+    yield "wards/stopped", wards_stopped
     yield "wards/keeper-killed", keeper_killed
     yield "wards/orderly-end", orderly_end

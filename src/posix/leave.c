@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <sys/socket.h>
+
+#include "posix/calls.h"
+#include "posix/fallback.h"
+#include "posix/leave.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/sock.h"
+#include "shm/party.h"
+
+static bool any_sock;
+
+static void count_one(struct sock *s)
+{
+	any_sock |= load_relaxed(&s->obj.nfds) != 0;
+}
+
+void leave_prepare(void)
+{
+	section_enter();
+	any_sock = false;
+	socks_each(count_one);
+	if (any_sock)
+		process_party();
+	section_leave();
+}
+
+/* Whom we talk with, and how to wake him, is known from now on. */
+static void open_one(struct sock *s)
+{
+	struct party *own = process_party();
+
+	lock_take(&s->lock);
+	conn_follow(&s->conn);
+	if (own)
+		peer_bells_fetch(own, s->conn.owner);
+	lock_drop(&s->lock);
+}
+
+static void listener_one(struct sock *s)
+{
+	lock_take(&s->lock);
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		fallback_listener(s, REASON_IDENTITY);
+	lock_drop(&s->lock);
+}
+
+static void leave_one(struct sock *s)
+{
+	if (load_relaxed(&s->obj.nfds) == 0)
+		return;
+	if (load_acquire(&s->stage) == SOCK_LISTEN)
+		listener_one(s);
+	else if (load_acquire(&s->stage) == SOCK_OPEN)
+		open_one(s);
+}
+
+void leave_uid_before(void)
+{
+	leave_prepare();
+	/* Policy none: there are no kernel sockets to fall back to, and who
+	 * began the program asked for a network of its own. */
+	if (process.policy == POLICY_NONE)
+		return;
+	section_enter();
+	socks_each(leave_one);
+	section_leave();
+}
+
+void leave_done(void)
+{
+	process.left = process.policy != POLICY_NONE;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * leave.h - A process that becomes another user's, or goes where the daemon
+ * cannot be reached: chroot, another network namespace.
+ *
+ * Memory of one uid is never mapped by another, so what it would take later is
+ * done before: listeners become the kernel's, and established connections know
+ * all that they need. Those go on in memory that is mapped already.
+ */
+#ifndef MORTISE_POSIX_LEAVE_H
+#define MORTISE_POSIX_LEAVE_H
+
+#include "base/defs.h"
+
+/** leave_prepare() - Before a change that keeps the daemon reachable through
+ * the channel that is open, as chroot() does: open it. */
+void leave_prepare(void);
+
+/** leave_uid_before() - Before all user ids of the process change. */
+void leave_uid_before(void);
+
+/** leave_done() - After: new sockets are the kernel's from now on. */
+void leave_done(void);
+
+#endif
