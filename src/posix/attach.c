@@ -291,29 +291,31 @@ bool attach_give_fd(int fd)
 	return true;
 }
 
-/* Sockets of ours that @fn is to see: those with a descriptor that survives an
- * exec, each once. */
-static void exec_each(void (*fn)(struct sock *s))
+/* Does descriptor @fd survive an exec? */
+static struct sock *survivor(unsigned fd)
 {
-	for (unsigned fd = 0; fd < fdtab_size; fd++) {
-		struct fobj *o = fdtab_peek((int)fd);
-		unsigned before = 0;
+	struct fobj *o = fdtab_peek((int)fd);
 
-		if (!o || o->kind != FOBJ_SOCK || sys2(SYS_fcntl, fd, F_GETFD) != 0)
-			continue;
-		/* Seen under a lower number? Rare: only then is there a walk. */
-		if (load_relaxed(&o->nfds) > 1)
-			while (before < fd && (fdtab_peek((int)before) != o ||
-					       sys2(SYS_fcntl, before, F_GETFD) != 0))
-				before++;
-		if (load_relaxed(&o->nfds) == 1 || before == fd)
-			fn((struct sock *)o);
-	}
+	return o && o->kind == FOBJ_SOCK && sys2(SYS_fcntl, fd, F_GETFD) == 0 ? (struct sock *)o
+									      : NULL;
+}
+
+static bool is_given(const struct attach_exec *x, const struct sock *s)
+{
+	/* Only what has several descriptors can come again. */
+	for (size_t i = x->count; load_relaxed(&s->obj.nfds) > 1 && i-- > 0;)
+		if (x->socks[i] == s)
+			return true;
+	return false;
 }
 
 static void exec_give(struct sock *s)
 {
 	lock_take(&s->lock);
+	/* Without a shadow that it could be made anew around, all that the next
+	 * program can do with a bound one is to listen. */
+	if (process.policy == POLICY_NONE)
+		sock_listen_ready(s);
 	attach_give(s);
 	/* Held over the exec: a thread that dies of it is in no half of ours. */
 	lock_take(&s->tx_lock);
@@ -325,15 +327,51 @@ static void exec_take_back(struct sock *s)
 	lock_drop(&s->lock);
 }
 
-void attach_exec_before(void)
+void attach_exec_before(struct attach_exec *x)
 {
+	size_t n = 0;
+	long at;
+
+	*x = (struct attach_exec){ 0 };
+	for (unsigned fd = 0; fd < fdtab_size; fd++)
+		n += survivor(fd) != NULL;
+	if (n == 0)
+		return;
+	at = sys6(SYS_mmap, 0, n * sizeof(struct sock *), PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return;
+	x->socks = (struct sock **)at;
+	x->bytes = n * sizeof(struct sock *);
 	section_enter();
-	exec_each(exec_give);
+	for (unsigned fd = 0; fd < fdtab_size && x->count < n; fd++) {
+		struct sock *s = survivor(fd) ? sock_get((int)fd) : NULL;
+
+		if (s && is_given(x, s)) {
+			sock_put(s);
+		} else if (s) {
+			exec_give(s);
+			x->socks[x->count++] = s;
+		}
+	}
+	if (!section_state.pending)
+		return;
+	/* A signal came, which would be lost. The locks are for threads; what a
+	 * handler does comes before the exec, as if it had come earlier. */
+	attach_exec_after(x);
+	attach_exec_before(x);
 }
 
-void attach_exec_after(void)
+void attach_exec_after(struct attach_exec *x)
 {
-	exec_each(exec_take_back);
+	if (!x->socks)
+		return;
+	for (size_t i = 0; i < x->count; i++) {
+		exec_take_back(x->socks[i]);
+		sock_put(x->socks[i]);
+	}
+	sys2(SYS_munmap, x->socks, x->bytes);
+	x->socks = NULL;
 	section_leave();
 }
 

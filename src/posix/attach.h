@@ -35,14 +35,21 @@ void attach_give(struct sock *s);
  * message. Return: whether it is one of ours. */
 bool attach_give_fd(int fd);
 
+/** struct attach_exec - Sockets that go along with an exec, locked and with a
+ * reference, in a mapping of @bytes. */
+struct attach_exec {
+	struct sock **socks;
+	size_t count, bytes;
+};
+
 /**
  * attach_exec_before() - Before an exec: attach_give() for each socket with a
  * descriptor that is not close-on-exec, and no other thread is in the middle of
- * using one.
+ * using one. In a section, where there are any.
  */
-void attach_exec_before(void);
+void attach_exec_before(struct attach_exec *x);
 /** attach_exec_after() - It failed. */
-void attach_exec_after(void);
+void attach_exec_after(struct attach_exec *x);
 
 /**
  * attach_spawn_before() - Before libc makes a child that executes: any of our

@@ -419,6 +419,7 @@ static void inherited_replace(void)
 struct attempt {
 	bool plain;
 	struct replaced replaced;
+	struct attach_exec given;
 	char *const *envp, *const *program_envp;
 };
 
@@ -429,11 +430,13 @@ static void attempt_begin(struct attempt *a, const char *program, int dirfd, con
 	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp };
 	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid)) {
 		process_epoch_move();
-		a->plain = (arg0 && exec_excluded(arg0)) || program_is_plain(dirfd, path);
+		/* As another user it would not be let to our memory. */
+		a->plain = process.left || (arg0 && exec_excluded(arg0)) ||
+			   program_is_plain(dirfd, path);
 		if (a->plain)
 			replace_all(&a->replaced, program);
 		else
-			attach_exec_before();
+			attach_exec_before(&a->given);
 	}
 	a->envp = exec_environ(program, envp);
 	rlimit_exec_before();
@@ -445,8 +448,8 @@ static long attempt_end(struct attempt *a, long r)
 	exec_environ_free(a->envp, a->program_envp);
 	if (a->plain)
 		replace_undo(&a->replaced);
-	else if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid))
-		attach_exec_after();
+	else
+		attach_exec_after(&a->given);
 	return r;
 }
 

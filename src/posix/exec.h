@@ -9,7 +9,8 @@
 
 /**
  * exec_start() - The library's constructor: keeps what the environment says
- * of us, and attaches to each inherited descriptor that is a handle. An excluded program has process.enabled false afterwards.
+ * of us, and attaches to each inherited descriptor that is a handle. An
+ * excluded program has process.enabled false afterwards.
  */
 void exec_start(void);
 

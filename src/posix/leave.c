@@ -7,6 +7,7 @@
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/sock.h"
+#include "posix/watch.h"
 #include "shm/party.h"
 
 static bool any_sock;
@@ -16,13 +17,24 @@ static void count_one(struct sock *s)
 	any_sock |= load_relaxed(&s->obj.nfds) != 0;
 }
 
+/* What is slept on is made, too: there may be no descriptor to be had later. */
+static void bell_prepare(void)
+{
+	struct waiter *w = waiter_call_get();
+
+	if (!w)
+		return;
+	waiter_bell_get(w);
+	waiter_call_put(w);
+}
+
 void leave_prepare(void)
 {
 	section_enter();
 	any_sock = false;
 	socks_each(count_one);
-	if (any_sock)
-		process_party();
+	if (any_sock && process_party())
+		bell_prepare();
 	section_leave();
 }
 
@@ -54,6 +66,19 @@ static void leave_one(struct sock *s)
 		listener_one(s);
 	else if (load_acquire(&s->stage) == SOCK_OPEN)
 		open_one(s);
+}
+
+/* Nobody can be asked afterwards either. */
+void leave_confine_before(void)
+{
+	leave_uid_before();
+}
+
+void leave_confined(void)
+{
+	process.confined = true;
+	process.spin_ns = 0; /* sched_yield() */
+	leave_done();
 }
 
 void leave_uid_before(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * leave.h - A process that becomes another user's, or goes where the daemon
- * cannot be reached: chroot, another network namespace.
+ * cannot be reached: chroot, another network namespace, a filter of system calls.
  *
  * Memory of one uid is never mapped by another, so what it would take later is
  * done before: listeners become the kernel's, and established connections know
@@ -13,11 +13,20 @@
 #include "base/defs.h"
 
 /** leave_prepare() - Before a change that keeps the daemon reachable through
- * the channel that is open, as chroot() does: open it. */
+ * the channel that is open, as chroot() does: open it, and have what sleeping
+ * takes. */
 void leave_prepare(void);
 
 /** leave_uid_before() - Before all user ids of the process change. */
 void leave_uid_before(void);
+
+/**
+ * leave_confine_before() - Before the process confines itself to some system
+ * calls: what others would be needed for later is done.
+ */
+void leave_confine_before(void);
+/** leave_confined() - After. */
+void leave_confined(void);
 
 /** leave_done() - After: new sockets are the kernel's from now on. */
 void leave_done(void);

@@ -378,6 +378,38 @@ static long kernel_sleep(struct pollcall *c, nfds_t count, uint64_t until_ns)
 }
 
 /*
+ * RLIMIT_NOFILE bounds how many descriptors a poll may name, and a sandbox's
+ * is 1. The program's own array is no longer than that: what rings takes the
+ * places of our sockets in it. What finds no place is looked for in slices.
+ */
+static long narrow_sleep(struct pollcall *c, unsigned nbells, bool has_rings, uint64_t until_ns)
+{
+	nfds_t at[BELL_MAX];
+	unsigned put = 0;
+	uint64_t slice;
+	long r;
+
+	for (nfds_t i = 0; i < c->n && put < nbells; i++)
+		if (c->k[i].fd < 0) {
+			c->k[i] = c->k[c->n + put];
+			at[put++] = i;
+		}
+	if (put < nbells || has_rings) {
+		slice = clock_now_ns() + SLICE_MIN_NS;
+		until_ns = !until_ns || slice < until_ns ? slice : until_ns;
+	}
+	r = kernel_sleep(c, c->n, until_ns);
+	for (unsigned b = 0; b < nbells; b++) {
+		c->k[c->n + b].revents = b < put && r > 0 ? c->k[at[b]].revents : 0;
+		if (b < put)
+			c->k[at[b]] = (struct pollfd){ .fd = -1,
+						       .events = c->fds[at[b]].events };
+	}
+	c->k[c->n + nbells].revents = 0;
+	return r;
+}
+
+/*
  * Only select gets there: the kernel reports, say, a hang-up of what is only
  * to be written to. Such a descriptor is left out, and asked after each slice.
  */
@@ -450,6 +482,7 @@ static long sleep_once(struct pollcall *c)
 	uint64_t until = c->deadline_ns;
 	bool ready, moved = false;
 	unsigned nbells = 0, index;
+	nfds_t rings;
 	long got;
 
 	watch_lock();
@@ -479,7 +512,10 @@ static long sleep_once(struct pollcall *c)
 	}
 	index = asleep_begin(&(struct asleep){ .give_up = poll_give_up, .waiter = c->r,
 					       .rung = rung, .generation = generation });
-	got = kernel_sleep(c, c->n + nbells + 1 + rings_put(c, c->k + c->n + nbells + 1), until);
+	rings = rings_put(c, c->k + c->n + nbells + 1);
+	got = likely(c->n + nbells + 1 + rings <= load_relaxed(&process.nofile_hard)) ?
+		      kernel_sleep(c, c->n + nbells + 1 + rings, until) :
+		      narrow_sleep(c, nbells, rings != 0, until);
 	asleep_end(index);
 	waiter_sleep_end(rung, generation);
 	if (generation != watch_generation) {

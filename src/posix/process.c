@@ -205,7 +205,7 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 {
 	int r = -ETIMEDOUT;
 
-	if (process.ctl_fd < 0 || process.orphan)
+	if (process.ctl_fd < 0 || process.orphan || process.confined)
 		return -ENOTCONN;
 	if (process.party)
 		atomic_fetch_add_explicit(&arena_hdr(process.party->base)->ctl_messages, 1,

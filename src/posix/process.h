@@ -22,11 +22,15 @@
  * @nofile_hard: The real limit in force.
  * @orphan:    The control channel has ended: no new sockets of ours.
  * @left:      This process is another user's now, or elsewhere: likewise.
+ * @confined:  A filter of system calls is in force, which may end who makes
+ *             one that it does not know: memory, futex, read, write and poll
+ *             have to do.
  */
 struct process {
 	bool enabled;
 	bool orphan;
 	bool left;
+	bool confined;
 	uint32_t policy; /* enum policy */
 	uint32_t pid;
 	_Atomic uint32_t epoch;

@@ -135,7 +135,13 @@ void ring_listener(void *arg, half_ref listener, uint32_t party_gen)
 		fd = ring_fetch(listener, party_gen);
 		if (fd >= 0) {
 			old = r->listener ? r->fd : -1;
-			*r = (struct ring){ listener, party_gen, fd };
+			/* A child that is made in between finds none, or all. */
+			r->listener = 0;
+			atomic_signal_fence(memory_order_seq_cst);
+			r->party_gen = party_gen;
+			r->fd = fd;
+			atomic_signal_fence(memory_order_seq_cst);
+			r->listener = listener;
 		}
 	}
 	if (r->listener == listener && r->party_gen == party_gen)

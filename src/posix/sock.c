@@ -34,6 +34,7 @@
 
 #define LOOPBACK_NET 127u
 #define SLAB_SOCKS 64u
+#define FOLLOWED_NS (2 * NS_PER_MS) /* a seat rests so long, and a little */
 #define ENDING_LOOKS 10u
 #define ENDING_LOOK_NS (2 * NS_PER_MS)
 #define READY_BACKLOG 511u
@@ -674,11 +675,14 @@ static long listen_bind(struct sock *s, bool share)
 bool sock_listen_ready(struct sock *s)
 {
 	uint32_t addr = addr_word_addr(load_relaxed(&s->half->local));
+	bool share = process.policy == POLICY_SHARE;
 
-	if (process.policy != POLICY_SHARE || s->foreign || !s->bound || s->retired ||
-	    load_relaxed(&s->stage) != SOCK_NEW || (addr != 0 && !addr_is_loopback(addr)) ||
-	    process_port_excluded(addr_word_port(load_relaxed(&s->half->local))) ||
-	    options_kernel_only(s) || seat_open(s->party, s->half, READY_BACKLOG) < 0)
+	if (s->foreign || !s->bound || s->retired || load_relaxed(&s->stage) != SOCK_NEW)
+		return false;
+	if (share && ((addr != 0 && !addr_is_loopback(addr)) || options_kernel_only(s) ||
+		      process_port_excluded(addr_word_port(load_relaxed(&s->half->local)))))
+		return false;
+	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
 		return false;
 	s->unannounced = true;
 	store_release(&s->stage, SOCK_LISTEN);
@@ -688,8 +692,11 @@ bool sock_listen_ready(struct sock *s)
 /* The seats are there: somebody else's listen(), or sock_listen_ready(). */
 static long listen_again(struct sock *s, int backlog)
 {
+	bool share = process.policy == POLICY_SHARE;
 	long r = s->unannounced ? sock_announce(s, false) : 0;
 
+	if (r < 0 && !share)
+		return r == -EADDRINUSE ? r : -ENOBUFS;
 	if (r < 0 && r != -EADDRINUSE)
 		return FALLBACK(REASON_NO_DAEMON);
 	if (r == -EADDRINUSE)
@@ -773,13 +780,46 @@ long call_listen(int fd, int backlog)
 /* ---------------------------------------------------------------- connect */
 
 /* Return: 0, -errno, or FALLBACK | reason. */
+static _Atomic uint32_t followed;
+
+static void follow_one(struct sock *s)
+{
+	if (load_acquire(&s->stage) == SOCK_OPEN && conn_follow(&s->conn))
+		atomic_fetch_add(&followed, 1);
+}
+
+/* Our connections that were accepted elsewhere: have they followed all? */
+static bool socks_follow(void)
+{
+	store_relaxed(&followed, 0);
+	socks_each(follow_one);
+	return load_relaxed(&followed) != 0;
+}
+
+/* One of a group, as the addresses have it; another, where that has no room or
+ * is gone. Return: As seat_claim(). */
+static int connect_group(struct sock *s, addr_word to, uint32_t pick)
+{
+	int r = -ECONNREFUSED, n = 1;
+
+	for (int i = 0; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++) {
+		struct listener_ref ref;
+
+		n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
+				      pick + (uint32_t)i, &ref);
+		if (n > 0)
+			r = seat_claim(s->party, s->half, &ref, &s->conn);
+	}
+	return r;
+}
+
 static long connect_local(struct sock *s, addr_word to)
 {
 	struct listener_ref ref;
 	uint16_t port = 0;
 	addr_word from = load_relaxed(&s->half->local);
 	uint32_t pick;
-	int r, n;
+	int r;
 
 	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
 		return FALLBACK(REASON_NO_LISTENER);
@@ -793,15 +833,15 @@ static long connect_local(struct sock *s, addr_word to)
 	}
 	store_relaxed(&s->half->local, from);
 	store_relaxed(&s->half->remote, to);
-	/* One of a group, as the addresses have it; another, where that has no
-	 * room or is gone. */
 	pick = addr_word_port(from) * 2654435761u >> 16;
-	n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to), pick, &ref);
-	r = n < 0 ? -ECONNREFUSED : seat_claim(s->party, s->half, &ref, &s->conn);
-	for (int i = 1; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++)
-		if (registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
-				      pick + (uint32_t)i, &ref) > 0)
-			r = seat_claim(s->party, s->half, &ref, &s->conn);
+	r = connect_group(s, to, pick);
+	if (r == -EAGAIN && socks_follow()) {
+		struct timespec t = clock_timespec(FOLLOWED_NS);
+
+		/* We ourselves kept seats; they will be made anew. */
+		sys2(SYS_nanosleep, &t, NULL);
+		r = connect_group(s, to, pick);
+	}
 	if (r == 0) {
 		if (port)
 			atomic_fetch_or(&s->half->side, SIDE_LEASED);
@@ -823,7 +863,9 @@ static long sock_connect(struct sock *s, addr_word to)
 
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_LISTEN:
-		return s->unannounced && share ? FALLBACK(REASON_SHARED) : -EISCONN;
+		if (s->unannounced)
+			return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+		return -EISCONN;
 	case SOCK_OPEN:
 		if (s->connect_told)
 			return -EISCONN;

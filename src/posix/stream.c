@@ -112,6 +112,11 @@ static bool waiting_spin(const struct waiting *w)
  * peer's word is slept on, for a bounded time. */
 static _Atomic bool no_waitv;
 
+static bool lacks_waitv(void)
+{
+	return load_relaxed(&no_waitv) || process.confined;
+}
+
 /* The system call that sleeps: for both words, or where there is a deadline
  * for the peer's. */
 static long waiting_sleep(const struct waiting *w, uint32_t own_event, const struct half *peer,
@@ -128,7 +133,7 @@ static long waiting_sleep(const struct waiting *w, uint32_t own_event, const str
 			 (long)FUTEX_BITSET_MATCH_ANY };
 	long r;
 
-	if (w->deadline || unlikely(load_relaxed(&no_waitv)))
+	if (w->deadline || unlikely(lacks_waitv()))
 		return section_sleep(SYS_futex, wait, &section_state.handled, w->handled);
 	r = section_sleep(SYS_futex_waitv, waitv, &section_state.handled, w->handled);
 	if (unlikely(r == -ENOSYS || r == -EPERM)) {
@@ -176,7 +181,7 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 		until = w->deadline;
 	if (w->deadline && !slice_ns && until > now + 20 * NS_PER_MS && !__libc_single_threaded)
 		until = now + NO_WAITV_NS; /* only the peer's word is slept on */
-	if (unlikely(load_relaxed(&no_waitv)) && until > now + NO_WAITV_NS)
+	if (unlikely(lacks_waitv()) && until > now + NO_WAITV_NS)
 		until = now + NO_WAITV_NS;
 	if (w->what == NOTIFY_DATA && !load_relaxed(&s->half->shared)) {
 		sock_tx_lock(s);

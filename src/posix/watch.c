@@ -835,7 +835,7 @@ uint32_t waiter_sleep_begin(struct waiter *r)
 
 		/* It stays readable until who was kicked has heard it: let that
 		 * thread run, rather than find it readable again and again. */
-		if (unlikely(load_relaxed(&bells[b].kicked)))
+		if (unlikely(load_relaxed(&bells[b].kicked)) && !process.confined)
 			sys0(SYS_sched_yield);
 		/* A full fence: pairs with the one in hint_set(). */
 		atomic_fetch_add(&arena_hdr(process.party->base)->bells[b].sleepers, 1);

@@ -108,7 +108,7 @@ static bool spawn_is_plain(const char *file, char *const *argv, bool search)
 {
 	char path[PROGRAM_PATH_BYTES];
 
-	if (argv[0] && exec_excluded(argv[0]))
+	if (process.left || (argv[0] && exec_excluded(argv[0])))
 		return true;
 	if (!search)
 		return program_is_plain(AT_FDCWD, file);
@@ -118,7 +118,8 @@ static bool spawn_is_plain(const char *file, char *const *argv, bool search)
 static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
 		 const posix_spawnattr_t *attr, char *const *argv, char *const *envp, bool search)
 {
-	bool ours = process.enabled && attach_spawn_before(), plain = ours && spawn_is_plain(file, argv, search);
+	bool ours = process.enabled && attach_spawn_before();
+	bool plain = ours && spawn_is_plain(file, argv, search);
 	char *const *env = exec_environ(plain ? "sh" : file, envp);
 	size_t n = 0;
 	int r;

@@ -2,12 +2,16 @@
 /*
  * identity.c - What makes the process another user's, or moves its root or its
  * network. Only a change of all three user ids counts: a program that changes
- * its effective one for a while comes back.
+ * its effective one for a while comes back. And what confines it to some
+ * system calls.
  */
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "base/sys.h"
 #include "posix/leave.h"
+#include "preload/identity.h"
 #include "preload/real.h"
 
 static bool is_ready(void)
@@ -99,4 +103,31 @@ EXPORT int setns(int fd, int type)
 	if (r == 0 && (type == 0 || type & CLONE_NEWNET))
 		leave_done();
 	return r;
+}
+
+long identity_confine(long nr, long a, long b, long c, long d, long e)
+{
+	long r;
+
+	if (is_ready())
+		leave_confine_before();
+	r = sys5(nr, a, b, c, d, e);
+	if (r == 0 && is_ready())
+		leave_confined();
+	return r;
+}
+
+EXPORT int prctl(int option, ...)
+{
+	long arg[4];
+	va_list ap;
+
+	va_start(ap, option);
+	for (unsigned i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
+	if (option == PR_SET_SECCOMP)
+		return (int)result(identity_confine(SYS_prctl, option, arg[0], arg[1], arg[2],
+						    arg[3]));
+	return (int)result(sys5(SYS_prctl, option, arg[0], arg[1], arg[2], arg[3]));
 }

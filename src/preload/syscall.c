@@ -5,13 +5,16 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "base/sys.h"
 #include "posix/exec.h"
 #include "posix/rlimit.h"
 #include "preload/fork.h"
+#include "preload/identity.h"
 
 EXPORT long syscall(long nr, ...)
 {
@@ -119,6 +122,12 @@ EXPORT long syscall(long nr, ...)
 	case SYS_prlimit64:
 		return result(rlimit_prlimit((pid_t)a, (int)b, (const struct rlimit64 *)c,
 					     (struct rlimit64 *)d));
+	case SYS_prctl:
+		return prctl((int)a, b, c, d, e);
+	case SYS_seccomp:
+		return result(a == SECCOMP_SET_MODE_FILTER || a == SECCOMP_SET_MODE_STRICT ?
+				      identity_confine(nr, a, b, c, d, e) :
+				      sys5(nr, a, b, c, d, e));
 	case SYS_clone:
 		/* fork() by another name; with a stack of its own the child
 		 * could not come back through here. */

@@ -30,6 +30,7 @@
 /* A seat that has moved on rests so long before it is made anew: a thread of
  * the connector's may still be about to look at it. */
 #define MOVED_REST_NS NS_PER_MS
+#define MOVED_WAKE_NS (20 * NS_PER_MS)
 #define TIDY_FEW 4u
 #define TIDY_MANY 64u /* where nobody waits */
 
@@ -50,7 +51,9 @@ static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, ui
 	return unlikely(party_distrusts(p)) ? start + n : tickets;
 }
 
-/* Has the connector of seat @i been accepted, and not followed yet? */
+/* Has the connector of seat @i been accepted, and not followed yet? Or is the
+ * seat being made anew, perhaps by one who died of it? Its claim stays until
+ * row_tidy() is done: nobody can claim the old seat any more. */
 static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t i)
 {
 	uint64_t seat = load_relaxed(&seat_words(p, l)[i]);
@@ -59,7 +62,7 @@ static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t 
 	if (seat == 0 || slot_word_slot(seat) >= SLOT_MAX)
 		return false;
 	s = arena_half(p->base, slot_word_slot(seat));
-	return load_acquire(&s->end) & END_MOVED && half_gen(s) == slot_word_gen(seat);
+	return load_acquire(&s->end) & END_MOVED || half_gen(s) != slot_word_gen(seat);
 }
 
 bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
@@ -245,27 +248,56 @@ static int take_away(struct party *lp, const struct half *listener, uint32_t i,
 	return conn_attach(ret, by->p, own, claimant, owner);
 }
 
-/* Has the connector that the moved seat @s had followed, or gone? */
-static bool seat_is_left(struct party *p, const struct party *lp, const struct half *s,
-			 uint64_t seat)
+/* Has the half that took the place of the moved seat @s come to its end? */
+static bool successor_is_gone(struct party *p, const struct half *s)
+{
+	half_ref ref = load_relaxed(&s->moved);
+	unsigned id = half_ref_party(ref);
+	struct peer *owner;
+	bool gone;
+
+	if (id >= PARTY_MAX || party_peer_get(p, id, load_relaxed(&s->moved_gen), &owner) < 0)
+		return true;
+	gone = half_gen(half_find(owner->base, ref)) != half_ref_gen(ref) ||
+	       half_state(half_find(owner->base, ref)) == HALF_RELEASED;
+	party_peer_put(p, owner);
+	return gone;
+}
+
+/*
+ * Has the connector that the moved seat @s had followed, or gone? One that was
+ * closed before it could follow needs the seat as long as its bytes may be
+ * read: its slot is not used again while the seat stands for its peer. One that
+ * sleeps is woken to follow.
+ */
+static bool seat_is_left(struct party *p, const struct party *lp, struct half *s, uint64_t seat)
 {
 	half_ref me = half_ref_make(lp->id, slot_word_slot(seat), slot_word_gen(seat));
 	half_ref claimant = load_relaxed(&s->peer);
 	unsigned id = half_ref_party(claimant);
 	uint32_t gen = load_relaxed(&s->peer_party_gen);
+	uint64_t age = clock_now_ns() - load_relaxed(&s->born_ns);
 	const struct half *peer;
 	struct peer *owner;
 	bool left;
 
-	if (clock_now_ns() - load_relaxed(&s->born_ns) < MOVED_REST_NS)
+	if (age < MOVED_REST_NS)
 		return false;
 	if (id >= PARTY_MAX || (id && !registry_party_alive(p->reg, id, gen)))
 		return true;
 	if (party_peer_get(p, id, gen, &owner) < 0)
 		return false;
 	peer = half_find(owner->base, claimant);
-	left = !peer || half_gen(peer) != half_ref_gen(claimant) ||
-	       (load_acquire(&peer->peer) != me && !load_relaxed(&peer->shared));
+	if (!peer || half_gen(peer) != half_ref_gen(claimant))
+		left = true;
+	else if (load_acquire(&peer->peer) != me)
+		left = !load_relaxed(&peer->shared);
+	else if (half_state(peer) == HALF_RELEASED)
+		left = successor_is_gone(p, s);
+	else
+		left = false;
+	if (!left && age > MOVED_WAKE_NS)
+		half_notify(p, s, peer, owner, NOTIFY_DATA);
 	party_peer_put(p, owner);
 	return left;
 }

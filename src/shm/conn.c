@@ -134,8 +134,6 @@ bool conn_follow(struct conn *c)
 		conn_break(c);
 		return false;
 	}
-	store_relaxed(&c->own->peer_party_gen, gen);
-	atomic_compare_exchange_strong(&c->own->peer, &was, ref);
 	if (!party_half_moves(c->party, c->own, &c->peer_ref, was, ref)) {
 		/* Another thread of ours has the reference. */
 		party_peer_put(c->party, owner);
@@ -147,6 +145,9 @@ bool conn_follow(struct conn *c)
 	c->owner = owner;
 	atomic_thread_fence(memory_order_seq_cst);
 	__atomic_store_n(&c->peer, peer, __ATOMIC_RELEASE);
+	/* From here on the seat may be another's: see seat_is_left(). */
+	store_relaxed(&c->own->peer_party_gen, gen);
+	atomic_compare_exchange_strong(&c->own->peer, &was, ref);
 	/* Threads that sleep on the seat's word: on the half's from now on. */
 	atomic_fetch_add(&c->own->event, 1);
 	futex_wake(&c->own->event, INT_MAX);
@@ -671,6 +672,7 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t
 	unsigned char *dst = buf;
 	uint64_t head = load_relaxed(&c->own->head), at;
 	size_t done = 0, all = len;
+	unsigned passed = 0;
 
 	if (unlikely(len == 0))
 		return 0;
@@ -696,6 +698,9 @@ again:
 		r = urgent_stop(c, skip, flags, &at, &len);
 		if (r <= 0)
 			return r;
+		/* A peer could go on like that for ever. */
+		if (r == URGENT_AGAIN && ++passed == URGENT_PASSES)
+			return -EAGAIN;
 		if (r == URGENT_AGAIN) {
 			head = load_relaxed(&c->own->head);
 			goto again;
@@ -756,8 +761,11 @@ uint64_t conn_readable(struct conn *c)
 	if (load_relaxed(&c->own->side) & SIDE_BROKEN || tail < head ||
 	    tail - head > 2 * RING_LIMIT)
 		return 0;
-	if (unlikely(load_relaxed(&c->peer->urgent) > head) && tail > head)
-		tail -= urgent_hole(c, head);
+	if (unlikely(load_relaxed(&c->peer->urgent) > head)) {
+		uint64_t hole = urgent_hole(c, head);
+
+		return hole < tail - head ? tail - head - hole : 0;
+	}
 	return tail - head;
 }
 

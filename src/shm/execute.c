@@ -84,6 +84,24 @@ static void execute_ring(struct party *d, struct half *h)
 	party_peer_put(d, owner);
 }
 
+/* It took a seat's place, and may have died before it woke who sleeps on the
+ * seat's word: see take_away(). */
+static void execute_wake_seat(struct party *d, const struct half *peer)
+{
+	half_ref ref = load_acquire(&peer->peer);
+	struct peer *owner;
+	struct half *s;
+
+	if (half_state(peer) < HALF_OPEN || execute_owner(d, peer, ref, &owner) < 0)
+		return;
+	s = half_find(owner->base, ref);
+	if (s && half_gen(s) == half_ref_gen(ref) && load_acquire(&s->end) & END_MOVED) {
+		atomic_fetch_add(&s->event, 1);
+		futex_wake(&s->event, INT_MAX);
+	}
+	party_peer_put(d, owner);
+}
+
 static void execute_stream(struct party *d, struct half *h)
 {
 	struct peer *owner = NULL;
@@ -102,6 +120,8 @@ static void execute_stream(struct party *d, struct half *h)
 	}
 	if (peer && half_state(peer) == HALF_SEAT)
 		execute_ring(d, h);
+	else if (peer)
+		execute_wake_seat(d, peer);
 	if (peer)
 		party_peer_put(d, owner);
 	else if (load_relaxed(&h->peer))

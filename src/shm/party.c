@@ -266,10 +266,12 @@ static void seats_recycle(struct party *p, struct half *l)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t seat = load_relaxed(&arena_seats(p->base)[base + 1 + i]);
 		struct half *h = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
+		uint32_t ahead = half_gen(h) - slot_word_gen(seat);
 
-		if (!seat || half_gen(h) != slot_word_gen(seat) || half_state(h) != HALF_RELEASED)
+		if (!seat || ahead > 1 || (ahead == 0 && half_state(h) != HALF_RELEASED))
 			continue;
-		if (load_relaxed(&h->peer) == 0)
+		/* One ahead: who made it anew died before its word said so. */
+		if (ahead == 1 || load_relaxed(&h->peer) == 0)
 			slot_recycle(p, slot_word_slot(seat));
 		else
 			zombie_add(p, slot_word_slot(seat));

@@ -164,11 +164,11 @@ bool conn_at_mark(struct conn *c)
 
 uint64_t conn_until_mark(struct conn *c)
 {
-	uint64_t tail = load_acquire(&c->peer->tail);
+	uint64_t tail = load_acquire(&c->peer->tail), all = conn_readable(c);
 	struct mark m;
 
 	if (load_relaxed(&c->own->side) & SIDE_BROKEN || is_inline(c) || !mark_find(c, &m) ||
 	    m.at >= tail)
-		return conn_readable(c);
-	return m.at - m.head;
+		return all;
+	return m.at - m.head < all ? m.at - m.head : all;
 }

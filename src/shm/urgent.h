@@ -28,6 +28,7 @@ bool urgent_ahead(const struct conn *c);
 
 #define URGENT_GO 1L    /* read *@at on, at most *@len bytes */
 #define URGENT_AGAIN 2L /* the head has moved */
+#define URGENT_PASSES 64u /* so often in one call */
 
 /**
  * urgent_stop() - The mark and conn_recv(). Caller holds the receive lock.

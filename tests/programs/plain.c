@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2 && strcmp(argv[1], "fail") == 0) {
 		signal(SIGPIPE, SIG_IGN);
-		while ((n = write(atoi(argv[2]), buf, sizeof(buf))) > 0)
+		while (write(atoi(argv[2]), buf, sizeof(buf)) > 0)
 			;
 		return errno == EPIPE || errno == ECONNRESET ? 0 : 4;
 	}

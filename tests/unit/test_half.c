@@ -64,6 +64,11 @@ static void half_find__impossible_slot(void **state)
 	assert_non_null(half_find(t->a.party->base, half_ref_make(1, SLOT_MAX - 1, 1)));
 }
 
+static void hint_ignore(void *arg, unsigned slot)
+{
+	(void)arg, (void)slot;
+}
+
 static uint32_t notify(struct two *t, uint32_t what)
 {
 	return half_notify(t->a.party, t->a.own, t->a.peer, t->a.owner, what);
@@ -113,6 +118,81 @@ static void half_notify__space_not_before_its_index(void **state)
 	notify(t, NOTIFY_SPACE);
 	assert_int_equal(t->a.own->event, e + 1);
 	assert_true(hint_any(t->w->of[2].p->mbox));
+}
+
+static unsigned hints_of(struct world *w, unsigned id, unsigned slot)
+{
+	const struct mailbox *mb = w->of[id].p->mbox;
+	unsigned n = (load_relaxed(&mb->hint_l0[slot / 64]) >> slot % 64) & 1;
+
+	hint_take(w->of[id].p->mbox, hint_ignore, NULL);
+	return n;
+}
+
+/* A half of party 2's that party 3 polls: it is rung at its alias. */
+static void half_ring__who_has_the_bell(void **state)
+{
+	struct two *t = *state;
+	unsigned own = arena_slot(t->w->of[2].p->base, t->b.own);
+	uint64_t n = 0;
+
+	world_party(t->w, 3, 0x80000007);
+	atomic_store(&arena_hdr(t->w->of[3].p->base)->bells[5].sleepers, 1);
+	store_relaxed(&t->b.own->want, WANT_HINT_DATA | 3 * WANT_TAKEN_ONE);
+	store_relaxed(&t->b.own->bell_at, bell_at_make(5, 3, 777, 0x80000007) | BELL_AT_DOUBT);
+	notify(t, NOTIFY_DATA);
+	assert_int_equal(hints_of(t->w, 3, 777), 1);
+	assert_int_equal(read(t->w->of[3].bell_fd[5], &n, sizeof(n)), sizeof(n));
+	assert_false(hint_any(t->w->of[2].p->mbox));
+	/* It died: the owner's again. */
+	registry_party_set(t->w->reg, 3, 0x80000007, PARTY_DEAD, 1, 0);
+	notify(t, NOTIFY_DATA);
+	assert_int_equal(hints_of(t->w, 2, own), 1);
+	assert_false(hint_any(t->w->of[3].p->mbox));
+	/* Its number is another's. */
+	registry_party_set(t->w->reg, 3, 8, PARTY_ALIVE, 1, 0);
+	notify(t, NOTIFY_DATA);
+	assert_int_equal(hints_of(t->w, 2, own), 1);
+	/* Nobody's, and one that never was. */
+	store_relaxed(&t->b.own->bell_at, BELL_AT_NOBODY);
+	notify(t, NOTIFY_DATA);
+	assert_int_equal(hints_of(t->w, 2, own), 1);
+	store_relaxed(&t->b.own->bell_at, bell_at_make(15, PARTY_MAX - 1, SLOT_MAX - 1, 1));
+	notify(t, NOTIFY_DATA);
+	assert_int_equal(hints_of(t->w, 2, own), 1);
+}
+
+static void bell_at__round_trip(void **state)
+{
+	uint64_t w = bell_at_make(BELL_MAX - 1, PARTY_MAX - 1, SLOT_MAX - 1, 0xffffffff);
+
+	(void)state;
+	assert_int_equal(bell_at_bell(w), BELL_MAX - 1);
+	assert_int_equal(bell_at_party(w), PARTY_MAX - 1);
+	assert_int_equal(bell_at_slot(w), SLOT_MAX - 1);
+	assert_int_equal(bell_at_gen(w), 0x7fffffff);
+	assert_int_equal(w & BELL_AT_DOUBT, 0);
+	assert_int_equal(bell_at_party(BELL_AT_NOBODY), 0);
+}
+
+/* A wish on a shared side is the holder's to take back, and only while nobody
+ * took the bell since. */
+static void conn_unwant_hint__shared(void **state)
+{
+	struct two *t = *state;
+	uint64_t me = bell_at_make(1, 3, 7, 1);
+
+	conn_want_hint(&t->b, NOTIFY_DATA);
+	store_relaxed(&t->b.own->shared, 1);
+	store_relaxed(&t->b.own->bell_at, me);
+	conn_unwant_hint(&t->b, NOTIFY_DATA, 0);
+	assert_true(load_relaxed(&t->b.own->want) & WANT_HINT_DATA);
+	store_relaxed(&t->b.own->bell_at, me | BELL_AT_DOUBT);
+	conn_unwant_hint(&t->b, NOTIFY_DATA, me);
+	assert_true(load_relaxed(&t->b.own->want) & WANT_HINT_DATA);
+	store_relaxed(&t->b.own->bell_at, me);
+	conn_unwant_hint(&t->b, NOTIFY_DATA, me);
+	assert_false(load_relaxed(&t->b.own->want) & WANT_HINT_DATA);
 }
 
 static void half_end__fin_or_rst(void **state)
@@ -196,6 +276,9 @@ int main(void)
 		T(half_find__impossible_slot),
 		T(half_notify__whom_it_wakes),
 		T(half_notify__space_not_before_its_index),
+		T(half_ring__who_has_the_bell),
+		T(bell_at__round_trip),
+		T(conn_unwant_hint__shared),
 		T(half_end__fin_or_rst),
 		T(half_end__after_shutdown_keeps_fin),
 		T(half_end__after_both_fins_is_no_reset),

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "shm/urgent.h"
 #include "world.h"
 
 #define ROUND_NS (3 * NS_PER_MS)
@@ -55,6 +56,8 @@ static void scribble(struct scribbler *s)
 		store_relaxed(&h->want, (uint32_t)(v >> 32));
 		store_relaxed(&h->want_space, load_relaxed(&s->victim->head) + v % 3);
 		store_relaxed(&h->bell, (uint32_t)(v >> 40));
+		store_relaxed(&h->urgent, load_relaxed(&s->victim->head) + (v >> 8) % 9);
+		store_relaxed(&h->urgent_skip, load_relaxed(&s->victim->head) + (v >> 16) % 9);
 		break;
 	case FLIP_TAIL: /* it ended, but is there more? */
 		store_relaxed(&h->end, END_FIN);
@@ -110,7 +113,7 @@ static void use(struct world *w, struct conn *c, uint64_t *seed)
 	size_t len = 1 + (v >> 8) % (1u << (v >> 32) % 18);
 	ssize_t r = 0;
 
-	switch (v % 12) {
+	switch (v % 14) {
 	case 0:
 	case 1:
 	case 2:
@@ -132,6 +135,8 @@ static void use(struct world *w, struct conn *c, uint64_t *seed)
 	case 7:
 		conn_poll(c);
 		assert_true(conn_readable(c) <= 2 * (4u << 20));
+		assert_true(conn_until_mark(c) <= 2 * (4u << 20));
+		conn_at_mark(c);
 		conn_unsent(c);
 		conn_writable(c);
 		break;
@@ -146,6 +151,15 @@ static void use(struct world *w, struct conn *c, uint64_t *seed)
 	case 10:
 		r = conn_take_error(c);
 		assert_true(r == 0 || r == ECONNRESET || r == EPIPE);
+		break;
+	case 11:
+		r = conn_recv_urgent(c, buf, v >> 40 & 1);
+		assert_true(r == 1 || r == 0 || r == -EAGAIN || r == -EINVAL ||
+			    r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE);
+		break;
+	case 12:
+		r = conn_send_urgent(c, &(struct iovec){ buf, 1 + len % 3 }, 1, 0);
+		assert_true(r > 0 || r == -EAGAIN || r == -EPIPE || r == -ECONNRESET);
 		break;
 	default:
 		hint_take(w->of[2].p->mbox, ignore, NULL);

@@ -28,6 +28,7 @@ static long do_readv(int fd, int ep)
 {
 	char b[8];
 	(void)ep;
+	b[0] = 0;
 	return readv(fd, &(struct iovec){ b, sizeof(b) }, 1);
 }
 static long do_recv(int fd, int ep)

@@ -212,7 +212,6 @@ static void mixed_wakes(void)
 			if (FD_ISSET(t.fd[i], &in))
 				strcat(strcat(line, " "), kind_names[i]);
 		say("%s wakes select: %d%s", kind_names[k], r, line);
-		th = 0;
 		things_end(&t);
 		for (int i = 0; i < KINDS; i++)
 			close(t.fd[i]);

@@ -103,6 +103,12 @@ def relay_spawn(b):
     check(p.wait(10) == 0, "server's exit status")
 
 
+def relay_ends(b):
+    """Half-close, reset, death, back-pressure, an exec that fails; both ends in one program."""
+    out = b.client(peer("relay_ends.py", plain()), seconds=60)
+    check(out == b"right\n", "it said: %r" % out)
+
+
 def message_connection(b):
     """SCM_RIGHTS to two workers."""
     echoes(b, "message", 20)
@@ -146,5 +152,5 @@ def message_listener_plain(b):
 
 
 TESTS = (exec_connection, exec_upgrade, exec_launcher, exec_options, relay_exec, relay_excluded,
-         relay_spawn, message_connection, message_relay, message_multiprocessing, message_listener,
+         relay_spawn, relay_ends, message_connection, message_relay, message_multiprocessing, message_listener,
          message_bound, message_in_flight, message_in_flight_listener, message_listener_plain)

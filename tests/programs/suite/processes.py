@@ -219,7 +219,7 @@ def vsftpd(b):
     meter = Meter(b)
     os.makedirs(b.path("ftp/files"))
     with open(b.path("vsftpd.conf"), "w") as f:
-        f.write(VSFTPD.format(port=b.port, dir=b.path("ftp"), sandbox="NO"))
+        f.write(VSFTPD.format(port=b.port, dir=b.path("ftp"), sandbox="YES"))
     os.chmod(b.path("ftp"), 0o555)
     b.server(["vsftpd", b.path("vsftpd.conf")])
     transfer(b, "files")
