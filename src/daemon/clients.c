@@ -20,6 +20,7 @@
 #include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/shares.h"
 
 #define KEPT_ALL ((1u << KEPT_COUNT) - 1)
 #define COMMANDS_SPARE 16u /* `mortise status` has its room where no program has */
@@ -253,6 +254,7 @@ void clients_gone(struct daemon *d, unsigned id)
 	/* Whom it knew may be an estate that waited only for it. */
 	d->estates_dirty = true;
 	estate_died(d, id);
+	shares_ring(d);
 }
 
 void clients_rebuild(struct daemon *d, unsigned id)

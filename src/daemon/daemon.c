@@ -315,6 +315,7 @@ void daemon_main(struct keeper *k)
 	for (unsigned id = 1; id < t->rec_high; id++)
 		clients_rebuild(d, id);
 	shares_sweep(d);
+	shares_ring(d); /* for those whose death the last daemon did not finish */
 	ports_repair(d);
 	daemon_watch(d, k->listen_fd, WATCH_LISTEN, 0, EPOLLIN);
 	daemon_watch(d, k->to_daemon, WATCH_KICK, 0, EPOLLIN);

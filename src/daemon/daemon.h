@@ -26,7 +26,7 @@ struct client {
 	uint64_t estate_bytes;
 	struct ctl_msg *listing;
 	size_t listing_next, listing_count;
-	bool limit_said; /* in the log */
+	bool limit_said, shares_said; /* in the log */
 };
 
 /**

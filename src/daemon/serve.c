@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -72,6 +72,17 @@ static bool bell_check(int fd)
 	if (n != (ssize_t)sizeof(want) - 1 || memcmp(name, want, sizeof(want) - 1) != 0)
 		return false;
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* A shadow must be what the library makes one of. A handle above all would never
+ * hang up while it is kept. */
+static bool shadow_check(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 static void serve_hello(struct daemon *d, struct request *q)
@@ -235,7 +246,6 @@ static void serve_share(struct daemon *d, struct request *q)
 {
 	uint32_t has = q->m.shared.has;
 	unsigned n = (has & CTL_HAS_BELL ? 1u : 0u) + (has & CTL_HAS_SHADOW ? 1u : 0u);
-	struct stat st;
 	int err;
 
 	if (has & ~(CTL_HAS_BELL | CTL_HAS_SHADOW) || n == 0 || q->nfds != n ||
@@ -244,8 +254,7 @@ static void serve_share(struct daemon *d, struct request *q)
 		return;
 	}
 	if ((has & CTL_HAS_BELL && !bell_check(q->fds[0])) ||
-	    (has & CTL_HAS_SHADOW &&
-	     (fstat(q->fds[n - 1], &st) != 0 || !S_ISSOCK(st.st_mode)))) {
+	    (has & CTL_HAS_SHADOW && !shadow_check(q->fds[n - 1]))) {
 		serve_end(d, q->id, "a share of other descriptors than it says");
 		return;
 	}

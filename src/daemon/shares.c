@@ -12,13 +12,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
+#include "shm/seat.h"
 
 #define HANDLE_NAME "mortise/"
 #define SHARE_SPARE 64u /* kept descriptors that are left for clients */
@@ -86,21 +86,31 @@ static void row_drop(struct daemon *d, unsigned row)
 	row_empty(d, row);
 }
 
-/* A row of nobody's. Return: -1: there is none. */
-static int row_take(struct daemon *d)
+/* A row of nobody's, for a half of party @id's. All of them have at most half of
+ * what the keeper can keep, so that there is room for new clients, and one party
+ * has half of that. Return: -1: there is none. */
+static int row_take(struct daemon *d, unsigned id)
 {
 	struct table *t = d->t;
+	unsigned most = t->kept_max / 4, all = 0, its = 0;
+	int row = -1;
 
-	if (load_relaxed(&t->kept_count) + 2 + SHARE_SPARE > t->kept_max)
-		return -1;
-	for (unsigned i = 0; i < SHARE_MAX; i++) {
-		if (load_relaxed(&t->shares[i].half))
-			continue;
-		if (i >= t->share_high)
-			t->share_high = i + 1;
-		return (int)i;
+	if (most > SHARE_MAX)
+		most = SHARE_MAX;
+	for (unsigned i = 0; i < t->share_high; i++) {
+		half_ref ref = load_relaxed(&t->shares[i].half);
+
+		all += ref != 0;
+		its += ref && half_ref_party(ref) == id;
+		if (!ref && row < 0)
+			row = (int)i;
 	}
-	return -1;
+	if (all >= most || its >= most / 2 ||
+	    load_relaxed(&t->kept_count) + 2 + SHARE_SPARE > t->kept_max)
+		return -1;
+	if (row < 0)
+		row = (int)t->share_high++;
+	return row;
 }
 
 static void row_keep(struct daemon *d, unsigned row, unsigned which, int fd)
@@ -140,9 +150,12 @@ int shares_put(struct daemon *d, const struct ctl_msg *m, const int *fds)
 	row = row_find(d, id, m->shared.slot, m->shared.gen);
 	is_new = row < 0;
 	if (is_new)
-		row = row_take(d);
+		row = row_take(d, id);
 	if (row < 0) {
-		log_line("limit of shared sockets reached");
+		/* It will ask again and again: one line a party. */
+		if (!d->clients[id].shares_said)
+			log_line("party %u: limit of shared sockets reached", id);
+		d->clients[id].shares_said = true;
 		return ENOSPC;
 	}
 	for (unsigned i = 0; i < 2; i++)
@@ -210,6 +223,43 @@ void shares_sweep(struct daemon *d)
 			row_drop(d, i);
 		else if (!ref && (d->k->shares[i][0] || d->k->shares[i][1]))
 			row_empty(d, i);
+	}
+}
+
+/* Does a claim wait at the listener of a row? */
+static bool row_waits(const struct daemon *d, half_ref ref)
+{
+	const struct peer *owner = &d->clients[half_ref_party(ref)].peer;
+	const struct half *l = owner->base && owner->mbox ? half_find(owner->base, ref) : NULL;
+	uint64_t tickets, t;
+	uint32_t base, n;
+
+	if (!l || half_gen(l) != half_ref_gen(ref) || half_state(l) != HALF_LISTEN)
+		return false;
+	base = load_relaxed(&l->seat_base);
+	n = load_relaxed(&l->seat_count);
+	if (n == 0 || n > SEAT_ROW_MAX || base > SEAT_MAX - 1 - n)
+		return false;
+	tickets = load_acquire(&owner->mbox->claims[base]);
+	t = load_relaxed(&l->accept_cursor);
+	if (tickets - t > n)
+		t = tickets - n;
+	for (; t != tickets; t++)
+		if (load_relaxed(&owner->mbox->claims[base + 1 + (uint32_t)(t % n)]))
+			return true;
+	return false;
+}
+
+void shares_ring(struct daemon *d)
+{
+	uint64_t one = 1;
+
+	for (unsigned i = 0; i < d->t->share_high; i++) {
+		half_ref ref = load_relaxed(&d->t->shares[i].half);
+
+		if (ref && d->k->shares[i][0] && row_waits(d, ref) &&
+		    write(d->k->shares[i][0] - 1, &one, sizeof(one)) < 0)
+			continue; /* Full: it is readable, which is all that is asked. */
 	}
 }
 

@@ -40,6 +40,10 @@ int shares_attach(const struct daemon *d, int fd, struct ctl_msg *m);
  */
 bool shares_listener(const struct daemon *d, unsigned id, unsigned slot, uint32_t gen);
 
+/** shares_ring() - A process died that may have been about to accept, with the
+ * eventfd reset already: listeners at which somebody waits ring again. */
+void shares_ring(struct daemon *d);
+
 /** shares_half_ends() - The half is executed: nobody holds it any more. */
 void shares_half_ends(struct daemon *d, unsigned id, unsigned slot, uint32_t gen);
 

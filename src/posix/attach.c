@@ -29,6 +29,7 @@
 #include <sys/mman.h>
 #include <sys/un.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
@@ -37,6 +38,7 @@
 #include "shm/conn.h"
 
 #define HANDLE_NAME "mortise/" /* behind a zero byte */
+#define SIGNAL_TRIES 8
 #define ATTACH_FDS 4u          /* arena, mailbox, eventfd, shadow */
 
 /** struct foreign - A party that we attached to. @p NULL: none of that number.
@@ -226,6 +228,7 @@ static void give_shadow(struct sock *s)
 static void give(struct sock *s, bool leaves)
 {
 	give_kept(s);
+	FAULT_POINT("give.kept");
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_OPEN:
 		if (s->foreign)
@@ -317,17 +320,9 @@ static void exec_give(struct sock *s)
 	if (process.policy == POLICY_NONE)
 		sock_listen_ready(s);
 	attach_give(s);
-	/* Held over the exec: a thread that dies of it is in no half of ours. */
-	lock_take(&s->tx_lock);
 }
 
-static void exec_take_back(struct sock *s)
-{
-	lock_drop(&s->tx_lock);
-	lock_drop(&s->lock);
-}
-
-void attach_exec_before(struct attach_exec *x)
+static void exec_give_all(struct attach_exec *x)
 {
 	size_t n = 0;
 	long at;
@@ -354,12 +349,21 @@ void attach_exec_before(struct attach_exec *x)
 			x->socks[x->count++] = s;
 		}
 	}
-	if (!section_state.pending)
-		return;
-	/* A signal came, which would be lost. The locks are for threads; what a
-	 * handler does comes before the exec, as if it had come earlier. */
-	attach_exec_after(x);
-	attach_exec_before(x);
+	/* Held over the exec: a thread that dies of it is in no half of ours. Last,
+	 * as giving takes locks that a fork holds while it waits for these. */
+	for (size_t i = 0; i < x->count; i++)
+		lock_take(&x->socks[i]->tx_lock);
+}
+
+void attach_exec_before(struct attach_exec *x)
+{
+	exec_give_all(x);
+	FAULT_POINT("exec.given");
+	/* A signal that came meanwhile would be lost: its handler runs now. */
+	for (int i = 0; i < SIGNAL_TRIES && x->socks && section_state.pending; i++) {
+		attach_exec_after(x);
+		exec_give_all(x);
+	}
 }
 
 void attach_exec_after(struct attach_exec *x)
@@ -367,9 +371,12 @@ void attach_exec_after(struct attach_exec *x)
 	if (!x->socks)
 		return;
 	for (size_t i = 0; i < x->count; i++) {
-		exec_take_back(x->socks[i]);
-		sock_put(x->socks[i]);
+		lock_drop(&x->socks[i]->tx_lock);
+		lock_drop(&x->socks[i]->lock);
 	}
+	/* It may be the end of one, which takes other locks. */
+	for (size_t i = 0; i < x->count; i++)
+		sock_put(x->socks[i]);
 	sys2(SYS_munmap, x->socks, x->bytes);
 	x->socks = NULL;
 	section_leave();
@@ -591,8 +598,10 @@ bool attach_fd(int fd)
 		return false;
 	section_enter();
 	r = arrival_ask(&a, fd);
+	FAULT_POINT("attach.asked");
 	if (r == 0)
 		r = take(&a, fd);
+	FAULT_POINT("attach.taken");
 	arrival_end(&a);
 	section_leave();
 	if (r < 0)

@@ -257,6 +257,15 @@ static bool survives(unsigned fd)
 	return fd_is_ours((int)fd) && sys2(SYS_fcntl, fd, F_GETFD) == 0;
 }
 
+static bool any_survives(void)
+{
+	unsigned fd = 0;
+
+	while (fd < fdtab_size && !survives(fd))
+		fd++;
+	return fd < fdtab_size;
+}
+
 /* Listeners, and what is not connected, are the kernel's from now on. */
 static void replace_by_kernel(int fd)
 {
@@ -428,7 +437,8 @@ static void attempt_begin(struct attempt *a, const char *program, int dirfd, con
 			  const char *arg0, char *const *envp)
 {
 	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp };
-	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid)) {
+	/* In a child that shares our memory the tables are its parent's. */
+	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid) && any_survives()) {
 		process_epoch_move();
 		/* As another user it would not be let to our memory. */
 		a->plain = process.left || (arg0 && exec_excluded(arg0)) ||
@@ -439,12 +449,12 @@ static void attempt_begin(struct attempt *a, const char *program, int dirfd, con
 			attach_exec_before(&a->given);
 	}
 	a->envp = exec_environ(program, envp);
-	rlimit_exec_before();
+	rlimit_exec_before(true);
 }
 
 static long attempt_end(struct attempt *a, long r)
 {
-	rlimit_exec_after();
+	rlimit_exec_after(true);
 	exec_environ_free(a->envp, a->program_envp);
 	if (a->plain)
 		replace_undo(&a->replaced);

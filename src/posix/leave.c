@@ -28,21 +28,13 @@ static void bell_prepare(void)
 	waiter_call_put(w);
 }
 
-void leave_prepare(void)
-{
-	section_enter();
-	any_sock = false;
-	socks_each(count_one);
-	if (any_sock && process_party())
-		bell_prepare();
-	section_leave();
-}
-
 /* Whom we talk with, and how to wake him, is known from now on. */
 static void open_one(struct sock *s)
 {
 	struct party *own = process_party();
 
+	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_OPEN)
+		return;
 	lock_take(&s->lock);
 	conn_follow(&s->conn);
 	if (own)
@@ -50,22 +42,26 @@ static void open_one(struct sock *s)
 	lock_drop(&s->lock);
 }
 
+void leave_prepare(void)
+{
+	section_enter();
+	any_sock = false;
+	socks_each(count_one);
+	if (any_sock && process_party()) {
+		bell_prepare();
+		socks_each(open_one);
+	}
+	section_leave();
+}
+
 static void listener_one(struct sock *s)
 {
+	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_LISTEN)
+		return;
 	lock_take(&s->lock);
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
 		fallback_listener(s, REASON_IDENTITY);
 	lock_drop(&s->lock);
-}
-
-static void leave_one(struct sock *s)
-{
-	if (load_relaxed(&s->obj.nfds) == 0)
-		return;
-	if (load_acquire(&s->stage) == SOCK_LISTEN)
-		listener_one(s);
-	else if (load_acquire(&s->stage) == SOCK_OPEN)
-		open_one(s);
 }
 
 /* Nobody can be asked afterwards either. */
@@ -89,7 +85,7 @@ void leave_uid_before(void)
 	if (process.policy == POLICY_NONE)
 		return;
 	section_enter();
-	socks_each(leave_one);
+	socks_each(listener_one);
 	section_leave();
 }
 

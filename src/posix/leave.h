@@ -13,8 +13,8 @@
 #include "base/defs.h"
 
 /** leave_prepare() - Before a change that keeps the daemon reachable through
- * the channel that is open, as chroot() does: open it, and have what sleeping
- * takes. */
+ * the channel that is open, as chroot() does, or one that takes descriptors
+ * away: open it, have what sleeping takes, and know all peers. */
 void leave_prepare(void);
 
 /** leave_uid_before() - Before all user ids of the process change. */

@@ -63,8 +63,8 @@ size_t probe_slow(uintptr_t p, size_t bytes, bool write)
 {
 	uintptr_t start = p & ~(uintptr_t)(PAGE_BYTES - 1), end = p + bytes, at;
 
-	if (end < p)
-		end = UINTPTR_MAX & ~(uintptr_t)(PAGE_BYTES - 1);
+	if (end < p) /* No memory goes so far. */
+		end = UINTPTR_MAX;
 	for (at = start; at < end; at += PAGE_BYTES)
 		if (!can(at, p, end, write))
 			break;

@@ -36,6 +36,7 @@
 
 struct process process = { .ctl_fd = -1 };
 
+static struct lock fork_lock; /* one fork at a time */
 static struct lock ctl_lock;
 static uint64_t party_failed_ns;
 static bool party_failed_said;
@@ -224,6 +225,9 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 			*ret_nfds = n;
 	}
 	lock_drop(&ctl_lock);
+	/* Of what is sent along, the program may have closed something. */
+	if (r == -EBADF && nfds && sys2(SYS_fcntl, process.ctl_fd, F_GETFD) >= 0)
+		return r;
 	if (r == -EPIPE || r == -ECONNRESET || r == -EBADF) {
 		/* Before hello it is a daemon that does not want us. */
 		if (process.party)
@@ -544,6 +548,7 @@ void process_epoch_move(void)
 void process_fork_before(void)
 {
 	section_enter();
+	lock_take(&fork_lock);
 	/* First: who accepts from now on knows that he may not be alone. */
 	process_epoch_move();
 	ring_share_all();
@@ -560,15 +565,19 @@ void process_fork_before(void)
 
 void process_fork_parent(void)
 {
+	struct sock *held;
+
 	options_fork_parent();
 	handle_fork_parent();
 	if (process.party)
 		lock_drop(&process.party->lock);
 	lock_drop(&ctl_lock);
 	lock_drop(&process.lock);
-	sock_fork_parent();
+	held = sock_fork_parent();
 	process_epoch_move();
 	watch_fork_parent();
+	sock_fork_end(held);
+	lock_drop(&fork_lock);
 	section_leave();
 }
 
@@ -576,8 +585,7 @@ void process_fork_child(void)
 {
 	process.pid = (uint32_t)sys0(SYS_getpid);
 	process_epoch_move();
-	process.lock = (struct lock){ 0 };
-	ctl_lock = (struct lock){ 0 };
+	fork_lock = process.lock = ctl_lock = (struct lock){ 0 };
 	party_failed_ns = 0;
 	if (process.party) {
 		process.party->lock = (struct lock){ 0 };

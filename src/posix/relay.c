@@ -36,6 +36,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "posix/calls.h"
 #include "posix/process.h"
@@ -364,8 +365,10 @@ static _Noreturn void relay_main(struct relay *r, int go)
 	sys5(SYS_prctl, 15 /* PR_SET_NAME */, "mortise-relay", 0, 0, 0);
 	process_fd_high_close(r->go);
 	close_others(r);
+	FAULT_POINT("relay.made");
 	if (!relay_may_go(go))
 		leave();
+	FAULT_POINT("relay.goes");
 	relay_run(r);
 }
 

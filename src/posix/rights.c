@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
@@ -131,6 +132,7 @@ void rights_begin(struct rights *r, int fd, struct msghdr *msg)
 		}
 	}
 	process_epoch_move();
+	FAULT_POINT("rights.begun");
 }
 
 void rights_end(struct rights *r, bool sent)

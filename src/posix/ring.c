@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <sys/eventfd.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "posix/process.h"
 #include "posix/ring.h"
@@ -99,6 +100,7 @@ bool ring_drain(struct sock *s)
 		seat_tidy(s->party, s->half, p);
 	if (sys3(SYS_read, s->bell_fd, &n, sizeof(n)) != sizeof(n))
 		return false;
+	FAULT_POINT("ring.drained"); /* see shares_ring() */
 	/* Whoever claims after this read writes again; who claimed before it is
 	 * seen now. */
 	if (!(sock_poll(s) & POLLIN))

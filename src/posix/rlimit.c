@@ -10,9 +10,10 @@
 #include "posix/section.h"
 #include "shm/arena.h"
 
-/* Guards the real limits and @lowered: how many exec's are under way. */
+/* Guards the real limits, and how many exec's are under way for which each is
+ * the program's own. */
 static struct lock lock;
-static unsigned lowered;
+static unsigned lowered, space_lowered;
 
 /**
  * struct space - RLIMIT_AS.
@@ -61,7 +62,7 @@ static void space_follow(void)
 		return;
 	section_enter();
 	lock_take(&lock);
-	space_apply(lowered > 0);
+	space_apply(space_lowered > 0);
 	lock_drop(&lock);
 	section_leave();
 }
@@ -98,7 +99,7 @@ static long space_prlimit(const struct rlimit64 *set, struct rlimit64 *old)
 		space.hard = want.rlim_max;
 	space.program = want;
 	store_relaxed(&space.limited, true);
-	space_apply(lowered > 0);
+	space_apply(space_lowered > 0);
 out:
 	lock_drop(&lock);
 	section_leave();
@@ -199,44 +200,46 @@ static bool is_borrowed(void)
 	return (uint32_t)sys0(SYS_getpid) != process.pid;
 }
 
-void rlimit_exec_before(void)
+void rlimit_exec_before(bool itself)
 {
+	bool space_too = itself && load_relaxed(&space.limited);
+
 	if (!process.pid)
 		return;
 	if (is_borrowed()) {
 		kernel_soft(load_relaxed(&process.nofile_soft));
-		if (load_relaxed(&space.limited))
+		if (space_too)
 			space_apply(true);
 		return;
 	}
 	section_enter();
 	lock_take(&lock);
-	if (lowered++ == 0) {
+	if (lowered++ == 0)
 		kernel_soft(load_relaxed(&process.nofile_soft));
-		if (load_relaxed(&space.limited))
-			space_apply(true);
-	}
+	if (space_too && space_lowered++ == 0)
+		space_apply(true);
 	lock_drop(&lock);
 	section_leave();
 }
 
-void rlimit_exec_after(void)
+void rlimit_exec_after(bool itself)
 {
+	bool space_too = itself && load_relaxed(&space.limited);
+
 	if (!process.pid)
 		return;
 	if (is_borrowed()) {
 		kernel_soft(load_relaxed(&process.nofile_hard));
-		if (load_relaxed(&space.limited))
+		if (space_too)
 			space_apply(false);
 		return;
 	}
 	section_enter();
 	lock_take(&lock);
-	if (--lowered == 0) {
+	if (--lowered == 0)
 		kernel_soft(load_relaxed(&process.nofile_hard));
-		if (load_relaxed(&space.limited))
-			space_apply(false);
-	}
+	if (space_too && space_lowered && --space_lowered == 0)
+		space_apply(false);
 	lock_drop(&lock);
 	section_leave();
 }
@@ -247,7 +250,9 @@ void rlimit_fork_child(void)
 	if (lowered) {
 		lowered = 0;
 		kernel_soft(load_relaxed(&process.nofile_hard));
-		if (load_relaxed(&space.limited))
-			space_apply(false);
+	}
+	if (space_lowered) {
+		space_lowered = 0;
+		space_apply(false);
 	}
 }

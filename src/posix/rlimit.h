@@ -32,12 +32,14 @@ long rlimit_prlimit(pid_t pid, int resource, const struct rlimit64 *set, struct 
 long rlimit_open_max(void);
 
 /**
- * rlimit_exec_before() - The program's own soft limit is the real one until
+ * rlimit_exec_before() - The program's own soft limits are the real ones until
  * rlimit_exec_after(). Nests; meanwhile the library may find no room for a
  * descriptor of its own.
+ * @itself: This process executes. Else libc has a child do so, for which it
+ *          maps memory first: then the child has the room of our arenas, too.
  */
-void rlimit_exec_before(void);
-void rlimit_exec_after(void);
+void rlimit_exec_before(bool itself);
+void rlimit_exec_after(bool itself);
 
 /** rlimit_fork_child() - Only this thread is left. */
 void rlimit_fork_child(void);

@@ -1242,37 +1242,74 @@ void sock_unwant(struct sock *s, uint32_t events)
 
 /* ------------------------------------------------------------------- fork */
 
+/* A reference on a socket that has one; its last one may be going just now. */
+static bool sock_hold(struct sock *s)
+{
+	uint32_t n = load_relaxed(&s->obj.refs);
+
+	while (n != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &n, n + 1))
+		;
+	return n != 0;
+}
+
 void socks_each(void (*fn)(struct sock *s))
 {
 	for (unsigned i = 0; i < slab_count; i++)
 		for (unsigned k = 0; k < SLAB_SOCKS; k++)
-			if (load_relaxed(&slabs[i][k].obj.refs) != 0)
+			if (sock_hold(&slabs[i][k])) {
 				fn(&slabs[i][k]);
+				sock_put(&slabs[i][k]);
+			}
 }
 
+/* Not put here: its last reference's end takes socks_lock. */
 static void share_one(struct sock *s)
 {
-	if (load_relaxed(&s->stage) == SOCK_OPEN && !s->foreign) {
-		lock_take(&s->tx_lock);
-		conn_prepare_fork(&s->conn);
-		lock_drop(&s->tx_lock);
-	}
+	if (load_relaxed(&s->stage) != SOCK_OPEN || s->foreign || !sock_hold(s))
+		return;
+	s->fork_held = true;
+	lock_take(&s->tx_lock);
+	conn_prepare_fork(&s->conn);
+	lock_drop(&s->tx_lock);
 }
 
 void sock_fork_before(void)
 {
 	lock_take(&socks_lock);
-	socks_each(share_one);
+	for (unsigned i = 0; i < slab_count; i++)
+		for (unsigned k = 0; k < SLAB_SOCKS; k++)
+			share_one(&slabs[i][k]);
 }
 
-void sock_fork_parent(void)
+struct sock *sock_fork_parent(void)
 {
+	struct sock *held = NULL;
+
+	for (unsigned i = 0; i < slab_count; i++)
+		for (unsigned k = 0; k < SLAB_SOCKS; k++)
+			if (slabs[i][k].fork_held) {
+				slabs[i][k].fork_held = false;
+				slabs[i][k].next_held = held;
+				held = &slabs[i][k];
+			}
 	lock_drop(&socks_lock);
+	return held;
+}
+
+void sock_fork_end(struct sock *held)
+{
+	while (held) {
+		struct sock *s = held;
+
+		held = s->next_held;
+		sock_put(s);
+	}
 }
 
 static void adopt_one(struct sock *s)
 {
 	s->foreign = true;
+	s->fork_held = false;
 	s->bell_at = 0;
 	/* Another thread may have been changing them. */
 	s->conn.rx_limit = 0;
@@ -1293,5 +1330,8 @@ void sock_fork_child(void)
 {
 	socks_lock = (struct lock){ 0 };
 	memset(by_slot, 0, sizeof(by_slot));
-	socks_each(adopt_one);
+	for (unsigned i = 0; i < slab_count; i++)
+		for (unsigned k = 0; k < SLAB_SOCKS; k++)
+			if (load_relaxed(&slabs[i][k].obj.refs) != 0)
+				adopt_one(&slabs[i][k]);
 }

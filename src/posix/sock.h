@@ -80,6 +80,8 @@ struct sock {
 	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
 	struct sock *next_free;
+	bool fork_held; /* by a fork under way; put through next_held */
+	struct sock *next_held;
 };
 
 static inline bool sock_nonblocking(const struct sock *s)
@@ -221,7 +223,8 @@ struct sock *sock_of_half(const struct half *h);
  * Return: A descriptor, or -errno. */
 long sock_accept_memory(struct sock *s);
 
-/** socks_each() - Call @fn for each socket that is in use. */
+/** socks_each() - Call @fn for each socket that is in use, with a reference.
+ * Without socks_lock. */
 void socks_each(void (*fn)(struct sock *s));
 
 /** sock_alias() - Hints at @slot of ours are for @s, whose half is elsewhere;
@@ -230,7 +233,10 @@ void sock_alias(unsigned slot, struct sock *s);
 
 /* Around fork(): see process.h. */
 void sock_fork_before(void);
-void sock_fork_parent(void);
+/* Return: what a fork has held, for sock_fork_end(). */
+struct sock *sock_fork_parent(void);
+/* With no lock held: some of it may have been closed meanwhile. */
+void sock_fork_end(struct sock *held);
 void sock_fork_child(void);
 
 /* Called by sock.c; written in watch.c. */

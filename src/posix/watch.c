@@ -230,15 +230,19 @@ uint32_t watch_now(struct watch *w)
 	return now;
 }
 
-/* Changes whenever a foreign connection does something that is an edge. */
-static uint64_t foreign_sig(const struct watch *w, uint32_t now)
+/* Changes whenever a connection does something that is an edge. @before: What
+ * it was when last asked. */
+static uint64_t edge_sig(const struct watch *w, uint32_t now, uint64_t before)
 {
 	const struct sock *s = watch_sock(w);
 	const struct half *peer = s ? s->conn.peer : NULL;
 	uint64_t sig;
 
+	/* Nothing tells a listener's next client from the one before. */
+	if (!s || (now & POLLIN && load_relaxed(&s->stage) == SOCK_LISTEN))
+		return before + 1;
 	if (!peer)
-		return w->sig + 1;
+		return (uint64_t)now << 8 | (uint64_t)load_relaxed(&s->stage);
 	sig = load_acquire(&peer->tail) * 0x9e3779b97f4a7c15ull;
 	sig ^= load_relaxed(&peer->head) * 0xc2b2ae3d27d4eb4full;
 	return (sig ^ (uint64_t)load_relaxed(&peer->end) << 32 ^ now) >> 1;
@@ -248,12 +252,12 @@ bool watch_may_be_ready(struct watch *w)
 {
 	uint64_t sig;
 
-	if (!(w->flags & EPOLLET) || !watch_sock(w) || holder_concerns(watch_sock(w)))
+	if (!(w->flags & EPOLLET) || !watch_sock(w))
 		return true;
-	sig = foreign_sig(w, watch_now(w));
-	if (sig == w->sig)
+	sig = edge_sig(w, watch_now(w), w->seen);
+	if (sig == w->seen)
 		return false;
-	w->sig = sig;
+	w->seen = sig;
 	return true;
 }
 
@@ -264,7 +268,7 @@ static uint32_t foreign_look(struct watch *w)
 
 	if (hit == 0 || !(w->flags & EPOLLET))
 		return hit;
-	sig = foreign_sig(w, now);
+	sig = edge_sig(w, now, w->sig);
 	if (sig == w->sig)
 		return 0;
 	w->sig = sig;

@@ -72,6 +72,7 @@ struct waiter {
  * @armed:   What sock_want() was asked for and still holds: POLLIN, POLLOUT.
  * @sig:     Edge-triggered and foreign, or for POLLOUT alone: the state when
  *           last reported.
+ * @seen:    Edge-triggered and ours: the state when last looked at without a hint.
  * @kernel_id: In the kernel's set under this number; 0: not.
  * @kernel_fd: The descriptor that stands there for it.
  * @ring_id:   The same for a shared listener's own eventfd; @ring_fd.
@@ -92,7 +93,7 @@ struct watch {
 	struct watch *ready_next, *ready_prev;
 	struct watch *mirror_next;
 	uint64_t data;
-	uint64_t sig;
+	uint64_t sig, seen;
 	int fd, kernel_fd, ring_fd;
 	uint32_t care, flags, armed, kernel_id, ring_id, busy;
 	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh;

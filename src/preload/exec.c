@@ -129,7 +129,7 @@ static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_
 	char *by_shell[n + 5];
 
 	process_epoch_move();
-	rlimit_exec_before();
+	rlimit_exec_before(false);
 	if (plain) {
 		/* libc makes child and exec in one, with what it inherits known to
 		 * itself alone: a shell, which has the library, makes the exec. */
@@ -144,7 +144,7 @@ static int spawn(spawn_fn libc, pid_t *pid, const char *file, const posix_spawn_
 	} else {
 		r = libc(pid, file, fa, attr, argv, env);
 	}
-	rlimit_exec_after();
+	rlimit_exec_after(false);
 	process_epoch_move();
 	exec_environ_free(env, envp);
 	return r;
@@ -169,9 +169,9 @@ EXPORT FILE *popen(const char *command, const char *mode)
 	if (process.enabled)
 		attach_spawn_before();
 	process_epoch_move();
-	rlimit_exec_before();
+	rlimit_exec_before(false);
 	f = real.popen(command, mode);
-	rlimit_exec_after();
+	rlimit_exec_after(false);
 	process_epoch_move();
 	return made_file(f);
 }

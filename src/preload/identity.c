@@ -119,15 +119,16 @@ long identity_confine(long nr, long a, long b, long c, long d, long e)
 
 EXPORT int prctl(int option, ...)
 {
-	long arg[4];
+	long b, c, d, e;
 	va_list ap;
 
 	va_start(ap, option);
-	for (unsigned i = 0; i < 4; i++)
-		arg[i] = va_arg(ap, long);
+	b = va_arg(ap, long);
+	c = va_arg(ap, long);
+	d = va_arg(ap, long);
+	e = va_arg(ap, long);
 	va_end(ap);
 	if (option == PR_SET_SECCOMP)
-		return (int)result(identity_confine(SYS_prctl, option, arg[0], arg[1], arg[2],
-						    arg[3]));
-	return (int)result(sys5(SYS_prctl, option, arg[0], arg[1], arg[2], arg[3]));
+		return (int)result(identity_confine(SYS_prctl, option, b, c, d, e));
+	return (int)result(sys5(SYS_prctl, option, b, c, d, e));
 }

@@ -40,7 +40,7 @@ static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets,
 {
 	if (unlikely(cursor > tickets))
 		party_distrust(p);
-	if (unlikely(cursor > tickets || party_distrusts(p)))
+	if (unlikely(cursor > tickets || party_recounts(p)))
 		return tickets > n ? tickets - n : 0;
 	return tickets - cursor > n ? tickets - n : cursor;
 }
@@ -48,7 +48,7 @@ static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets,
 /* Where to look to: where the counter is a lie, at all seats. */
 static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, uint32_t n)
 {
-	return unlikely(party_distrusts(p)) ? start + n : tickets;
+	return unlikely(party_recounts(p)) ? start + n : tickets;
 }
 
 /* Has the connector of seat @i been accepted, and not followed yet? Or is the
@@ -253,13 +253,14 @@ static bool successor_is_gone(struct party *p, const struct half *s)
 {
 	half_ref ref = load_relaxed(&s->moved);
 	unsigned id = half_ref_party(ref);
+	const struct half *h;
 	struct peer *owner;
 	bool gone;
 
 	if (id >= PARTY_MAX || party_peer_get(p, id, load_relaxed(&s->moved_gen), &owner) < 0)
 		return true;
-	gone = half_gen(half_find(owner->base, ref)) != half_ref_gen(ref) ||
-	       half_state(half_find(owner->base, ref)) == HALF_RELEASED;
+	h = half_find(owner->base, ref);
+	gone = !h || half_gen(h) != half_ref_gen(ref) || half_state(h) == HALF_RELEASED;
 	party_peer_put(p, owner);
 	return gone;
 }
@@ -268,7 +269,8 @@ static bool successor_is_gone(struct party *p, const struct half *s)
  * Has the connector that the moved seat @s had followed, or gone? One that was
  * closed before it could follow needs the seat as long as its bytes may be
  * read: its slot is not used again while the seat stands for its peer. One that
- * sleeps is woken to follow.
+ * sleeps is woken to follow. That its party is dead says nothing: a child may
+ * have it, or the executor may be about to follow.
  */
 static bool seat_is_left(struct party *p, const struct party *lp, struct half *s, uint64_t seat)
 {
@@ -279,19 +281,22 @@ static bool seat_is_left(struct party *p, const struct party *lp, struct half *s
 	uint64_t age = clock_now_ns() - load_relaxed(&s->born_ns);
 	const struct half *peer;
 	struct peer *owner;
+	uint64_t gs;
 	bool left;
 
 	if (age < MOVED_REST_NS)
 		return false;
-	if (id >= PARTY_MAX || (id && !registry_party_alive(p->reg, id, gen)))
-		return true;
+	gs = id < PARTY_MAX ? load_acquire(&p->reg->parties[id].gen_state) : 0;
+	if (id && ((uint32_t)gs == PARTY_FREE || (uint32_t)(gs >> 32) != gen))
+		return true; /* Nothing of it is left. */
 	if (party_peer_get(p, id, gen, &owner) < 0)
 		return false;
 	peer = half_find(owner->base, claimant);
 	if (!peer || half_gen(peer) != half_ref_gen(claimant))
 		left = true;
 	else if (load_acquire(&peer->peer) != me)
-		left = !load_relaxed(&peer->shared);
+		/* Of several processes each follows for itself. */
+		left = !load_relaxed(&peer->shared) || half_state(peer) == HALF_RELEASED;
 	else if (half_state(peer) == HALF_RELEASED)
 		left = successor_is_gone(p, s);
 	else
@@ -450,7 +455,7 @@ void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 		}
 		store_release(&listener->seat_count, all);
 		/* A ticket means another seat now: all are looked at, for a while. */
-		party_distrust(p);
+		party_recount(p);
 		cursor = 0;
 	}
 	store_relaxed(&listener->accept_cursor, cursor);

@@ -76,6 +76,19 @@ static uint32_t notify_there(struct conn *c, uint32_t what)
 	return half_notify(c->party, c->own, peer, owner_of(c, peer), what);
 }
 
+/* conn_notify(), with half_notify()'s first look in place. */
+static inline uint32_t notify_peer(struct conn *c, uint32_t what)
+{
+	uint32_t want;
+
+	/* What was published goes before the look at who wants it, as there. */
+	atomic_thread_fence(memory_order_seq_cst);
+	want = load_relaxed(&c->peer->want);
+	if (likely(!(want & ~(WANT_CLOSED | WANT_TAKEN_MASK))))
+		return want;
+	return conn_notify(c, what);
+}
+
 /* The peer lied: end this connection, and nothing else. */
 static void conn_break(struct conn *c)
 {
@@ -93,61 +106,101 @@ static bool peer_is_ours(const struct conn *c)
 	return half_gen(c->peer) == half_ref_gen(c->peer_ref);
 }
 
-/* Where is the peer, if not where we look? Our own half says so once a process
- * of our side has followed it; before that, the seat does. */
-static bool moved_to(const struct conn *c, half_ref *ret, uint32_t *ret_gen)
+/* Asked again, with no thread of ours in the middle of following. */
+static bool peer_is_ours_surely(const struct conn *c)
 {
-	half_ref named = load_acquire(&c->own->peer);
+	bool ours;
 
-	if (named != c->peer_ref) {
-		*ret = named;
-		*ret_gen = load_relaxed(&c->own->peer_party_gen);
-		return named != 0;
+	lock_take(&c->party->lock);
+	ours = peer_is_ours(c);
+	lock_drop(&c->party->lock);
+	return ours;
+}
+
+/*
+ * moved_to() - Where is the peer, if not at @seat? Our own half says so once
+ * another process of our side has followed it; before that, the seat does.
+ * @ret_was: The seat's name.
+ * Return: False where it is there, or where a thread of ours has followed.
+ */
+static bool moved_to(const struct conn *c, const struct half *seat, half_ref *ret_was,
+		     half_ref *ret, uint32_t *ret_gen)
+{
+	bool moved = false;
+
+	lock_take(&c->party->lock);
+	*ret_was = c->peer_ref;
+	*ret = load_acquire(&c->own->peer);
+	*ret_gen = load_relaxed(&c->own->peer_party_gen);
+	if (c->peer != seat) {
+		;
+	} else if (*ret != c->peer_ref) {
+		moved = *ret != 0;
+	} else if (load_acquire(&seat->end) & END_MOVED) {
+		*ret = load_relaxed(&seat->moved);
+		*ret_gen = load_relaxed(&seat->moved_gen);
+		moved = peer_is_ours(c);
 	}
-	if (!(load_acquire(&c->peer->end) & END_MOVED))
-		return false;
-	*ret = load_relaxed(&c->peer->moved);
-	*ret_gen = load_relaxed(&c->peer->moved_gen);
-	return peer_is_ours(c);
+	lock_drop(&c->party->lock);
+	return moved;
+}
+
+/* From @was to @ref, which is @peer of @owner's. Return: False where another
+ * thread was faster. */
+static bool follow_to(struct conn *c, half_ref was, half_ref ref, uint32_t gen,
+		      const struct half *peer, struct peer *owner)
+{
+	bool first;
+
+	lock_take(&c->party->lock);
+	first = party_half_moves(c->party, c->own, &c->peer_ref, was, ref);
+	if (first) {
+		/* owner_of() finds the pair in any order but this one reversed. */
+		c->owner = owner;
+		atomic_thread_fence(memory_order_seq_cst);
+		__atomic_store_n(&c->peer, peer, __ATOMIC_RELEASE);
+		/* From here on the seat may be another's: see seat_is_left(). */
+		store_relaxed(&c->own->peer_party_gen, gen);
+		atomic_compare_exchange_strong(&c->own->peer, &was, ref);
+	}
+	lock_drop(&c->party->lock);
+	return first;
 }
 
 bool conn_follow(struct conn *c)
 {
 	const struct half *peer, *seat = c->peer;
-	half_ref ref, was = c->peer_ref;
+	half_ref ref, was;
 	struct peer *owner;
 	uint32_t gen;
 	int r;
 
 	if (likely(!(load_acquire(&seat->end) & END_MOVED) && peer_is_ours(c)))
 		return false;
-	if (!moved_to(c, &ref, &gen))
+	if (!moved_to(c, seat, &was, &ref, &gen))
 		return c->peer != seat; /* Another thread was faster? */
 	r = party_peer_get(c->party, half_ref_party(ref), gen, &owner);
 	peer = r == 0 ? half_find(owner->base, ref) : NULL;
 	if (r < 0 && r != -ESRCH && r != -EPROTO)
-		return false; /* The next call tries again. */
+		return c->peer != seat; /* The next call tries again. */
 	if (!peer || half_gen(peer) != half_ref_gen(ref) ||
 	    load_acquire(&peer->peer) != half_ref_of(c->party, c->own)) {
 		if (r == 0)
 			party_peer_put(c->party, owner);
+		if (c->peer != seat)
+			return true;
 		conn_break(c);
 		return false;
 	}
-	if (!party_half_moves(c->party, c->own, &c->peer_ref, was, ref)) {
+	FAULT_POINT("follow.met");
+	if (!follow_to(c, was, ref, gen, peer, owner)) {
 		/* Another thread of ours has the reference. */
 		party_peer_put(c->party, owner);
 		return true;
 	}
 	if (c->party->inherited)
 		c->lent = owner;
-	/* owner_of() finds the pair in any order but this one reversed. */
-	c->owner = owner;
-	atomic_thread_fence(memory_order_seq_cst);
-	__atomic_store_n(&c->peer, peer, __ATOMIC_RELEASE);
-	/* From here on the seat may be another's: see seat_is_left(). */
-	store_relaxed(&c->own->peer_party_gen, gen);
-	atomic_compare_exchange_strong(&c->own->peer, &was, ref);
+	FAULT_POINT("follow.named");
 	/* Threads that sleep on the seat's word: on the half's from now on. */
 	atomic_fetch_add(&c->own->event, 1);
 	futex_wake(&c->own->event, INT_MAX);
@@ -204,7 +257,7 @@ static void conn_absorb(struct conn *c)
 	if (unlikely(end & END_MOVED || !peer_is_ours(c))) {
 		if (conn_follow(c))
 			end = load_acquire(&c->peer->end);
-		else if (!peer_is_ours(c))
+		else if (!peer_is_ours_surely(c))
 			conn_break(c);
 	}
 	if (!(end & END_RST) && !met_shut(c))
@@ -454,11 +507,14 @@ static inline bool tx_publish(struct conn *c, uint64_t tail)
 	/* Pairs with the acquire in rx_locate(). */
 	store_release(&c->own->tail, tail);
 	FAULT_POINT("send.tail");
-	if (unlikely(conn_notify(c, NOTIFY_DATA) & WANT_CLOSED)) {
-		tx_met_closed(c);
-		return false;
-	}
-	return true;
+	if (likely(!(notify_peer(c, NOTIFY_DATA) & WANT_CLOSED)))
+		return true;
+	/* Or he has read them all, and closed since: his head moved before. */
+	atomic_thread_fence(memory_order_acquire);
+	if ((int64_t)(tail - load_acquire(&c->peer->head)) <= 0)
+		return true;
+	tx_met_closed(c);
+	return false;
 }
 
 ssize_t conn_send(struct conn *c, const void *buf, size_t len)
@@ -585,8 +641,9 @@ static int rx_refresh(struct conn *c, uint64_t head)
 	uint64_t tail = rx_tail(c);
 
 	if (unlikely(tail < head || tail - head > 2 * RING_LIMIT)) {
-		/* Another sharer may have read on since we loaded our head. */
-		if (load_acquire(&c->own->head) != head)
+		/* Another sharer may have read on since we loaded our head, or
+		 * where we do not look yet. */
+		if (load_acquire(&c->own->head) != head || conn_follow(c))
 			return -EAGAIN;
 		conn_break(c);
 		return -ECONNRESET;
@@ -729,7 +786,7 @@ again:
 			}
 			head += n;
 			FAULT_POINT("recv.head");
-			conn_notify(c, NOTIFY_SPACE);
+			notify_peer(c, NOTIFY_SPACE);
 		} else if (unlikely(load_relaxed(&c->own->shared)) && head_moved(c, head)) {
 			/* Another sharer read on, and the ring may be filled
 			 * with other bytes by now. */

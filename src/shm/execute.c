@@ -106,16 +106,25 @@ static void execute_stream(struct party *d, struct half *h)
 {
 	struct peer *owner = NULL;
 	const struct half *peer = execute_peer(d, h, &owner);
+	uint32_t want = 0;
 
 	FAULT_POINT("execute.begin");
 	if (peer && half_state(h) == HALF_CLOSED && load_relaxed(&h->end)) {
-		half_notify(d, h, peer, owner, NOTIFY_END);
+		want = half_notify(d, h, peer, owner, NOTIFY_END);
 	} else if (peer) {
 		uint32_t had = load_relaxed(&h->end);
 
-		half_end(d, h, peer, owner, had & END_RST || load_relaxed(&h->side) & SIDE_LINGER0);
+		want = half_end(d, h, peer, owner,
+				had & END_RST || load_relaxed(&h->side) & SIDE_LINGER0);
 		/* Perhaps it died before it told of that. */
 		if (had)
+			want |= half_notify(d, h, peer, owner, NOTIFY_END);
+	}
+	if (want & WANT_MOVED) {
+		/* Accepted just now, by one who may not have seen the end. */
+		party_peer_put(d, owner);
+		peer = execute_peer(d, h, &owner);
+		if (peer)
 			half_notify(d, h, peer, owner, NOTIFY_END);
 	}
 	if (peer && half_state(peer) == HALF_SEAT)

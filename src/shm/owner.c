@@ -182,7 +182,7 @@ void owner_signal(const struct half *h, unsigned event)
 {
 	uint32_t how = load_relaxed(&h->owner_how), sig = how & OWNER_SIGNAL_MASK;
 
-	if (load_relaxed(&h->owner) == 0)
+	if (load_relaxed(&h->owner) == 0 || half_state(h) >= HALF_CLOSED)
 		return;
 	if (event == OWNER_URGENT) {
 		raise_one(h, SIGURG, OWNER_PLAIN);

@@ -489,23 +489,22 @@ void party_peer_put(struct party *p, struct peer *peer)
 
 void party_half_refers(struct party *p, const struct half *own, unsigned id)
 {
-	if (!p->inherited)
-		p->slot_peers[arena_slot(p->base, own)][0] = (uint16_t)(id + 1);
+	uint16_t *word = &p->slot_peers[arena_slot(p->base, own)][0];
+
+	/* One that comes back to us, with a message, has its references still. */
+	if (!p->inherited && *word == 0)
+		*word = (uint16_t)(id + 1);
 }
 
 bool party_half_moves(struct party *p, const struct half *own, half_ref *word, half_ref was,
 		      half_ref ref)
 {
-	bool first;
-
-	lock_take(&p->lock);
-	first = *word == was;
-	if (first)
-		*word = ref;
-	if (first && !p->inherited)
+	if (*word != was)
+		return false;
+	*word = ref;
+	if (!p->inherited)
 		p->slot_peers[arena_slot(p->base, own)][1] = (uint16_t)(half_ref_party(ref) + 1);
-	lock_drop(&p->lock);
-	return first;
+	return true;
 }
 
 void party_peers_sweep(struct party *p)
@@ -550,6 +549,18 @@ bool party_distrusts(struct party *p)
 		return true;
 	atomic_compare_exchange_strong(&p->distrust_ns, &until, 0);
 	return false;
+}
+
+void party_recount(struct party *p)
+{
+	store_relaxed(&p->recount_ns, clock_now_ns() + DISTRUST_NS);
+}
+
+bool party_recounts(struct party *p)
+{
+	uint64_t until = load_relaxed(&p->recount_ns);
+
+	return party_distrusts(p) || (unlikely(until != 0) && clock_now_ns() < until);
 }
 
 int peer_bell_get(struct party *p, struct peer *peer, unsigned bell)

@@ -66,6 +66,7 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
 /**
  * struct file - An open file: what dup'ed slots share.
  * @had:      Bits of the workers that have it, or had.
+ * @watched:  Bits of the workers in whose epoll sets it is, or was.
  * @owed:     Bits of what to settle for, once nobody is busy with it.
  * @peer:     Index of the file that faces it, -1 none or not accepted yet.
  * @sent, @taken: Bytes that its calls put into and took out of the stream.
@@ -83,6 +84,7 @@ enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
 struct file {
 	enum kind kind;
 	unsigned int had;
+	unsigned int watched;
 	unsigned int owed;
 	int refs;
 	uint16_t lport;
@@ -114,6 +116,7 @@ struct file {
  * struct worker - A and B, and a child of each: C and D.
  * @alive:     There is such a process. @stopped: by a signal.
  * @holding:   It has a FORKHOLD child.
+ * @lingers:   In its epoll sets is what it has closed, and others have not.
  * @slot_file: Index of the file in each slot, -1 none.
  * @busy:      A `&` step is under way: @step, line @line.
  * @threaded:  The second thread is in @call, on file @call_file.
@@ -124,6 +127,7 @@ struct worker {
 	bool alive;
 	bool stopped;
 	bool holding;
+	bool lingers;
 	int in;
 	int out;
 	int slot_file[SLOTS];
@@ -462,11 +466,23 @@ static void file_put(struct file *f, int line)
 	f->closed = true;
 	if (f->kind != KIND_SOCKET)
 		return;
+	/* Whether its port is the next one's by chance makes no difference. */
+	for (int i = 0; f->asked && i < port_seen_count; i++)
+		if (port_seen[i] == f->lport)
+			port_seen[i] = 0;
 	if (f->shared)
 		nap_us(5000);	/* That it was the last one may be heard a little later. */
 	if (f->listening)
 		refuse_queued(f, line);
 	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
+}
+
+static bool has(const struct worker *w, const struct file *f)
+{
+	for (int s = 0; s < SLOTS; s++)
+		if (slot_file(w, s) == f)
+			return true;
+	return false;
 }
 
 static void slot_drop(struct worker *w, int64_t slot, int line)
@@ -476,6 +492,8 @@ static void slot_drop(struct worker *w, int64_t slot, int line)
 	if (!f)
 		return;
 	w->slot_file[slot] = -1;
+	if (f->watched & bit_of(w) && f->refs > 1 && !has(w, f))
+		w->lingers = workers[(w - workers + 2) % WORKERS].lingers = true;
 	file_put(f, line);
 }
 
@@ -504,6 +522,10 @@ static void born(const struct worker *w, struct worker *c, const struct outcome 
 	c->pid = out->pid;
 	c->alive = true;
 	c->stopped = c->holding = c->busy = c->threaded = false;
+	c->lingers = w->lingers;
+	for (int i = 0; i < file_count; i++)
+		if (files[i].watched & bit_of(w))
+			files[i].watched |= bit_of(c);
 	for (int s = 0; s < SLOTS; s++) {
 		struct file *f = slot_file(w, s);
 
@@ -533,8 +555,10 @@ static void died(struct worker *c, int line)
 	drain(c);
 	for (int s = 0; s < SLOTS; s++)
 		slot_drop(c, s, line);
-	for (int i = 0; i < file_count; i++)
+	for (int i = 0; i < file_count; i++) {
 		files[i].had &= ~bit_of(c);
+		files[i].watched &= ~bit_of(c);
+	}
 }
 
 static void executed(struct worker *w, const struct outcome *out, int line)
@@ -818,6 +842,8 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	case OP_EPCTL:
 		if (f)
 			f->edges |= st->arg[3] & (EPOLLET | EPOLLONESHOT);
+		if (slot_file(w, st->arg[2]))
+			slot_file(w, st->arg[2])->watched |= bit_of(w);
 		break;
 	case OP_SETSOCKOPT:
 		if (!f || st->arg[1] != SOL_SOCKET)
@@ -961,6 +987,16 @@ static bool outcome_accepted(const struct step *st)
 	return false;
 }
 
+/* Is there another connection between the same two ports? */
+static bool has_twin(const struct outcome *out)
+{
+	for (int i = 0; i < file_count; i++)
+		if (files[i].accepted && !files[i].closed && files[i].lport == out->lport &&
+		    files[i].rport == out->rport)
+			return true;
+	return false;
+}
+
 static void print_outcome(struct worker *w, const struct step *st, const struct outcome *out,
 			  bool is_vague, int line)
 {
@@ -969,7 +1005,8 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
 	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " :
-	       outcome_inherited(w, st) ? "inherited " : "");
+	       outcome_inherited(w, st) ? "inherited " :
+	       op_looks(st->op) && w->lingers ? "lingers " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;
@@ -992,6 +1029,8 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 		printf(" value=~");
 	else
 		print_text(out->text);
+	if ((st->op == OP_ACCEPT || st->op == OP_ACCEPT4) && out->ret >= 0 && has_twin(out))
+		printf(" twin");
 	if (out->sigpipe)
 		printf(" sigpipe=%d", out->sigpipe);
 	putchar('\n');
@@ -1211,9 +1250,11 @@ static void program_end(void)
 		child_of(w)->alive = child_of(w)->stopped = child_of(w)->busy = false;
 		flights[i].count = 0;
 	}
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < WORKERS; i++) {
+		workers[i].lingers = false;
 		for (int s = 0; s < SLOTS; s++)
 			workers[i].slot_file[s] = -1;
+	}
 	file_count = 0;
 	port_seen_count = 0;
 	memset(port_var, 0, sizeof(port_var));

@@ -3,6 +3,7 @@
  * actor.c - The ends of connections that a test kills, stops and watches.
  *
  *   actor serve PORT epoll|poll|thread   until the end of standard input
+ *   actor prefork PORT epoll|poll|thread|both WORKERS   likewise, in children
  *   actor echo PORT PAUSE_US             until the end of standard input
  *   actor put PORT BYTES COUNT PAUSE_US
  *   actor ask PORT BYTES COUNT
@@ -349,7 +350,7 @@ static void serve_epoll(void)
 	}
 }
 
-static void serve(int port, const char *kind)
+static void listen_at(int port)
 {
 	struct sockaddr_in a = address(port);
 	int one = 1;
@@ -362,11 +363,50 @@ static void serve(int port, const char *kind)
 		die("bind");
 	if (listen(listener, 64))
 		die("listen");
-	say("listening\n");
+}
+
+static void serve_by(const char *kind)
+{
 	if (strcmp(kind, "epoll") == 0)
 		serve_epoll();
 	else
 		serve_threads(strcmp(kind, "poll") == 0);
+}
+
+static void serve(int port, const char *kind)
+{
+	listen_at(port);
+	say("listening\n");
+	serve_by(kind);
+}
+
+/* Who made the listener buries the others; with "both" it accepts as they do. */
+static void prefork(int port, int workers, const char *kind)
+{
+	char line[60];
+	int status;
+	pid_t pid;
+
+	listen_at(port);
+	for (int i = 0; i < workers; i++) {
+		pid = fork();
+		if (pid < 0)
+			die("fork");
+		if (pid == 0) {
+			snprintf(line, sizeof(line), "worker %d\n", (int)getpid());
+			say(line);
+			alarm(LIMIT_S);
+			serve_by(strcmp(kind, "both") ? kind : "epoll");
+			_exit(0);
+		}
+	}
+	say("listening\n");
+	if (strcmp(kind, "both") == 0)
+		serve_by("epoll");
+	while ((pid = wait(&status)) > 0) {
+		snprintf(line, sizeof(line), "dead %d %d\n", (int)pid, status);
+		say(line);
+	}
 }
 
 /* ---------------------------------------------------------------- clients */
@@ -793,6 +833,8 @@ static int actor(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (strcmp(what, "serve") == 0 && argc == 4)
 		serve(port, argv[3]);
+	else if (strcmp(what, "prefork") == 0 && argc == 5)
+		prefork(port, number(argv[4]), argv[3]);
 	else if (strcmp(what, "echo") == 0 && argc == 4)
 		echo(port, number(argv[3]));
 	else if (strcmp(what, "put") == 0 && argc == 6)

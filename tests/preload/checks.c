@@ -7,6 +7,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,9 +16,12 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -427,6 +432,124 @@ static int inherited(void)
 	return write(9, "back", 4) == 4 ? 0 : 2;
 }
 
+/* ----------------------------------------------------------------- confinement */
+
+static bool child_is_good(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void space(void)
+{
+	struct rlimit was, set, now;
+	int ends[2];
+	pid_t pid;
+	void *p;
+
+	getrlimit(RLIMIT_AS, &was);
+	set = (struct rlimit){ (rlim_t)1 << 30, was.rlim_max };
+	check(setrlimit(RLIMIT_AS, &set) == 0 && getrlimit(RLIMIT_AS, &now) == 0 &&
+	      now.rlim_cur == set.rlim_cur, "RLIMIT_AS: what is set is read");
+	connection(ends);
+	check(carries(ends[0], ends[1]), "RLIMIT_AS: connections do not count");
+	p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(p != MAP_FAILED && munmap(p, 1 << 20) == 0, "RLIMIT_AS: there is room below it");
+	p = mmap(NULL, (size_t)1 << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(p == MAP_FAILED && errno == ENOMEM, "RLIMIT_AS: no room above it");
+	pid = fork();
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", "test $(ulimit -Sv) = 1048576", (char *)NULL);
+		_exit(2);
+	}
+	check(child_is_good(pid), "RLIMIT_AS: what is executed has it");
+	check(system("true") == 0, "RLIMIT_AS: system() works");
+	check(setrlimit(RLIMIT_AS, &was) == 0 && getrlimit(RLIMIT_AS, &now) == 0 &&
+	      now.rlim_cur == was.rlim_cur, "RLIMIT_AS: as before");
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A party of its own, where files may have no bytes. */
+static void file_size(void)
+{
+	struct rlimit set = { 0, RLIM_INFINITY };
+	int ends[2];
+	pid_t pid;
+
+	getrlimit(RLIMIT_FSIZE, &set);
+	set.rlim_cur = 0;
+	pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_FSIZE, &set);
+		connection(ends);
+		_exit(!carries(ends[0], ends[1]));
+	}
+	check(child_is_good(pid), "RLIMIT_FSIZE of 0: connections work");
+}
+
+/* What sshd's sandbox lets through, of what a connection could want. */
+static int confine(void)
+{
+	static const unsigned allowed[] = {
+		SYS_read, SYS_write, SYS_close, SYS_futex, SYS_exit_group, SYS_getpid, SYS_gettid,
+		SYS_rt_sigprocmask, SYS_clock_gettime, SYS_mmap, SYS_munmap, SYS_madvise, SYS_ppoll,
+#ifdef SYS_poll
+		SYS_poll,
+#endif
+	};
+	struct sock_filter f[2 * sizeof(allowed) / sizeof(allowed[0]) + 2];
+	struct sock_fprog prog = { .filter = f };
+	struct rlimit none = { 1, 1 };
+
+	f[prog.len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						     offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+		f[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							     allowed[i], 0, 1);
+		f[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	f[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	return setrlimit(RLIMIT_NOFILE, &none) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0);
+}
+
+/* 20 lines there and back: by poll, and by read alone. */
+static bool answers(int fd, bool polls)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	char word[4];
+
+	for (int i = 0; i < 20; i++)
+		if ((polls && poll(&p, 1, 5000) != 1) || read(fd, word, 4) != 4 ||
+		    write(fd, word, 4) != 4)
+			return false;
+	return true;
+}
+
+static void sandbox(bool polls)
+{
+	bool good = true;
+	int ends[2];
+	char word[4];
+	pid_t pid;
+
+	connection(ends);
+	pid = fork();
+	if (pid == 0)
+		_exit(confine() || !answers(ends[1], polls));
+	close(ends[1]);
+	for (int i = 0; i < 20 && good; i++) {
+		usleep(i % 4 * 2000); /* it sleeps, and it does not */
+		good = send(ends[0], "word", 4, MSG_NOSIGNAL) == 4 && read(ends[0], word, 4) == 4;
+	}
+	check(child_is_good(pid) && good, "a sandboxed child answers, %s",
+	      polls ? "by poll" : "by read");
+	check(read(ends[0], word, 4) == 0, "and its end is seen");
+	close(ends[0]);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit l;
@@ -443,6 +566,10 @@ int main(int argc, char **argv)
 	children();
 	signals();
 	cancellation();
+	space();
+	file_size();
+	sandbox(true);
+	sandbox(false);
 	getrlimit(RLIMIT_NOFILE, &l);
 	l.rlim_cur = 64;
 	setrlimit(RLIMIT_NOFILE, &l);

@@ -144,6 +144,18 @@ static void ends(void)
 	async(v[1], SIGRTMIN + 1);
 	close(v[1]);
 	show("closed by us", v, 2);
+	put(v[0], "a", 0);
+	put(v[0], "X", MSG_OOB);
+	close(v[0]);
+	nap(3);
+	show("nobody's", v, 2);
+	pair(v);
+	async(v[1], SIGRTMIN + 1);
+	shutdown(v[1], SHUT_RDWR);
+	nap(3);
+	close(v[0]);
+	nap(3);
+	show("shut, then closed", v, 2);
 }
 
 static void plain(void)

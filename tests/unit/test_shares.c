@@ -490,6 +490,41 @@ static void share__keeps_a_listener(void **state)
 	guest_close(&b);
 }
 
+/* Who was given a bound socket listens with it. */
+static void share__lets_others_announce(void **state)
+{
+	struct ctl_msg m;
+	struct listener_ref ref;
+	struct guest a, b;
+	int ev = eventfd(0, EFD_NONBLOCK);
+
+	(void)state;
+	guest_make(&a);
+	guest_make(&b);
+	store_relaxed(&a.h->local, addr_word_make(LO, 4200));
+	assert_int_equal(seat_open(a.p, a.h, 8), 0);
+	for (int i = 0; i < 4; i++) {
+		if (i == 1)
+			assert_int_equal(share_call(&a, &a, CTL_HAS_BELL, &ev, 1), 0);
+		m = (struct ctl_msg){ .type = CTL_LISTEN,
+				      .listen = { .addr = LO, .port = 4200,
+						  .slot = (uint16_t)a.slot,
+						  .gen = half_gen(a.h), .party = a.id } };
+		/* Not before it is shared; not for another generation of it. */
+		if (i == 3)
+			m.listen.gen++;
+		assert_int_equal(ctl_call(b.ctl, &m, NULL, 0, NULL, NULL), i == 0 || i == 3 ? -ESRCH : 0);
+		assert_int_equal(registry_find(b.reg, LO, 4200, &ref), i == 0 ? -ENOENT : 0);
+	}
+	assert_int_equal(half_ref_party(ref.half), a.id);
+	m.type = CTL_LISTEN;
+	m.listen.party = ~0u;
+	assert_int_equal(ctl_call(b.ctl, &m, NULL, 0, NULL, NULL), -ESRCH);
+	close(ev);
+	guest_close(&a);
+	guest_close(&b);
+}
+
 static bool find_mortised(const char *self)
 {
 	const char *named = getenv("MORTISED");
@@ -515,6 +550,7 @@ int main(int argc, char **argv)
 		T(malformed__ends_that_client_only),
 		T(share__outlives_a_daemon),
 		T(share__keeps_a_listener),
+		T(share__lets_others_announce),
 	};
 
 	if (!find_mortised(argv[0])) {

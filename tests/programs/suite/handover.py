@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Sockets that go to another program image: by exec, with a message, through a relay."""
 import os
+import signal
 
 from .echo import peer
 from .harness import Skipped, build_dir, check, kernel_listens, wait_for
@@ -151,6 +152,24 @@ def message_listener_plain(b):
         check(b.fallbacks().get("shared"), "fallbacks: %s" % b.fallbacks())
 
 
+def handover_storm(b):
+    """All of that for some seconds, with programs killed, and the daemon; nothing is left."""
+    if b.arrangement not in ("both", "kernel"):
+        raise Skipped("both ends are in one program")
+    p = b.start("client", peer("handover_storm.py", plain(), 6))
+    while p.status(1.0) is None:
+        for pid in b.processes()[:1]:
+            os.kill(pid, signal.SIGKILL)
+    check(p.status() == 0 and p.output().endswith("right\n"), "it said: %r" % p.output()[-300:])
+    if b.arrangement == "both":
+        wait_for("end of all", lambda: not relays(b) and not handles(b), 5, 0.1)
+
+
+def handles(b):
+    return b.json("status", "--json")["handles"]
+
+
 TESTS = (exec_connection, exec_upgrade, exec_launcher, exec_options, relay_exec, relay_excluded,
          relay_spawn, relay_ends, message_connection, message_relay, message_multiprocessing, message_listener,
-         message_bound, message_in_flight, message_in_flight_listener, message_listener_plain)
+         message_bound, message_in_flight, message_in_flight_listener, message_listener_plain,
+         handover_storm)

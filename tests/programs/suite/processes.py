@@ -193,7 +193,7 @@ listen=YES
 listen_address=127.0.0.1
 listen_port={port}
 background=NO
-run_as_launching_user=YES
+{who}
 anonymous_enable=YES
 anon_root={dir}
 anon_upload_enable=YES
@@ -205,7 +205,14 @@ no_anon_password=YES
 connect_from_port_20=NO
 xferlog_enable=NO
 async_abor_enable=YES
-seccomp_sandbox={sandbox}
+seccomp_sandbox=NO
+"""
+VSFTPD_USERS = """
+ftp_username=daemon
+nopriv_user=daemon
+secure_chroot_dir={dir}/empty
+isolate=NO
+isolate_network=NO
 """
 
 
@@ -214,26 +221,40 @@ def transfer(b, *folder):
     check(out == b"right\n", "client said: %r; %s" % (out, tail(b.last_words(), 20)))
 
 
-def vsftpd(b):
-    """vsftpd: a forked process for each session."""
+def start_vsftpd(b, who):
     meter = Meter(b)
-    os.makedirs(b.path("ftp/files"))
-    with open(b.path("vsftpd.conf"), "w") as f:
-        f.write(VSFTPD.format(port=b.port, dir=b.path("ftp"), sandbox="YES"))
+    os.chmod(b.dir, 0o755)
+    for d in ("ftp/files", "empty"):
+        os.makedirs(b.path(d))
+    os.chmod(b.path("ftp/files"), 0o777)
     os.chmod(b.path("ftp"), 0o555)
+    with open(b.path("vsftpd.conf"), "w") as f:
+        f.write(VSFTPD.format(port=b.port, dir=b.path("ftp"), who=who.format(dir=b.dir)))
     b.server(["vsftpd", b.path("vsftpd.conf")])
     transfer(b, "files")
     meter.expect(b.test, 5 * FTP_BYTES)
 
 
+def vsftpd(b):
+    """vsftpd: a forked process for each session, under RLIMIT_AS."""
+    start_vsftpd(b, "run_as_launching_user=YES")
+
+
+def vsftpd_users(b):
+    """vsftpd: two processes for each session, one of them another user's, in a chroot."""
+    if os.geteuid() != 0:
+        raise Skipped("root only")
+    start_vsftpd(b, VSFTPD_USERS)
+
+
 TESTS = (socat_fork, socat_exec, socat_nofork, inetd, prefork_fork, prefork_spawn, node_cluster,
-         node_cluster_shared, gunicorn, ftp, vsftpd)
+         node_cluster_shared, gunicorn, ftp, vsftpd, vsftpd_users)
 for t in (socat_fork, socat_exec):
     t.needs = ("socat",)
 socat_nofork.needs = ("socat", "nc", "sha256sum")
 inetd.needs = ("inetd", "nc")
 node_cluster.needs = node_cluster_shared.needs = ("node", "curl", "wrk")
 gunicorn.needs = ("gunicorn", "curl", "wrk")
-vsftpd.needs = ("vsftpd",)
+vsftpd.needs = vsftpd_users.needs = ("vsftpd",)
 socat_exec.arrangements = prefork_spawn.arrangements = node_cluster_shared.arrangements = (
     "both", "server")
