@@ -27,7 +27,7 @@
 
 enum ctl_type {
 	CTL_HELLO = 1,   /* fds: arena (rw), mailbox (rw), bell 0 -> registry (ro) */
-	CTL_BELL,        /* fds: eventfd of bell @bell.number -> */
+	CTL_BELL,        /* fds: eventfd of bell @bell.number -> fds: the one that is in use already */
 	CTL_HANDLES,     /* @handles.count -> @handles, fds: that many handles */
 	CTL_PEER,        /* @peer -> @peer, fds: arena (ro), mailbox (rw), bell 0 */
 	CTL_PEER_BELL,   /* @peer -> fds: eventfd */

@@ -265,19 +265,20 @@ int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
 void ports_unbind(struct daemon *d, unsigned id, const struct ctl_msg *m)
 {
 	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
+	struct bound *found = NULL;
 
 	for (unsigned i = 0; i < BOUND_MAX; i++) {
 		struct bound *b = &d->t->bound[i];
 
 		if (load_relaxed(&b->party) != id || b->at != at)
 			continue;
-		/* Generations begin at 1: without one, the address must do. */
-		if (m->listen.gen == 0 ||
-		    (b->slot == m->listen.slot && b->half_gen == m->listen.gen)) {
-			store_release(&b->party, 0);
-			return;
-		}
+		/* A listener that was shut goes on with another half: then the
+		 * address must do. */
+		if (!found || (b->slot == m->listen.slot && b->half_gen == m->listen.gen))
+			found = b;
 	}
+	if (found)
+		store_release(&found->party, 0);
 }
 
 /* ---------------------------------------------------------------- leases */
@@ -377,13 +378,14 @@ void ports_party_died(struct daemon *d, unsigned id)
 				i = 0;
 		}
 	}
-	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
-		if (d->t->leases[i] == id)
-			d->t->leases[i] = 0;
 }
 
 void ports_party_ended(struct daemon *d, unsigned id)
 {
+	/* Until now children may have had connections from there. */
+	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
+		if (d->t->leases[i] == id)
+			d->t->leases[i] = 0;
 	if (d->t->policy != POLICY_NONE)
 		return;
 	for (unsigned i = 0; i < BOUND_MAX; i++)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -137,9 +138,16 @@ static void serve_hello(struct daemon *d, struct request *q)
 
 static void serve_bell(struct daemon *d, struct request *q)
 {
+	int made;
+
 	if (q->nfds != 1 || q->m.bell.number == 0 || q->m.bell.number >= BELL_MAX ||
 	    !bell_check(q->fds[0])) {
 		serve_end(d, q->id, "a bell that is none");
+		return;
+	}
+	made = keeper_fd(d->k, q->id, KEPT_BELL0 + q->m.bell.number);
+	if (made >= 0) {
+		serve_reply(d, q, 0, &made, 1);
 		return;
 	}
 	clients_keep(d, q->id, KEPT_BELL0 + q->m.bell.number, q->fds[0]);
@@ -219,13 +227,20 @@ static void serve_peer(struct daemon *d, struct request *q)
 	close(fds[0]);
 }
 
+/* Who asks before its owner made it, cannot ask later: it is made for both. */
 static void serve_peer_bell(struct daemon *d, struct request *q)
 {
 	unsigned id = serve_named(d, q);
 	int fd = -1;
 
-	if (id && q->m.peer.bell < BELL_MAX)
+	if (id && q->m.peer.bell < BELL_MAX) {
 		fd = keeper_fd(d->k, id, KEPT_BELL0 + q->m.peer.bell);
+		if (fd < 0 && keeper_fd(d->k, id, KEPT_CTL) >= 0) {
+			fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+			if (fd >= 0)
+				clients_keep(d, id, KEPT_BELL0 + q->m.peer.bell, fd);
+		}
+	}
 	if (fd < 0)
 		serve_reply(d, q, id ? ENOENT : ESRCH, NULL, 0);
 	else

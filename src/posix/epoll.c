@@ -1083,10 +1083,11 @@ void epset_fork_child(void)
 		for (struct watch *w = r->all; w; w = w->all_next) {
 			w->belled = false;
 			w->armed = 0;
-			/* Inner sets, too: what is in them is foreign. */
-			w->foreign = w->fresh = true;
+			/* Inner sets, too: what is in them is foreign. A shared
+			 * listener rings all who hold it. */
+			w->foreign = w->fresh = !watch_sock(w) || watch_sock(w)->bell_fd < 0;
 			w->mute = false;
-			r->slow++;
+			r->slow += w->foreign;
 		}
 	}
 }

@@ -10,20 +10,6 @@
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/watch.h"
-#include "shm/seat.h"
-
-/* A listener of ours stops listening in shared memory. */
-static void unlisten(struct sock *s)
-{
-	struct ctl_msg m = { .type = CTL_UNLISTEN };
-
-	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
-	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
-	m.listen.slot = (uint16_t)s->slot;
-	m.listen.gen = half_gen(s->half);
-	process_call(&m, NULL, 0, NULL, NULL);
-	seat_close(s->party, s->half);
-}
 
 long fallback_socket(struct sock *s, enum reason why)
 {
@@ -44,7 +30,7 @@ long fallback_socket(struct sock *s, enum reason why)
 	options_replay(s, kernel);
 	sys3(SYS_fcntl, kernel, F_SETFL, sock_nonblocking(s) ? O_NONBLOCK : 0);
 	if (listening && !s->foreign)
-		unlisten(s);
+		sock_listen_end(s);
 	for (int fd = 0; left > 0 && (unsigned)fd < fdtab_size; fd++) {
 		long flags;
 
@@ -91,17 +77,10 @@ static void queue_reset(struct sock *s)
 
 long fallback_listener(struct sock *s, enum reason why)
 {
-	struct ctl_msg m = { .type = CTL_DEMOTE };
-
-	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
-	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
-	m.listen.slot = (uint16_t)s->slot;
-	m.listen.gen = half_gen(s->half);
-	m.listen.party = s->party->id;
 	/* Without a party of our own there is no channel to say it on. And
 	 * where its owner has closed it, its slot may be another's by now. */
 	if (load_relaxed(&s->half->handle) == s->handle + 1 && process_party() &&
-	    process_call(&m, NULL, 0, NULL, NULL) == 0)
+	    sock_tell(s, CTL_DEMOTE, s->party->id, 0) == 0)
 		queue_reset(s);
 	return fallback_socket(s, why);
 }

@@ -487,7 +487,8 @@ int process_bell_fd(unsigned bell)
 {
 	struct ctl_msg m = { .type = CTL_BELL };
 	struct party *p = process.party;
-	int fd, none, r;
+	int fd, none, made = -1, r;
+	unsigned n = 1;
 
 	if (!p || bell >= BELL_MAX)
 		return -EINVAL;
@@ -504,11 +505,15 @@ int process_bell_fd(unsigned bell)
 		return fd;
 	}
 	m.bell.number = bell;
-	r = process_call(&m, &fd, 1, NULL, NULL);
+	r = process_call(&m, &fd, 1, &made, &n);
 	if (r < 0) {
 		lock_drop(&process.lock);
 		process_fd_high_close(fd);
 		return r;
+	}
+	if (n == 1) {
+		process_fd_high_close(fd);
+		fd = process_fd_bell(made);
 	}
 	atomic_store(&p->self.bell_fd[bell], fd);
 	lock_drop(&process.lock);
@@ -550,6 +555,7 @@ void process_fork_before(void)
 	section_enter();
 	lock_take(&fork_lock);
 	/* First: who accepts from now on knows that he may not be alone. */
+	atomic_fetch_add(&process.forking, 1);
 	process_epoch_move();
 	ring_share_all();
 	watch_fork_before();
@@ -575,6 +581,7 @@ void process_fork_parent(void)
 	lock_drop(&process.lock);
 	held = sock_fork_parent();
 	process_epoch_move();
+	atomic_fetch_sub(&process.forking, 1);
 	watch_fork_parent();
 	sock_fork_end(held);
 	lock_drop(&fork_lock);
@@ -585,6 +592,7 @@ void process_fork_child(void)
 {
 	process.pid = (uint32_t)sys0(SYS_getpid);
 	process_epoch_move();
+	store_relaxed(&process.forking, 0);
 	fork_lock = process.lock = ctl_lock = (struct lock){ 0 };
 	party_failed_ns = 0;
 	if (process.party) {

@@ -16,6 +16,7 @@
  * @party:     NULL until the first socket of ours.
  * @epoch:     Moves before and after each fork and the like: a socket made in
  *             an older epoch closes by hang-up.
+ * @forking:   A child is being made: so does a socket made meanwhile.
  * @pid:       Of the process that this memory belongs to; a vfork child that
  *             shares it has another.
  * @nofile_soft: RLIMIT_NOFILE as the program sees it.
@@ -34,6 +35,7 @@ struct process {
 	uint32_t policy; /* enum policy */
 	uint32_t pid;
 	_Atomic uint32_t epoch;
+	_Atomic uint32_t forking;
 	struct party *party;
 	struct lock lock;
 	_Atomic uint64_t nofile_soft, nofile_hard;

@@ -118,29 +118,37 @@ static void sock_free_unconnected(struct sock *s)
 		party_slot_free(s->party, s->slot);
 }
 
-static void sock_close_listener(struct sock *s)
+int sock_tell(const struct sock *s, uint16_t type, uint32_t party, uint32_t reuse)
 {
-	struct ctl_msg m = { .type = CTL_UNLISTEN };
+	addr_word local = load_relaxed(&s->half->local);
+	struct ctl_msg m = { .type = type };
 
-	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
-	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
+	m.listen.addr = addr_word_addr(local);
+	m.listen.port = addr_word_port(local);
 	m.listen.slot = (uint16_t)s->slot;
 	m.listen.gen = half_gen(s->half);
-	process_call(&m, NULL, 0, NULL, NULL);
+	m.listen.party = party;
+	m.listen.reuse = reuse;
+	return process_call(&m, NULL, 0, NULL, NULL);
+}
+
+void sock_listen_end(struct sock *s)
+{
+	sock_tell(s, CTL_UNLISTEN, 0, 0);
 	seat_close(s->party, s->half);
+}
+
+static void sock_close_listener(struct sock *s)
+{
+	sock_listen_end(s);
 	store_release(&arena_handles(s->party->base)[s->handle], 0);
 	party_slot_retire(s->party, s->slot);
 }
 
 void sock_unbind(struct sock *s)
 {
-	struct ctl_msg m = { .type = CTL_UNBIND };
-
-	if (!s->bound || process.policy != POLICY_NONE)
-		return;
-	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
-	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
-	process_call(&m, NULL, 0, NULL, NULL);
+	if (s->bound && process.policy == POLICY_NONE)
+		sock_tell(s, CTL_UNBIND, 0, 0);
 }
 
 /*
@@ -204,6 +212,9 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 	struct sock *s = sock_struct_get();
 	/* Before the handle is taken: a child made in between has a copy. */
 	uint32_t number, epoch = load_acquire(&process.epoch);
+	/* One that is being made just now has one too; its parent's epoch will
+	 * have moved, but perhaps not before this socket is closed. */
+	bool forking = load_acquire(&process.forking);
 	long fd = s ? handle_take(&number) : -ENOBUFS;
 
 	if (fd < 0) {
@@ -213,7 +224,7 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 		return NULL;
 	}
 	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .last = sock_last } };
-	s->epoch = epoch;
+	s->epoch = forking ? epoch - 1 : epoch;
 	s->pid = process.pid;
 	s->party = p;
 	s->handle = number;
@@ -270,6 +281,64 @@ struct sock *sock_fresh(uint32_t file_flags, long *ret_error)
 	}
 	sock_begin_half(s, (unsigned)slot, file_flags);
 	return s;
+}
+
+/* The numbers of @s get another handle. */
+static void numbers_rehandle(const struct sock *s, int handle)
+{
+	uint32_t left = load_relaxed(&s->obj.nfds);
+
+	for (int fd = 0; left > 0 && (unsigned)fd < fdtab_size; fd++) {
+		long flags;
+
+		if (fdtab_peek(fd) != &s->obj)
+			continue;
+		left--;
+		flags = sys2(SYS_fcntl, fd, F_GETFD);
+		sys3(SYS_dup3, handle, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+	}
+}
+
+/*
+ * A socket that another process made, and that is not connected and does not
+ * listen, is about to: it becomes our own, with a half and a handle of ours and
+ * the shadow that it has. Who else holds it has another one from now on. Caller
+ * holds s->lock.
+ * Return: False where it stays what it was.
+ */
+static bool sock_own(struct sock *s)
+{
+	uint32_t epoch = load_acquire(&process.epoch), number;
+	const struct half *was = s->half;
+	struct party *p = process_party();
+	int slot;
+	long fd;
+
+	if (!s->foreign || load_relaxed(&s->stage) != SOCK_NEW || !p)
+		return false;
+	slot = party_slot_alloc(p);
+	fd = slot < 0 ? slot : handle_take(&number);
+	if (fd < 0) {
+		if (slot >= 0)
+			party_slot_free(p, (unsigned)slot);
+		return false;
+	}
+	s->foreign = false;
+	s->party = p;
+	s->pid = process.pid;
+	s->epoch = epoch;
+	s->handle = number;
+	sock_begin_half(s, (unsigned)slot, load_relaxed(&was->file_flags));
+	store_relaxed(&s->half->local, load_relaxed(&was->local));
+	store_relaxed(&s->half->sndbuf, load_relaxed(&was->sndbuf));
+	store_relaxed(&s->half->rcvbuf, load_relaxed(&was->rcvbuf));
+	store_relaxed(&s->half->rcvlowat, load_relaxed(&was->rcvlowat));
+	store_relaxed(&s->half->side, load_relaxed(&was->side));
+	store_relaxed(&s->half->oob_inline, load_relaxed(&was->oob_inline));
+	numbers_rehandle(s, (int)fd);
+	process_fd_high_close((int)fd);
+	watch_changed(s);
+	return true;
 }
 
 struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
@@ -570,7 +639,7 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	addr_word want = 0;
 	long r;
 
-	if (s->foreign)
+	if (s->foreign && !sock_own(s))
 		return -EINVAL;
 	if (process.policy == POLICY_NONE) {
 		r = addr_parse(addr, len, &want);
@@ -620,15 +689,7 @@ long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 static long sock_announce(struct sock *s, bool both_listen)
 {
-	struct ctl_msg m = { .type = CTL_LISTEN };
-
-	m.listen.addr = addr_word_addr(load_relaxed(&s->half->local));
-	m.listen.port = addr_word_port(load_relaxed(&s->half->local));
-	m.listen.slot = (uint16_t)s->slot;
-	m.listen.gen = half_gen(s->half);
-	m.listen.reuse = both_listen;
-	m.listen.party = s->foreign ? s->party->id : 0;
-	return process_call(&m, NULL, 0, NULL, NULL);
+	return sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, both_listen);
 }
 
 /* Undo seat_open() and what was announced: the half cannot listen twice, so
@@ -719,7 +780,7 @@ static long sock_listen(struct sock *s, int backlog)
 		return -EINVAL;
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
 		return listen_again(s, backlog);
-	if (s->foreign)
+	if (s->foreign && !sock_own(s))
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
 	r = listen_bind(s, share);
 	if (r < 0)
@@ -889,7 +950,7 @@ static long sock_connect(struct sock *s, addr_word to)
 		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
 	if (!addr_is_loopback(addr_word_addr(to)))
 		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
-	if (s->foreign)
+	if (s->foreign && !sock_own(s))
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
 	if (share && process_port_excluded(addr_word_port(to)))
 		return FALLBACK(REASON_EXCLUDED);
@@ -1222,7 +1283,11 @@ void sock_want(struct sock *s, uint32_t events)
 		conn_want_hint(&s->conn, want_of_events(events) | NOTIFY_DATA);
 		break;
 	case SOCK_LISTEN:
-		atomic_fetch_or(&s->half->want, WANT_HINT_DATA);
+		/* Its own eventfd is rung in any case. */
+		if (s->foreign)
+			atomic_thread_fence(memory_order_seq_cst);
+		else
+			atomic_fetch_or(&s->half->want, WANT_HINT_DATA);
 		break;
 	case SOCK_NEW:
 		atomic_thread_fence(memory_order_seq_cst);
@@ -1232,7 +1297,7 @@ void sock_want(struct sock *s, uint32_t events)
 
 void sock_unwant(struct sock *s, uint32_t events)
 {
-	if (load_acquire(&s->stage) == SOCK_OPEN && s->foreign && !s->bell_at)
+	if (s->foreign && (load_acquire(&s->stage) == SOCK_LISTEN || !s->bell_at))
 		return; /* Not by us. */
 	if (load_acquire(&s->stage) == SOCK_OPEN)
 		conn_unwant_hint(&s->conn, want_of_events(events), s->bell_at);

@@ -148,6 +148,18 @@ static inline void sock_rx_unlock(struct sock *s)
 }
 
 /**
+ * sock_tell() - A request about where @s is bound: CTL_LISTEN, CTL_UNLISTEN,
+ * CTL_DEMOTE, CTL_UNBIND.
+ * @party: Of the listener, as ctl_msg.listen has it.
+ * Return: 0 or -errno.
+ */
+int sock_tell(const struct sock *s, uint16_t type, uint32_t party, uint32_t reuse);
+
+/** sock_listen_end() - A listener of our own party's listens no more: in the
+ * registry, and in memory. */
+void sock_listen_end(struct sock *s);
+
+/**
  * sock_poll() - All of poll's bits that hold now, as Linux's tcp_poll() has
  * them for this socket's state. What waits at a listener's shadow is not seen
  * here: sock_shadow() is for the kernel to watch.

@@ -35,6 +35,10 @@
 #define RING_LOG2_BUSY 18u
 #define RING_BUSY (1ull << RING_LOG2_BUSY)
 #define RING_LOG2_LEFT 20u /* of a socket whose owner will not grow it again */
+/* A fork gives each connection a ring of RING_LOG2_LEFT while so much of the
+ * arena is in use, and RING_LOG2_BUSY up to the other. */
+#define FORK_PLENTY (128ull << 20)
+#define FORK_ENOUGH (1ull << 30)
 #define RING_LIMIT (4ull << 20)
 #define PUBLISH_BYTES 16384u
 #define STALL_NS NS_PER_MS
@@ -1019,8 +1023,17 @@ void conn_trim(struct conn *c)
 
 void conn_prepare_fork(struct conn *c)
 {
-	if (load_relaxed(&c->own->ext_count) == 0)
-		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_BUSY);
+	uint32_t count = load_relaxed(&c->own->ext_count);
+	unsigned log2 = party_ring_used(c->party) < FORK_PLENTY ? RING_LOG2_LEFT :
+			party_ring_used(c->party) < FORK_ENOUGH ? RING_LOG2_BUSY : RING_LOG2_MIN;
+
+	if (count && c->tx_ext != count)
+		tx_load(c, count);
+	/* Once: it does not grow any more, and does not shrink. */
+	if (!load_relaxed(&c->own->shared) && tx_size(c) < 1ull << log2)
+		tx_switch(c, load_relaxed(&c->own->tail), log2);
+	if (tx_size(c) == 0)
+		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_MIN);
 	store_relaxed(&c->own->shared, 1);
 }
 

@@ -213,6 +213,11 @@ void party_ring_free(struct party *p, uint64_t offset, unsigned log2)
 	lock_drop(&p->lock);
 }
 
+uint64_t party_ring_used(const struct party *p)
+{
+	return __atomic_load_n(&p->ring_used_bytes, __ATOMIC_RELAXED);
+}
+
 /* ----------------------------------------------------------------- slots */
 
 /* May the slot of a half of ours be used again? */

@@ -157,6 +157,8 @@ void party_row_give(struct party *p, unsigned base, unsigned entries);
  */
 uint64_t party_ring_alloc(struct party *p, unsigned log2);
 void party_ring_free(struct party *p, uint64_t offset, unsigned log2);
+/** party_ring_used() - Bytes of ring memory that are given out. */
+uint64_t party_ring_used(const struct party *p);
 
 /**
  * party_peer_get() - Know a party: mapped, with a reference taken.
