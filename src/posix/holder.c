@@ -212,17 +212,12 @@ static bool holder_take(struct sock *s, uint64_t at, const struct holder *old)
 
 static void meet_later(struct sock *s, uint64_t at)
 {
-	uint32_t n = load_relaxed(&holder_waits), refs = load_relaxed(&s->obj.refs);
+	uint32_t n = load_relaxed(&holder_waits);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (meetings[i].s == s)
 			return;
-	if (n == MEET_MOST)
-		return;
-	/* None: it is about to go. */
-	while (refs != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &refs, refs + 1))
-		;
-	if (refs == 0)
+	if (n == MEET_MOST || !sock_hold(s))
 		return;
 	meetings[n] = (struct meeting){ s, at };
 	store_relaxed(&holder_waits, n + 1);

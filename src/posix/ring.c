@@ -109,6 +109,12 @@ bool ring_drain(struct sock *s)
 	return true;
 }
 
+void ring_again(const struct sock *s)
+{
+	if (s->bell_fd >= 0)
+		ring_write(s->bell_fd);
+}
+
 /* Its place in the table: that of another one that is rung less, perhaps. */
 static struct ring *ring_place(half_ref listener)
 {

@@ -28,6 +28,9 @@ void ring_share_all(void);
  */
 bool ring_drain(struct sock *s);
 
+/** ring_again() - Somebody waits who could not be taken just now. */
+void ring_again(const struct sock *s);
+
 /** ring_listener() - Ring another party's listener; as party_ops.ring_shared. */
 void ring_listener(void *arg, half_ref listener, uint32_t party_gen);
 

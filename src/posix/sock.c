@@ -374,13 +374,9 @@ struct sock *sock_of_half(const struct half *h)
 	for (unsigned i = 0; i < slab_count && !found; i++)
 		for (unsigned k = 0; k < SLAB_SOCKS && !found; k++) {
 			struct sock *s = &slabs[i][k];
-			uint32_t n = load_relaxed(&s->obj.refs);
 
-			if (s->half != h)
-				continue;
-			while (n != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &n, n + 1))
-				;
-			found = n != 0 ? s : NULL;
+			if (s->half == h && sock_hold(s))
+				found = s;
 		}
 	lock_drop(&socks_lock);
 	return found;
@@ -840,7 +836,6 @@ long call_listen(int fd, int backlog)
 
 /* ---------------------------------------------------------------- connect */
 
-/* Return: 0, -errno, or FALLBACK | reason. */
 static _Atomic uint32_t followed;
 
 static void follow_one(struct sock *s)
@@ -874,6 +869,7 @@ static int connect_group(struct sock *s, addr_word to, uint32_t pick)
 	return r;
 }
 
+/* Return: 0, or FALLBACK | reason. */
 static long connect_local(struct sock *s, addr_word to)
 {
 	struct listener_ref ref;
@@ -917,6 +913,7 @@ static long connect_local(struct sock *s, addr_word to)
 	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
 }
 
+/* Return: 0, -errno, or FALLBACK | reason. */
 static long sock_connect(struct sock *s, addr_word to)
 {
 	bool share = process.policy == POLICY_SHARE;
@@ -1072,6 +1069,11 @@ static int take_one(struct sock *s, struct sock *a)
 		return seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
 	seat_share(s->party, s->half, s->accept_cursor);
 	r = seat_take_shared(s->party, s->half, a->party, a->handle, &a->conn);
+	/* Nothing would tell us when it goes on: we look again at once. */
+	if (r == -EBUSY) {
+		ring_again(s);
+		return -EAGAIN;
+	}
 	/* The others are not to wake for what has been taken. */
 	if (r == 0 && !(sock_poll(s) & POLLIN))
 		ring_drain(s);
@@ -1306,16 +1308,6 @@ void sock_unwant(struct sock *s, uint32_t events)
 }
 
 /* ------------------------------------------------------------------- fork */
-
-/* A reference on a socket that has one; its last one may be going just now. */
-static bool sock_hold(struct sock *s)
-{
-	uint32_t n = load_relaxed(&s->obj.refs);
-
-	while (n != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &n, n + 1))
-		;
-	return n != 0;
-}
 
 void socks_each(void (*fn)(struct sock *s))
 {

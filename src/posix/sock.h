@@ -92,6 +92,16 @@ static inline bool sock_nonblocking(const struct sock *s)
 /** sock_get() - The socket of a descriptor, with a reference, or NULL. */
 struct sock *sock_get(int fd);
 void sock_put(struct sock *s);
+/** sock_hold() - A reference on one that may be going just now. Return: false
+ * where it has none any more. */
+static inline bool sock_hold(struct sock *s)
+{
+	uint32_t n = load_relaxed(&s->obj.refs);
+
+	while (n != 0 && !atomic_compare_exchange_weak(&s->obj.refs, &n, n + 1))
+		;
+	return n != 0;
+}
 
 /** sock_enter() - A call on @fd begins: inside a section, with a reference.
  * Return: NULL where it is not ours; then nothing has happened. */

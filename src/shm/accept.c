@@ -31,6 +31,7 @@
  * the connector's may still be about to look at it. */
 #define MOVED_REST_NS NS_PER_MS
 #define MOVED_WAKE_NS (20 * NS_PER_MS)
+#define STOPPED_NS (10 * NS_PER_MS) /* who has the lock for longer is stopped */
 #define TIDY_FEW 4u
 #define TIDY_MANY 64u /* where nobody waits */
 
@@ -417,7 +418,11 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 			return slot;
 		by.slot = (unsigned)slot;
 	}
-	half_lock(&listener->rx_lock);
+	if (!half_lock_until(&listener->rx_lock, clock_now_ns() + STOPPED_NS)) {
+		if (lp != p)
+			party_slot_free(p, by.slot);
+		return -EBUSY;
+	}
 	/* Its executor may have been faster, where our handle is not counted. */
 	if (half_state(listener) == HALF_LISTEN && load_relaxed(&listener->seat_count)) {
 		cursor = load_relaxed(&listener->accept_cursor);
@@ -435,7 +440,9 @@ void seat_tidy(struct party *lp, struct half *listener, struct party *p)
 {
 	uint32_t n = load_relaxed(&listener->seat_count);
 
-	half_lock(&listener->rx_lock);
+	/* Who has the lock tidies himself, or is stopped. */
+	if (!half_lock_until(&listener->rx_lock, 1))
+		return;
 	if (half_state(listener) == HALF_LISTEN && n)
 		row_tidy(p, lp, listener, n < TIDY_MANY ? n : TIDY_MANY);
 	half_unlock(&listener->rx_lock);

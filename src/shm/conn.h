@@ -176,6 +176,10 @@ void conn_prepare_leave(struct conn *c);
  * @word: tx_lock or rx_lock of a half of ours.
  */
 void half_lock(_Atomic uint32_t *word);
+/** half_lock_until() - The same, for so long: its holder may be stopped.
+ * @deadline_ns: 0: none; one that is over: not if it takes a sleep.
+ * Return: whether it was taken. */
+bool half_lock_until(_Atomic uint32_t *word, uint64_t deadline_ns);
 void half_unlock(_Atomic uint32_t *word);
 /** half_lock_forked() - In a forked child: the thread has another id. */
 void half_lock_forked(void);

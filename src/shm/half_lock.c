@@ -59,7 +59,7 @@ static bool tid_alive(uint32_t tid)
 	return sys2(SYS_tkill, tid, 0) != -ESRCH && !tid_zombie(tid);
 }
 
-void half_lock(_Atomic uint32_t *word)
+bool half_lock_until(_Atomic uint32_t *word, uint64_t deadline_ns)
 {
 	uint32_t me = tid_get(), seen = 0;
 
@@ -67,7 +67,7 @@ void half_lock(_Atomic uint32_t *word)
 		seen = 0;
 		if (atomic_compare_exchange_strong(word, &seen, me)) {
 			FAULT_POINT("lock.held");
-			return;
+			return true;
 		}
 		cpu_relax();
 	}
@@ -76,14 +76,21 @@ void half_lock(_Atomic uint32_t *word)
 		if (seen == 0 || !tid_alive(seen & FUTEX_TID_MASK)) {
 			/* Others may wait: keep saying so. */
 			if (atomic_compare_exchange_strong(word, &seen, me | FUTEX_WAITERS))
-				return;
+				return true;
 			continue;
 		}
+		if (deadline_ns && clock_now_ns() >= deadline_ns)
+			return false;
 		if (!(seen & FUTEX_WAITERS) &&
 		    !atomic_compare_exchange_strong(word, &seen, seen | FUTEX_WAITERS))
 			continue;
 		futex_wait(word, seen | FUTEX_WAITERS, clock_now_ns() + LOOK_NS);
 	}
+}
+
+void half_lock(_Atomic uint32_t *word)
+{
+	half_lock_until(word, 0);
 }
 
 void half_unlock(_Atomic uint32_t *word)

@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -549,6 +550,103 @@ static void ports_come_back(void)
 	CHECK(!kernel_has_port(ntohs(name.sin_port)));
 }
 
+/* Forks and failing execs in some threads, the ends of what they walk in others. */
+static struct sockaddr_in storm_at;
+static int storm_listener, storm_set;
+static char storm_file[] = "/tmp/mortise-case-XXXXXX";
+static volatile bool storm_over;
+static _Atomic unsigned long storm_conns, storm_forks, storm_execs;
+
+static void *storm_connects(void *arg)
+{
+	while (!storm_over) {
+		struct epoll_event e = { .events = EPOLLIN };
+		int c = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(c, (struct sockaddr *)&storm_at, sizeof(storm_at)) == 0) {
+			epoll_ctl(storm_set, EPOLL_CTL_ADD, c, &e);
+			storm_conns++;
+		}
+		close(c);
+	}
+	return arg;
+}
+
+static void *storm_listens(void *arg)
+{
+	while (!storm_over) {
+		struct sockaddr_in at;
+
+		close(listener(&at, 4));
+	}
+	return arg;
+}
+
+static void *storm_accepts(void *arg)
+{
+	while (!storm_over)
+		if (readable(storm_listener, 5))
+			close(accept(storm_listener, NULL, NULL));
+	return arg;
+}
+
+static void *storm_forks_on(void *arg)
+{
+	while (!storm_over) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		CHECK(pid > 0);
+		reap(pid);
+		storm_forks++;
+	}
+	return arg;
+}
+
+static void *storm_execs_on(void *arg)
+{
+	char *argv[] = { storm_file, NULL };
+
+	while (!storm_over) {
+		CHECK(execve(storm_file, argv, argv + 1) == -1 && errno == ENOEXEC);
+		storm_execs++;
+		usleep(200);
+	}
+	return arg;
+}
+
+static void fork_exec_close(void)
+{
+	void *(*const run[])(void *) = { storm_connects, storm_connects, storm_listens,
+					 storm_accepts, storm_forks_on, storm_forks_on,
+					 storm_execs_on };
+	unsigned long conns = 0, forks = 0, execs = 0;
+	double end = now() + 4;
+	pthread_t t[7];
+	int fd = mkstemp(storm_file);
+
+	CHECK(fd >= 0 && write(fd, "no program", 10) == 10 && fchmod(fd, 0700) == 0);
+	close(fd);
+	storm_listener = listener(&storm_at, 128);
+	CHECK(fcntl(storm_listener, F_SETFD, 0) == 0);
+	CHECK(fcntl(storm_listener, F_SETFL, O_NONBLOCK) == 0);
+	storm_set = epoll_create1(0);
+	for (size_t i = 0; i < 7; i++)
+		CHECK(pthread_create(&t[i], NULL, run[i], NULL) == 0);
+	while (now() < end) {
+		sleep(1);
+		CHECK(storm_conns > conns && storm_forks > forks && storm_execs > execs);
+		conns = storm_conns;
+		forks = storm_forks;
+		execs = storm_execs;
+	}
+	storm_over = true;
+	for (size_t i = 0; i < 7; i++)
+		pthread_join(t[i], NULL);
+	unlink(storm_file);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -572,6 +670,7 @@ static const struct {
 	CASE(waitall_small),
 	CASE(close_twice),
 	CASE(ports_come_back),
+	CASE(fork_exec_close),
 };
 
 int main(int argc, char **argv)

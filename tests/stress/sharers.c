@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -591,6 +592,97 @@ static void both_write(void)
 	CHECK(got == board->seen[0] + board->seen[1]);
 }
 
+/* Workers who answer each connection's first message, and wait for its end. */
+static void workers_start(int l, pid_t *pids, int n)
+{
+	for (int i = 0; i < n; i++) {
+		pids[i] = start();
+		while (pids[i] == 0) {
+			int c = accept(l, NULL, NULL);
+			char word[4];
+
+			CHECK(c >= 0);
+			if (recv(c, word, 4, MSG_WAITALL) == 4)
+				CHECK(send(c, word, 4, MSG_NOSIGNAL) == 4);
+			recv(c, word, 1, 0);
+			close(c);
+		}
+	}
+}
+
+static int client(const struct sockaddr_in *at)
+{
+	int c = socket(AF_INET, SOCK_STREAM, 0);
+
+	CHECK(c >= 0);
+	CHECK(connect(c, (const struct sockaddr *)at, sizeof(*at)) == 0);
+	return c;
+}
+
+static void *hear(void *arg)
+{
+	char word[4];
+
+	CHECK(recv(*(int *)arg, word, 4, MSG_WAITALL) == 4);
+	CHECK(memcmp(word, "word", 4) == 0);
+	return NULL;
+}
+
+/* Two threads of a client find out at once who has accepted them. */
+static void prefork_threads(void)
+{
+	struct sockaddr_in at;
+	int l = listener(&at);
+	pid_t pids[3];
+
+	workers_start(l, pids, 3);
+	for (int i = 0; i < 500; i++) {
+		int c = client(&at);
+		pthread_t t;
+
+		CHECK(pthread_create(&t, NULL, hear, &c) == 0);
+		if (i % 3 == 0)
+			usleep(100);
+		CHECK(send(c, "word", 4, MSG_NOSIGNAL) == 4);
+		CHECK(pthread_join(t, NULL) == 0);
+		close(c);
+	}
+	for (int i = 0; i < 3; i++)
+		kill_it(pids[i]);
+}
+
+/* The process that connected is gone before its child looks. */
+static void prefork_orphans(void)
+{
+	struct sockaddr_in at;
+	int l = listener(&at), n = 150;
+	double until = now() + 15;
+	pid_t pids[3];
+
+	workers_start(l, pids, 3);
+	for (int i = 0; i < n; i++) {
+		pid_t pid = start();
+
+		if (pid == 0) {
+			int c = client(&at);
+
+			if (fork() == 0) {
+				usleep(5000);
+				CHECK(send(c, "word", 4, MSG_NOSIGNAL) == 4);
+				hear(&c);
+				board->seen[0]++;
+			}
+			_exit(0);
+		}
+		reap(pid);
+	}
+	while (board->seen[0] < (unsigned)n && now() < until)
+		usleep(1000);
+	CHECK(board->seen[0] == (unsigned)n);
+	for (int i = 0; i < 3; i++)
+		kill_it(pids[i]);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -606,6 +698,8 @@ static const struct {
 	{ "servers_come_and_go", servers_come_and_go },
 	{ "one_set_for_all", one_set_for_all },
 	{ "fork_for_each", fork_for_each },
+	{ "prefork_threads", prefork_threads },
+	{ "prefork_orphans", prefork_orphans },
 };
 
 int main(int argc, char **argv)

@@ -128,9 +128,9 @@ static void seat_take_shared__the_takers_half_is_the_socket(void **state)
 	struct conn a, b;
 	uint64_t word;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	assert_ptr_equal(a.peer, half_find(a.owner->base, seat_ref(s, 0)));
-	assert_int_equal(seat_take_shared(s->lp, s->l, s->worker, 7, &b), 0);
+	must(seat_take_shared(s->lp, s->l, s->worker, 7, &b) == 0);
 	assert_ptr_equal(b.party, s->worker);
 	assert_int_equal(half_state(b.own), HALF_OPEN);
 	assert_int_equal(b.own->handle, 8);
@@ -161,8 +161,8 @@ static void seat_take_shared__in_place_by_the_maker(void **state)
 	struct half *seat = seat_of(s, 0);
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(seat_take_shared(s->maker, s->l, s->maker, 7, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(seat_take_shared(s->maker, s->l, s->maker, 7, &b) == 0);
 	assert_ptr_equal(b.own, seat);
 	assert_int_equal(*claim_of(s, 0), 0);
 	assert_int_equal(seat->end, 0);
@@ -175,10 +175,10 @@ static void seat_take_shared__what_was_sent_and_ended_before(void **state)
 	struct conn a, b;
 	char buf[8];
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	assert_int_equal(conn_send(&a, "early", 5), 5);
 	finish(&a);
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	assert_int_equal(conn_recv(&b, buf, 8, 0, 0), 5);
 	assert_int_equal(conn_recv(&b, buf, 8, 0, 0), 0);
 	finish(&b);
@@ -190,7 +190,7 @@ static void seat_take_shared__in_the_order_of_arrival(void **state)
 	struct conn a[6], b;
 
 	for (unsigned i = 0; i < 6; i++)
-		assert_int_equal(world_connect(s->w, 1, PORT, &a[i], NULL), 0);
+		must(world_connect(s->w, 1, PORT, &a[i], NULL) == 0);
 	for (unsigned i = 0; i < 6; i++) {
 		int r = i % 2 ? seat_take_shared(s->maker, s->l, s->maker, i, &b) : take(s, &b);
 
@@ -222,13 +222,13 @@ static void seat_take_shared__no_slot_leaves_the_queue(void **state)
 	struct shop *s = *state;
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	while (party_slot_alloc(s->worker) >= 0)
 		;
 	assert_int_equal(take(s, &b), -ENOSPC);
 	assert_true(seat_waiting(s->lp, s->l, NULL));
 	party_slot_free(s->worker, 5);
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	converse(&a, &b);
 }
 
@@ -240,10 +240,10 @@ static void conn_follow__who_sleeps_is_woken(void **state)
 	uint32_t was;
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	conn_want_futex(&a, NOTIFY_DATA);
 	was = a.peer->event;
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	/* On the seat's word; and at the follow on our own. */
 	assert_int_not_equal(a.peer->event, was);
 	was = a.own->event;
@@ -259,8 +259,10 @@ static void conn_follow__a_publication_follows(void **state)
 	uint32_t was;
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	/* Its ring is there: the send looks at nothing of its peer's but `want`. */
+	assert_int_equal(conn_send(&a, "w", 1), 1);
+	must(take(s, &b) == 0);
 	conn_want_futex(&b, NOTIFY_DATA);
 	was = a.own->event;
 	assert_int_equal(conn_send(&a, "x", 1), 1);
@@ -274,7 +276,7 @@ static void conn_follow__a_seat_that_lies(void **state)
 	struct shop *s = *state;
 	struct conn a;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	store_relaxed(&seat_of(s, 0)->moved, half_ref_make(3, 17, 4));
 	store_relaxed(&seat_of(s, 0)->moved_gen, 1);
 	atomic_fetch_or(&seat_of(s, 0)->end, END_MOVED);
@@ -287,8 +289,8 @@ static void conn_follow__a_party_that_cannot_be_had_now(void **state)
 	struct shop *s = *state;
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	s->w->fail = -ENFILE;
 	assert_false(conn_follow(&a));
 	assert_int_equal(conn_send(&a, "ping", 4), 4);
@@ -306,10 +308,10 @@ static void conn_follow__each_of_two_processes(void **state)
 	struct conn a, b, child;
 	unsigned in_use = slots_in_use(s->asker);
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	conn_prepare_fork(&a);
 	child = a;
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	assert_true(conn_follow(&a));
 	rest();
 	seat_tidy(s->lp, s->l, s->worker);
@@ -337,8 +339,8 @@ static void seat_tidy__made_anew_once_followed(void **state)
 	uint64_t was = *word_of(s, 0);
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	rest();
 	seat_tidy(s->lp, s->l, s->worker);
 	assert_int_equal(*word_of(s, 0), was);
@@ -362,8 +364,8 @@ static void seat_tidy__rests_for_a_moment(void **state)
 	uint64_t was = *word_of(s, 0);
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	conn_follow(&a);
 	store_relaxed(&seat_of(s, 0)->born_ns, UINT64_MAX / 2); /* so far in the future */
 	seat_tidy(s->lp, s->l, s->worker);
@@ -377,10 +379,10 @@ static void seat_tidy__a_dead_party_may_have_children(void **state)
 	uint64_t was = *word_of(s, 0);
 	struct conn a, b, child;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	conn_prepare_fork(&a);
 	child = a;
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	registry_party_set(s->w->reg, 1, 1, PARTY_DEAD, 0, 0);
 	rest();
 	seat_tidy(s->lp, s->l, s->worker);
@@ -397,9 +399,9 @@ static void seat_tidy__a_dead_connector_that_never_looked(void **state)
 	struct conn a, b;
 	char buf[8];
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	assert_int_equal(conn_send(&a, "early", 5), 5);
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	conn_want_futex(&b, NOTIFY_DATA);
 	registry_party_set(s->w->reg, 1, 1, PARTY_DEAD, 0, 0);
 	rest();
@@ -436,7 +438,7 @@ static void seat_tidy__slots_come_back(void **state)
 			r = world_connect(s->w, 1, PORT, &a, NULL);
 		}
 		assert_int_equal(r, 0);
-		assert_int_equal(take(s, &b), 0);
+		must(take(s, &b) == 0);
 		converse(&a, &b);
 		if (i & 1)
 			finish(&a);
@@ -471,10 +473,10 @@ static void seat_share__fills_the_row_up(void **state)
 	assert_int_equal(s->l->accept_cursor, 3);
 	s->l->accept_cursor = 0;
 	for (unsigned i = 0; i < 63; i++)
-		assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+		must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), -EAGAIN);
 	for (unsigned i = 0; i < 63; i++)
-		assert_int_equal(take(s, &b), 0);
+		must(take(s, &b) == 0);
 	assert_int_equal(take(s, &b), -EAGAIN);
 }
 
@@ -487,13 +489,13 @@ static void seat_share__with_a_queue(void **state)
 	unsigned n = 0;
 
 	/* One has gone through the short row already; three wait. */
-	assert_int_equal(world_connect(s->w, 1, 81, &a[0], NULL), 0);
-	assert_int_equal(seat_take(s->maker, l, &cursor, 0, &b), 0);
+	must(world_connect(s->w, 1, 81, &a[0], NULL) == 0);
+	must(seat_take(s->maker, l, &cursor, 0, &b) == 0);
 	for (unsigned i = 1; i < 4; i++)
-		assert_int_equal(world_connect(s->w, 1, 81, &a[i], NULL), 0);
+		must(world_connect(s->w, 1, 81, &a[i], NULL) == 0);
 	seat_share(s->maker, l, cursor);
 	for (unsigned i = 4; i < 12; i++)
-		assert_int_equal(world_connect(s->w, 1, 81, &a[i], NULL), 0);
+		must(world_connect(s->w, 1, 81, &a[i], NULL) == 0);
 	/* As a child has it. */
 	s->lp->distrust_ns = s->maker->distrust_ns;
 	s->lp->recount_ns = s->maker->recount_ns;
@@ -525,7 +527,7 @@ static void seat_take_shared__claims_that_are_noise(void **state)
 	struct conn a, b;
 	unsigned n = 0;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	for (unsigned i = 1; i < 63; i++)
 		store_relaxed(claim_of(s, i), dice(&seed));
 	store_relaxed(&s->maker->mbox->claims[s->l->seat_base], 63);
@@ -537,12 +539,12 @@ static void seat_take_shared__claims_that_are_noise(void **state)
 		assert_int_equal(*claim_of(s, i), 0);
 	assert_int_equal(slots_in_use(s->worker), in_use + 1);
 	/* A counter that went back, or far ahead, hides nobody. */
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	store_relaxed(&s->maker->mbox->claims[s->l->seat_base], 2);
-	assert_int_equal(take(s, &b), 0);
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(take(s, &b) == 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	store_relaxed(&s->maker->mbox->claims[s->l->seat_base], UINT64_MAX / 3);
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	assert_int_equal(take(s, &b), -EAGAIN);
 }
 
@@ -556,7 +558,7 @@ static void seat_take_shared__a_claimant_that_names_another_seat(void **state)
 	assert_int_equal(world_connect(s->w, 1, PORT, &a, &liar), 0);
 	store_relaxed(claim_of(s, 5), half_ref_of(s->asker, liar));
 	store_relaxed(&s->maker->mbox->claims[s->l->seat_base], 6);
-	assert_int_equal(take(s, &b), 0);
+	must(take(s, &b) == 0);
 	assert_int_equal(take(s, &b), -EAGAIN);
 	assert_int_equal(*claim_of(s, 5), 0);
 	assert_int_equal(seat_of(s, 5)->peer, 0);
@@ -572,7 +574,7 @@ static void seat_take_shared__after_one_who_died_in_it(void **state)
 	struct half *lost = world_half(s->worker, addr_word_make(WORLD_ADDR, PORT), 0);
 	struct conn a, b;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	store_relaxed(&lost->peer, half_ref_of(s->asker, a.own));
 	store_relaxed(&lost->peer_party_gen, 1);
 	half_set_state(lost, HALF_OPEN);
@@ -581,7 +583,7 @@ static void seat_take_shared__after_one_who_died_in_it(void **state)
 	store_relaxed(&seat_of(s, 0)->moved, half_ref_of(s->worker, lost));
 	store_relaxed(&seat_of(s, 0)->moved_gen, 1);
 	assert_true(seat_waiting(s->lp, s->l, NULL));
-	assert_int_equal(seat_take_shared(s->maker, s->l, s->maker, 1, &b), 0);
+	must(seat_take_shared(s->maker, s->l, s->maker, 1, &b) == 0);
 	execute_half(s->w->of[0].p, &dead, arena_slot(s->worker->base, lost), half_gen(lost));
 	assert_int_equal(half_state(lost), HALF_RELEASED);
 	converse(&a, &b);
@@ -597,8 +599,8 @@ static void execute_half__of_one_whose_seat_still_sleeps(void **state)
 	struct conn a, b;
 	uint32_t was;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	conn_want_futex(&a, NOTIFY_DATA);
 	was = seat->event;
 	execute_half(s->w->of[0].p, &dead, arena_slot(s->worker->base, b.own), half_gen(b.own));
@@ -614,8 +616,8 @@ static void seat_tidy__after_one_who_died_renewing(void **state)
 	uint64_t was = *word_of(s, 0), claim;
 	struct conn a, b, c;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	conn_follow(&a);
 	claim = *claim_of(s, 0);
 	half_renew(seat_of(s, 0));
@@ -641,8 +643,8 @@ static void seat_take_shared__after_one_who_died_seating(void **state)
 	struct conn a, b, c;
 	uint64_t claim;
 
-	assert_int_equal(world_connect(s->w, 1, PORT, &a, NULL), 0);
-	assert_int_equal(take(s, &b), 0);
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
 	conn_follow(&a);
 	claim = *claim_of(s, 0);
 	rest();
@@ -663,12 +665,12 @@ static void listener_ends__slots_come_back(void **state)
 	struct conn a[5], b[5];
 
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(world_connect(s->w, 1, PORT, &a[i], NULL), 0);
+		must(world_connect(s->w, 1, PORT, &a[i], NULL) == 0);
 	/* 0: moved and followed. 1: moved, not followed. 2: in place. 3: waits. 4: made
 	 * anew by one who died of it. */
-	assert_int_equal(take(s, &b[0]), 0);
-	assert_int_equal(take(s, &b[1]), 0);
-	assert_int_equal(seat_take_shared(s->maker, s->l, s->maker, 2, &b[2]), 0);
+	must(take(s, &b[0]) == 0);
+	must(take(s, &b[1]) == 0);
+	must(seat_take_shared(s->maker, s->l, s->maker, 2, &b[2]) == 0);
 	conn_follow(&a[0]);
 	half_renew(seat_of(s, 4));
 	execute_half(s->w->of[0].p, &dead, arena_slot(s->maker->base, s->l), half_gen(s->l));

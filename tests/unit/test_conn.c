@@ -903,7 +903,7 @@ static void conn_prepare_fork__a_child_can_send(void **state)
 	child = t->a;
 	t->a.party->inherited = true;
 	n = fill(&child, 0);
-	assert_int_equal(n, 1u << 18);
+	assert_int_equal(n, 1u << 20);
 	assert_false(conn_writable(&child));
 	assert_int_equal(drain(&t->b, 0, UINT64_MAX), n);
 	assert_true(conn_writable(&child));

@@ -762,9 +762,6 @@ static void peer__is_introduced(void **state)
 	assert_int_equal(party_peer_get(a.p, b.id, b.gen + 1, &peer), -ESRCH);
 	assert_int_equal(party_peer_get(a.p, 4000, 1, &peer), -ESRCH);
 	/* Bells. */
-	m = (struct ctl_msg){ .type = CTL_PEER_BELL,
-			      .peer = { .id = b.id, .gen = b.gen, .bell = 3 } };
-	assert_int_equal(ctl_call(a.fd, &m, NULL, 0, NULL, NULL), -ENOENT);
 	m = (struct ctl_msg){ .type = CTL_BELL, .bell = { .number = 3 } };
 	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_int_equal(ctl_call(b.fd, &m, &bell, 1, NULL, NULL), 0);
@@ -778,6 +775,39 @@ static void peer__is_introduced(void **state)
 		assert_int_equal(n, 1);
 	}
 	close(bell);
+	guest_close(&a);
+	guest_close(&b);
+}
+
+/* Who asks first may not be able to ask later. */
+static void bell__asked_for_before_it_is_made_is_one_for_both(void **state)
+{
+	struct guest a, b;
+	int early, own, made = -1;
+	struct ctl_msg m;
+	unsigned n = 1;
+	uint64_t word = 1;
+
+	(void)state;
+	guest_make(&a);
+	guest_make(&b);
+	m = (struct ctl_msg){ .type = CTL_PEER_BELL,
+			      .peer = { .id = b.id, .gen = b.gen, .bell = 4 } };
+	assert_int_equal(ctl_call(a.fd, &m, NULL, 0, &early, &n), 0);
+	assert_int_equal(n, 1);
+	own = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (int again = 0; again < 2; again++) {
+		m = (struct ctl_msg){ .type = CTL_BELL, .bell = { .number = 4 } };
+		n = 1;
+		assert_int_equal(ctl_call(b.fd, &m, &own, 1, &made, &n), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(write(early, &word, sizeof(word)), sizeof(word));
+		assert_int_equal(read(made, &word, sizeof(word)), sizeof(word));
+		assert_int_equal(word, 1);
+		close(made);
+	}
+	close(own);
+	close(early);
 	guest_close(&a);
 	guest_close(&b);
 }
@@ -1355,6 +1385,7 @@ int main(int argc, char **argv)
 		T(hello__of_another_process_is_refused),
 		T(version__of_another_is_told_and_ended),
 		T(peer__is_introduced),
+		T(bell__asked_for_before_it_is_made_is_one_for_both),
 		T(lease__gives_blocks_and_takes_them_back),
 		cmocka_unit_test_setup_teardown(bind__arbitrates, setup_none, teardown),
 		T(restart__goes_on),

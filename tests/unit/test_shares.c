@@ -348,7 +348,7 @@ static void malformed__ends_that_client_only(void **state)
 
 	(void)state;
 	guest_make(&a);
-	for (int i = 0; i < 9; i++) {
+	for (int i = 0; i < 10; i++) {
 		int r = 0;
 
 		guest_make(&bad);
@@ -383,6 +383,9 @@ static void malformed__ends_that_client_only(void **state)
 		case 8: /* a descriptor where none belongs */
 			m.type = CTL_SHARED_BELL;
 			r = ctl_call(bad.ctl, &m, &ev, 1, NULL, NULL);
+			break;
+		case 9: /* a handle, which would not hang up */
+			r = share_call(&bad, &a, CTL_HAS_SHADOW, &a.handle_fd, 1);
 			break;
 		}
 		assert_int_equal(r, -EPIPE);
@@ -439,6 +442,65 @@ static void share__outlives_a_daemon(void **state)
 	close(shadow);
 	guest_close(&a);
 	guest_close(&b);
+}
+
+/* One party does not fill the table, nor all of them the keeper. */
+static void share__has_limits(void **state)
+{
+	struct guest a, b, c;
+	int ev = eventfd(0, EFD_NONBLOCK), slot, r = 0;
+	unsigned most = 0;
+
+	(void)state;
+	guest_make(&a);
+	guest_make(&b);
+	for (; r == 0 && most < 4096; most++) {
+		slot = party_slot_alloc(a.p);
+		assert_true(slot >= 0);
+		a.slot = (unsigned)slot;
+		a.h = arena_half(a.p->base, a.slot);
+		half_set_state(a.h, HALF_BOUND);
+		r = share_call(&a, &a, CTL_HAS_BELL, &ev, 1);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(share_call(&b, &b, CTL_HAS_BELL, &ev, 1), 0);
+	guest_make(&c); /* is let in */
+	guest_close(&c);
+	guest_close(&a);
+	close(ev);
+	guest_close(&b);
+}
+
+/* Who dies may have reset the eventfd, and not looked yet. */
+static void share__rings_when_somebody_dies(void **state)
+{
+	struct guest a, b;
+	int ev = eventfd(0, EFD_NONBLOCK);
+	uint64_t n;
+
+	(void)state;
+	guest_make(&a);
+	for (int waits = 0; waits < 2; waits++) {
+		guest_make(&b);
+		if (!waits) {
+			store_relaxed(&a.h->local, addr_word_make(LO, 4300));
+			assert_int_equal(seat_open(a.p, a.h, 8), 0);
+			assert_int_equal(share_call(&a, &a, CTL_HAS_BELL, &ev, 1), 0);
+			seat_share(a.p, a.h, 0);
+		} else {
+			store_relaxed(&a.p->mbox->claims[load_relaxed(&a.h->seat_base) + 1], 1);
+			store_relaxed(&a.p->mbox->claims[load_relaxed(&a.h->seat_base)], 1);
+		}
+		guest_die(&b, true);
+		EVENTUALLY(!registry_party_alive(a.reg, b.id, b.gen));
+		if (waits)
+			EVENTUALLY(eventfd_read(ev, &n) == 0);
+		else
+			assert_int_equal(eventfd_read(ev, &n), -1);
+		guest_close(&b);
+	}
+	close(ev);
+	guest_close(&a);
 }
 
 /* A listener that others accept from stays when its maker dies. */
@@ -549,6 +611,8 @@ int main(int argc, char **argv)
 		T(attach__takes_no_other_descriptor),
 		T(malformed__ends_that_client_only),
 		T(share__outlives_a_daemon),
+		T(share__has_limits),
+		T(share__rings_when_somebody_dies),
 		T(share__keeps_a_listener),
 		T(share__lets_others_announce),
 	};

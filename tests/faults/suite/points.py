@@ -231,7 +231,14 @@ def daemon_dies(stage, point, action, server, port):
     echo.hear("echoing")
     os.unlink(os.path.join(stage.dir, "fired-%d" % stage.fires))
     victim = stage.actor("wait", port, "recv")
-    if point in AT_START and action == "stop":
+    met = point in AT_START
+    if action == "stop" and not met:
+        # Somebody who died before may be what it was doing just then.
+        both = (old, stage.keeper.pid)
+        wait_for("%s, or the victim's connection" % point, lambda: victim.lines("open") or any(
+            state(p) == "T" for p in both), 8)
+        met = not victim.lines("open")
+    if met and action == "stop":
         resume(stage, point, old)
     victim.hear("open", 8)
     victim.signal(signal.SIGKILL)
@@ -241,7 +248,7 @@ def daemon_dies(stage, point, action, server, port):
         stage.actor("connects", port, 2)
     if action == "kill":
         wait_for("%s to be met" % point, lambda: stage.fired() and gone(old))
-    elif point not in AT_START:
+    elif not met:
         resume(stage, point, old)
     if point not in AT_DROP:
         saw(server, ends + 1, 1, None)

@@ -131,7 +131,7 @@ def worker_dies(stage, point, count, kind, another):
         c.kill()
     check(p.hear("dead")[2] == str(int(signal.SIGKILL)), "%s was not met" % point)
     check(failed <= (0 if another else 1), "%d clients failed" % failed)
-    served(stage, port, 3, 30)
+    served(stage, port, 3, 50) # more than there are seats
     held(stage, port, before, p)
     check(len(p.lines("dead")) == 1, "other workers died")
     ends(p)
@@ -249,6 +249,7 @@ def client_dies(stage, point, action):
     shot = stage.snapshot()
     p, port, before = warmed(stage)
     for _ in range(4):
+        ends_seen = p.lines("end S") + p.lines("end -")
         victim = stage.actor("put", port, 100, 20, 0, fault=(point, 1, action))
         if action == "stop":
             wait_for("%s to be met" % point, lambda v=victim: state(v.pid) == "T" or
@@ -261,9 +262,13 @@ def client_dies(stage, point, action):
             if status == 0 and point.startswith("follow"):
                 continue # sent all of it, and closed, before it was accepted
             check(status == -signal.SIGKILL, "%s was not met: %s" % (point, victim.text()))
+            if point != "seat.connecting":
+                wait_for("a worker to see its end", lambda n=len(ends_seen): len(
+                    p.lines("end S") + p.lines("end -")) > n, SEEN_S)
         served(stage, port, 1, 10)
     held(stage, port, before, p)
-    check(all(l.endswith(" 0") for l in p.lines("end ")), "wrong bytes")
+    check(all(l.endswith(" eof 0") for l in p.lines("end S") + p.lines("end -")),
+          "not as it was sent: %s" % p.lines("end "))
     ends(p)
     stage.settled(shot)
 

@@ -251,6 +251,8 @@ class Stage:
 
     def words(self):
         out = []
+        if not os.path.isdir(self.dir):
+            return "(a domain that has ended)"
         for p in self.programs[:4] + self.programs[4:][-4:]:
             text = p.text().strip().split("\n")[-6:]
             if any(text):
