@@ -366,7 +366,7 @@ static void jump(int n)
 /* Each call is left; then all of it works still, and ends are seen. */
 static void jumps(void)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(calls); i++) {
+	for (volatile unsigned i = 0; i < ARRAY_LEN(calls); i++) {
 		volatile int k;
 		char c = 0;
 		long r;
@@ -406,7 +406,7 @@ static void jumps_from_other_stack(void)
 	stack_t st = { .ss_sp = other_stack, .ss_size = sizeof(other_stack) };
 
 	sigaltstack(&st, NULL);
-	for (unsigned i = 0; i < ARRAY_LEN(calls); i += 3) {
+	for (volatile unsigned i = 0; i < ARRAY_LEN(calls); i += 3) {
 		open_all();
 		if (calls[i].kind == SEND)
 			fill(v[1]);

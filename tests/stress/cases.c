@@ -522,7 +522,7 @@ static void pass_one(int over, int fd)
 
 static void ports_come_back(void)
 {
-	struct sockaddr_in at, name;
+	struct sockaddr_in at, name = { 0 };
 	socklen_t len = sizeof(name);
 	int l = listener(&at, 8), over[2], c, s, different = 0;
 	static char seen[65536];
