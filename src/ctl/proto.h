@@ -34,7 +34,7 @@ enum ctl_type {
 	CTL_LET_GO,      /* @peer; no reply */
 	CTL_LISTEN,      /* @listen -> error 0 or EADDRINUSE */
 	CTL_UNLISTEN,    /* @listen -> */
-	CTL_DEMOTE,      /* @listen, of any party of this client's descent: no longer shared memory -> */
+	CTL_DEMOTE,      /* @listen, of any party: no longer shared memory -> */
 	CTL_BIND,        /* policy none: @listen.addr, .port (0: choose) -> @listen.port */
 	CTL_UNBIND,      /* policy none; no reply */
 	CTL_LEASE,       /* -> @lease */

@@ -445,8 +445,10 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 				return -EINVAL;
 			store_relaxed(&s->half->rcvlowat,
 				      v < 0 ? 0x7fffffffu : v == 0 ? 1u : (uint32_t)v);
-			/* There may be enough now. */
-			if (load_relaxed(&s->stage) == SOCK_OPEN && sock_poll(s) & POLLIN)
+			/* There may be enough now. That our own side is shut is
+			 * no news. */
+			if (load_relaxed(&s->stage) == SOCK_OPEN && sock_poll(s) & POLLIN &&
+			    (conn_readable(&s->conn) || s->conn.peer->end & END_FIN))
 				watch_again(s);
 			return 0;
 		default:

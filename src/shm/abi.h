@@ -150,7 +150,7 @@ struct half {
 
 	/* Line 1: the producer. Under tx_lock where the side is shared. */
 	_Atomic uint64_t tail;  _Alignas(8) /* bytes ever written */
-	_Atomic uint32_t end;   /* END_FIN, END_RST: set once, never cleared */
+	_Atomic uint32_t end;   /* END_*: set once, never cleared */
 	_Atomic uint32_t event; /* futex word; bumped before each futex wake */
 	_Atomic uint64_t urgent;      /* ring index after the last urgent byte; 0: none yet */
 	_Atomic uint64_t urgent_skip; /* a reader whose head is below goes on from here */
@@ -247,14 +247,14 @@ enum reason {
 	REASON_FAMILY,       /* AF_INET6, AF_UNIX is not counted */
 	REASON_DATAGRAM,     /* SOCK_DGRAM, SOCK_RAW */
 	REASON_OPTION,       /* an option that only the kernel has */
-	REASON_SHARED,       /* a listener that a second process waits on */
+	REASON_SHARED,       /* another process made it; not to be used in memory here */
 	REASON_BACKLOG,      /* no seat was free */
 	REASON_EXCLUDED,     /* MORTISE_EXCLUDE */
 	REASON_LIMIT,        /* out of handles, slots, ring memory, clients */
 	REASON_NO_DAEMON,    /* no daemon, or of another version */
 	REASON_ACCEPTED,     /* accepted from an ordinary client */
-	REASON_REUSEPORT,    /* a second listener of one address and port */
-	REASON_IDENTITY,     /* the process became another user's, or left the network */
+	REASON_REUSEPORT,    /* one listener too many on a port */
+	REASON_IDENTITY,     /* another user's now, in another network, or confined */
 	REASON_COUNT
 };
 
@@ -321,7 +321,7 @@ struct mailbox {
 	_Alignas(CACHE_LINE) _Atomic uint64_t hint_l1[HINT_L1_WORDS];
 	_Alignas(CACHE_LINE) _Atomic uint64_t hint_l0[HINT_L0_WORDS];
 	/*
-	 * claims[seat_base] is a listener's cursor (which seat to try next);
+	 * claims[seat_base] is a listener's counter of tickets;
 	 * claims[seat_base + 1 + i] is seat i's claim word: the half_ref of
 	 * the connector that claims it, or 0.
 	 */

@@ -3,6 +3,7 @@
 import array
 import glob
 import os
+import re
 import select
 import shutil
 import socket
@@ -17,7 +18,9 @@ from .stage import Bystander, Skipped, check, free_port, wait_for
 
 FUZZ_S, HOSTILE_MS, HOSTILE_ROUNDS = 20, 700, 6
 HEADER = struct.Struct("<HHIIi")  # version, type, len, seq, error: src/ctl/proto.h
-VERSION, REPLY = 1, 0x8000
+PROTO = os.path.join(os.path.dirname(__file__), "../../../src/ctl/proto.h")
+VERSION = int(re.search(r"define CTL_VERSION (\d+)u", open(PROTO).read()).group(1))
+REPLY = 0x8000
 HELLO, BELL, HANDLES, PEER, PEER_BELL, LET_GO, LISTEN, UNLISTEN, DEMOTE, BIND, UNBIND, LEASE, \
     GOODBYE = range(1, 14)
 LIST, STATUS, DOWN, RESTARTED = 64, 65, 66, 127
