@@ -18,9 +18,16 @@ from .stage import Bystander, Skipped, check, free_port, wait_for
 
 FUZZ_S, HOSTILE_MS, HOSTILE_ROUNDS = 20, 700, 6
 HEADER = struct.Struct("<HHIIi")  # version, type, len, seq, error: src/ctl/proto.h
-PROTO = os.path.join(os.path.dirname(__file__), "../../../src/ctl/proto.h")
-VERSION = int(re.search(r"define CTL_VERSION (\d+)u", open(PROTO).read()).group(1))
+SRC = os.path.join(os.path.dirname(__file__), "../../../src")
 REPLY = 0x8000
+
+
+def constant(header, name):
+    with open(os.path.join(SRC, header), encoding="ascii") as f:
+        return int(re.search(r"#define %s (\d+)u" % name, f.read()).group(1))
+
+
+VERSION, ABI = constant("ctl/proto.h", "CTL_VERSION"), constant("shm/abi.h", "ABI_VERSION")
 HELLO, BELL, HANDLES, PEER, PEER_BELL, LET_GO, LISTEN, UNLISTEN, DEMOTE, BIND, UNBIND, LEASE, \
     GOODBYE = range(1, 14)
 LIST, STATUS, DOWN, RESTARTED = 64, 65, 66, 127
@@ -87,7 +94,7 @@ def memfd(size, magic, seals=SEALS, mode=0o600):
     fd = os.memfd_create("mortise-test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.fchmod(fd, mode)
     os.ftruncate(fd, size)
-    os.pwrite(fd, struct.pack("<QII", magic, 1, os.getpid()), 0)
+    os.pwrite(fd, struct.pack("<QII", magic, ABI, os.getpid()), 0)
     if seals:
         fcntl.fcntl(fd, F_ADD_SEALS, seals)
     return fd
