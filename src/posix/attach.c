@@ -257,8 +257,9 @@ void attach_give(struct sock *s)
 	give(s, true);
 }
 
-static void spawn_give(struct sock *s)
+static void spawn_give(struct sock *s, void *arg)
 {
+	(void)arg;
 	if (load_relaxed(&s->obj.nfds) == 0)
 		return;
 	lock_take(&s->lock);
@@ -275,7 +276,7 @@ bool attach_spawn_before(void)
 	if (fd == fdtab_size)
 		return false;
 	section_enter();
-	socks_each(spawn_give);
+	socks_each(spawn_give, NULL);
 	section_leave();
 	return true;
 }

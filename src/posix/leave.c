@@ -10,11 +10,9 @@
 #include "posix/watch.h"
 #include "shm/party.h"
 
-static bool any_sock;
-
-static void count_one(struct sock *s)
+static void count_one(struct sock *s, void *any)
 {
-	any_sock |= load_relaxed(&s->obj.nfds) != 0;
+	*(bool *)any |= load_relaxed(&s->obj.nfds) != 0;
 }
 
 /* What is slept on is made, too: there may be no descriptor to be had later. */
@@ -29,10 +27,11 @@ static void bell_prepare(void)
 }
 
 /* Whom we talk with, and how to wake him, is known from now on. */
-static void open_one(struct sock *s)
+static void open_one(struct sock *s, void *arg)
 {
 	struct party *own = process_party();
 
+	(void)arg;
 	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_OPEN)
 		return;
 	lock_take(&s->lock);
@@ -44,18 +43,20 @@ static void open_one(struct sock *s)
 
 void leave_prepare(void)
 {
+	bool any = false;
+
 	section_enter();
-	any_sock = false;
-	socks_each(count_one);
-	if (any_sock && process_party()) {
+	socks_each(count_one, &any);
+	if (any && process_party()) {
 		bell_prepare();
-		socks_each(open_one);
+		socks_each(open_one, NULL);
 	}
 	section_leave();
 }
 
-static void listener_one(struct sock *s)
+static void listener_one(struct sock *s, void *arg)
 {
+	(void)arg;
 	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_LISTEN)
 		return;
 	lock_take(&s->lock);
@@ -85,7 +86,7 @@ void leave_uid_before(void)
 	if (process.policy == POLICY_NONE)
 		return;
 	section_enter();
-	socks_each(listener_one);
+	socks_each(listener_one, NULL);
 	section_leave();
 }
 

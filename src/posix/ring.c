@@ -67,10 +67,11 @@ int ring_share(struct sock *s)
 	return 0;
 }
 
-static void share_one(struct sock *s)
+static void share_one(struct sock *s, void *arg)
 {
 	int r = 0;
 
+	(void)arg;
 	if (load_acquire(&s->stage) != SOCK_LISTEN || load_relaxed(&s->obj.nfds) == 0)
 		return;
 	lock_take(&s->lock);
@@ -86,7 +87,7 @@ static void share_one(struct sock *s)
 
 void ring_share_all(void)
 {
-	socks_each(share_one);
+	socks_each(share_one, NULL);
 }
 
 bool ring_drain(struct sock *s)

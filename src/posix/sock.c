@@ -79,6 +79,12 @@ static void sock_struct_put(struct sock *s)
 	lock_drop(&socks_lock);
 }
 
+/* The structs of all slabs, in use or not: number @n, or NULL at the end. */
+static struct sock *sock_nth(unsigned n)
+{
+	return n < slab_count * SLAB_SOCKS ? &slabs[n / SLAB_SOCKS][n % SLAB_SOCKS] : NULL;
+}
+
 struct sock *sock_of_slot(unsigned slot)
 {
 	return slot < SLOT_MAX ? by_slot[slot] : NULL;
@@ -368,18 +374,14 @@ void sock_adopt_undo(struct sock *s)
 
 struct sock *sock_of_half(const struct half *h)
 {
-	struct sock *found = NULL;
+	struct sock *s;
 
 	lock_take(&socks_lock);
-	for (unsigned i = 0; i < slab_count && !found; i++)
-		for (unsigned k = 0; k < SLAB_SOCKS && !found; k++) {
-			struct sock *s = &slabs[i][k];
-
-			if (s->half == h && sock_hold(s))
-				found = s;
-		}
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		if (s->half == h && sock_hold(s))
+			break;
 	lock_drop(&socks_lock);
-	return found;
+	return s;
 }
 
 long sock_number_at(struct sock *s, int fd, bool cloexec)
@@ -438,8 +440,7 @@ static long kernel_socket(int domain, int type, int protocol, enum reason why)
 
 long call_socket(int domain, int type, int protocol)
 {
-	int kind = type & 0xf, slot;
-	struct party *p;
+	int kind = type & 0xf;
 	struct sock *s;
 	long r = 0;
 
@@ -456,24 +457,19 @@ long call_socket(int domain, int type, int protocol)
 	if ((protocol != 0 && protocol != IPPROTO_TCP) ||
 	    type & ~(0xf | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		goto out;
-	p = process_party();
-	if (!p) {
+	if (!process_party()) {
 		r = process.policy == POLICY_NONE
 			    ? -ENOBUFS
 			    : kernel_socket(domain, type, protocol, REASON_NO_DAEMON);
 		goto out;
 	}
-	s = sock_make(p, &r);
-	slot = s ? party_slot_alloc(p) : -ENOBUFS;
-	if (slot < 0) {
-		if (s)
-			sock_unmake(s);
+	s = sock_fresh(type & SOCK_NONBLOCK ? O_NONBLOCK : 0, &r);
+	if (!s) {
 		r = process.policy == POLICY_NONE
 			    ? -ENOBUFS
 			    : kernel_socket(domain, type, protocol, REASON_LIMIT);
 		goto out;
 	}
-	sock_begin_half(s, (unsigned)slot, type & SOCK_NONBLOCK ? O_NONBLOCK : 0);
 	r = sock_number(s, type & SOCK_CLOEXEC);
 out:
 	section_leave();
@@ -836,20 +832,19 @@ long call_listen(int fd, int backlog)
 
 /* ---------------------------------------------------------------- connect */
 
-static _Atomic uint32_t followed;
-
-static void follow_one(struct sock *s)
+static void follow_one(struct sock *s, void *any)
 {
 	if (load_acquire(&s->stage) == SOCK_OPEN && conn_follow(&s->conn))
-		atomic_fetch_add(&followed, 1);
+		*(bool *)any = true;
 }
 
-/* Our connections that were accepted elsewhere: have they followed all? */
+/* Our connections that were accepted elsewhere follow. Return: Was there one? */
 static bool socks_follow(void)
 {
-	store_relaxed(&followed, 0);
-	socks_each(follow_one);
-	return load_relaxed(&followed) != 0;
+	bool any = false;
+
+	socks_each(follow_one, &any);
+	return any;
 }
 
 /* One of a group, as the addresses have it; another, where that has no room or
@@ -1309,14 +1304,15 @@ void sock_unwant(struct sock *s, uint32_t events)
 
 /* ------------------------------------------------------------------- fork */
 
-void socks_each(void (*fn)(struct sock *s))
+void socks_each(void (*fn)(struct sock *s, void *arg), void *arg)
 {
-	for (unsigned i = 0; i < slab_count; i++)
-		for (unsigned k = 0; k < SLAB_SOCKS; k++)
-			if (sock_hold(&slabs[i][k])) {
-				fn(&slabs[i][k]);
-				sock_put(&slabs[i][k]);
-			}
+	struct sock *s;
+
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		if (sock_hold(s)) {
+			fn(s, arg);
+			sock_put(s);
+		}
 }
 
 /* Not put here: its last reference's end takes socks_lock. */
@@ -1332,23 +1328,23 @@ static void share_one(struct sock *s)
 
 void sock_fork_before(void)
 {
+	struct sock *s;
+
 	lock_take(&socks_lock);
-	for (unsigned i = 0; i < slab_count; i++)
-		for (unsigned k = 0; k < SLAB_SOCKS; k++)
-			share_one(&slabs[i][k]);
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		share_one(s);
 }
 
 struct sock *sock_fork_parent(void)
 {
-	struct sock *held = NULL;
+	struct sock *held = NULL, *s;
 
-	for (unsigned i = 0; i < slab_count; i++)
-		for (unsigned k = 0; k < SLAB_SOCKS; k++)
-			if (slabs[i][k].fork_held) {
-				slabs[i][k].fork_held = false;
-				slabs[i][k].next_held = held;
-				held = &slabs[i][k];
-			}
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		if (s->fork_held) {
+			s->fork_held = false;
+			s->next_held = held;
+			held = s;
+		}
 	lock_drop(&socks_lock);
 	return held;
 }
@@ -1385,10 +1381,11 @@ static void adopt_one(struct sock *s)
 
 void sock_fork_child(void)
 {
+	struct sock *s;
+
 	socks_lock = (struct lock){ 0 };
 	memset(by_slot, 0, sizeof(by_slot));
-	for (unsigned i = 0; i < slab_count; i++)
-		for (unsigned k = 0; k < SLAB_SOCKS; k++)
-			if (load_relaxed(&slabs[i][k].obj.refs) != 0)
-				adopt_one(&slabs[i][k]);
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		if (load_relaxed(&s->obj.refs) != 0)
+			adopt_one(s);
 }

@@ -247,7 +247,7 @@ long sock_accept_memory(struct sock *s);
 
 /** socks_each() - Call @fn for each socket that is in use, with a reference.
  * Without socks_lock. */
-void socks_each(void (*fn)(struct sock *s));
+void socks_each(void (*fn)(struct sock *s, void *arg), void *arg);
 
 /** sock_alias() - Hints at @slot of ours are for @s, whose half is elsewhere;
  * NULL: no more. Under watch_lock(). */

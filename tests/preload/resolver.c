@@ -31,6 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "connection.h"
+
 /* -------------------------------------------------------------------- server */
 
 /* Answers by datagram and by stream since last asked. */
@@ -205,23 +207,6 @@ static void transports(void)
 	       open_files() == at_first);
 	fflush(stdout);
 	by_datagram = by_stream = 0;
-}
-
-static void connection(int ends[2])
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-	int l = socket(AF_INET, SOCK_STREAM, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 5) < 0 ||
-	    getsockname(l, (struct sockaddr *)&a, &n) < 0)
-		exit(2);
-	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-	if (connect(ends[0], (struct sockaddr *)&a, n) < 0)
-		exit(2);
-	ends[1] = accept(l, NULL, NULL);
-	close(l);
 }
 
 static void *in_thread(void *arg)

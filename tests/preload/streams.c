@@ -28,6 +28,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "connection.h"
+
 static const char *name;
 static int report = -1; /* descriptor of what is printed */
 
@@ -52,24 +54,6 @@ static void saw(const char *format, ...)
 static const char *why(int failed)
 {
 	return failed ? strerrorname_np(errno) : "well";
-}
-
-/* A connection over 127.0.0.1. */
-static void connection(int ends[2])
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-	int l = socket(AF_INET, SOCK_STREAM, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 5) < 0 ||
-	    getsockname(l, (struct sockaddr *)&a, &n) < 0)
-		_exit(2);
-	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-	if (connect(ends[0], (struct sockaddr *)&a, n) < 0)
-		_exit(2);
-	ends[1] = accept(l, NULL, NULL);
-	close(l);
 }
 
 static void pair(FILE *f[2], const char *mode)

@@ -31,6 +31,7 @@
 #include "shm/conn.h"
 #include "shm/half.h"
 #include "shm/seat.h"
+#include "mortised.h"
 
 #define WAIT_MS 5000
 
@@ -1355,20 +1356,6 @@ static void service__echoes(void **state)
 	guest_close(&a);
 }
 
-static bool find_mortised(const char *self)
-{
-	const char *named = getenv("MORTISED");
-	char dir[PATH_MAX];
-
-	if (named && *named)
-		return realpath(named, mortised);
-	if (!realpath(self, dir) || !strrchr(dir, '/'))
-		return false;
-	*strrchr(dir, '/') = '\0';
-	strncat(dir, "/../../src/daemon/mortised", sizeof(dir) - strlen(dir) - 1);
-	return realpath(dir, mortised);
-}
-
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
@@ -1402,7 +1389,7 @@ int main(int argc, char **argv)
 	};
 
 	(void)argc;
-	if (!find_mortised(argv[0])) {
+	if (!find_mortised(argv[0], mortised)) {
 		fprintf(stderr, "no mortised: set MORTISED\n");
 		return 1;
 	}

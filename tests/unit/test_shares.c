@@ -27,6 +27,7 @@
 #include "ctl/client.h"
 #include "shm/half.h"
 #include "shm/seat.h"
+#include "mortised.h"
 
 #define WAIT_MS 5000
 #define LO 0x7f000001u
@@ -587,20 +588,6 @@ static void share__lets_others_announce(void **state)
 	guest_close(&b);
 }
 
-static bool find_mortised(const char *self)
-{
-	const char *named = getenv("MORTISED");
-	char dir[PATH_MAX];
-
-	if (named && *named)
-		return realpath(named, mortised);
-	if (!realpath(self, dir) || !strrchr(dir, '/'))
-		return false;
-	*strrchr(dir, '/') = '\0';
-	strncat(dir, "/../../src/daemon/mortised", sizeof(dir) - strlen(dir) - 1);
-	return realpath(dir, mortised);
-}
-
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
@@ -617,7 +604,7 @@ int main(int argc, char **argv)
 		T(share__lets_others_announce),
 	};
 
-	if (!find_mortised(argv[0])) {
+	if (!find_mortised(argv[0], mortised)) {
 		fprintf(stderr, "no mortised: set MORTISED\n");
 		return 1;
 	}
