@@ -24,7 +24,7 @@
 
 #define NOT_OURS (-100000L)
 
-/* sock.c */
+/* sock.c, bind.c, listen.c, connect.c, accept.c */
 long call_socket(int domain, int type, int protocol); /* NOT_OURS: make a kernel socket */
 long call_bind(int fd, const struct sockaddr *addr, socklen_t len);
 long call_listen(int fd, int backlog);

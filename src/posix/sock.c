@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sock.c - A socket's life: made, bound, listening, connected, closed.
+ * sock.c - A socket's life: made, shared, shut down, closed. What it becomes in
+ * between is in bind.c, listen.c, connect.c and accept.c.
  *
  * A socket is ours from socket() on: it has a half in BOUND and a handle.
  * What cannot be done in shared memory turns it into a kernel socket under
@@ -14,30 +15,23 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/clock.h"
 #include "base/sys.h"
+#include "posix/addr.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
 #include "posix/holder.h"
 #include "posix/options.h"
-#include "posix/ports.h"
 #include "posix/process.h"
-#include "posix/ring.h"
 #include "posix/section.h"
 #include "posix/sock.h"
+#include "posix/sock_life.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
-#include "shm/owner.h"
 #include "shm/seat.h"
 
-#define LOOPBACK_NET 127u
 #define SLAB_SOCKS 64u
-#define FOLLOWED_NS (2 * NS_PER_MS) /* a seat rests so long, and a little */
-#define ENDING_LOOKS 10u
-#define ENDING_LOOK_NS (2 * NS_PER_MS)
-#define READY_BACKLOG 511u
 
 static struct sock *socks_free;
 static struct sock *slabs[SLOT_MAX * 2 / SLAB_SOCKS];
@@ -144,7 +138,7 @@ void sock_listen_end(struct sock *s)
 	seat_close(s->party, s->half);
 }
 
-static void sock_close_listener(struct sock *s)
+void sock_close_listener(struct sock *s)
 {
 	sock_listen_end(s);
 	store_release(&arena_handles(s->party->base)[s->handle], 0);
@@ -212,8 +206,7 @@ out:
 
 /* ------------------------------------------------------------------- make */
 
-/* A socket with a handle, parked, one reference, and no half or number yet. */
-static struct sock *sock_make(struct party *p, long *ret_error)
+struct sock *sock_make(struct party *p, long *ret_error)
 {
 	struct sock *s = sock_struct_get();
 	/* Before the handle is taken: a child made in between has a copy. */
@@ -242,23 +235,21 @@ static struct sock *sock_make(struct party *p, long *ret_error)
 	return s;
 }
 
-/* Undo sock_make(). */
-static void sock_unmake(struct sock *s)
+void sock_unmake(struct sock *s)
 {
 	handle_give(s->parked_fd, s->handle, s->epoch);
 	store_relaxed(&s->obj.refs, 0);
 	sock_struct_put(s);
 }
 
-static void sock_set_half(struct sock *s, unsigned slot)
+void sock_set_half(struct sock *s, unsigned slot)
 {
 	s->slot = slot;
 	s->half = arena_half(s->party->base, slot);
 	by_slot[slot] = s;
 }
 
-/* A half in BOUND, known by the handle. */
-static void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
+void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 {
 	sock_set_half(s, slot);
 	store_relaxed(&s->half->rcvlowat, 1);
@@ -305,14 +296,7 @@ static void numbers_rehandle(const struct sock *s, int handle)
 	}
 }
 
-/*
- * A socket that another process made, and that is not connected and does not
- * listen, is about to: it becomes our own, with a half and a handle of ours and
- * the shadow that it has. Who else holds it has another one from now on. Caller
- * holds s->lock.
- * Return: False where it stays what it was.
- */
-static bool sock_own(struct sock *s)
+bool sock_own(struct sock *s)
 {
 	uint32_t epoch = load_acquire(&process.epoch), number;
 	const struct half *was = s->half;
@@ -397,8 +381,7 @@ long sock_number_at(struct sock *s, int fd, bool cloexec)
 	return fd;
 }
 
-/* The lowest free number for @s, whose handle is parked, or -errno. */
-static long sock_number_take(struct sock *s, bool cloexec)
+long sock_number_take(struct sock *s, bool cloexec)
 {
 	long fd = fd_made(sys3(SYS_fcntl, s->parked_fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0));
 
@@ -408,7 +391,7 @@ static long sock_number_take(struct sock *s, bool cloexec)
 	return -EMFILE;
 }
 
-static void sock_number_set(struct sock *s, long fd)
+void sock_number_set(struct sock *s, long fd)
 {
 	int parked = s->parked_fd;
 
@@ -476,48 +459,7 @@ out:
 	return r;
 }
 
-/* -------------------------------------------------------------- addresses */
-
-/* An AF_INET address of a caller. Return: 0 or -errno. */
-static long addr_parse(const struct sockaddr *addr, socklen_t len, addr_word *ret)
-{
-	struct sockaddr_in in;
-
-	if (len < sizeof(in))
-		return -EINVAL;
-	if (!addr)
-		return -EFAULT;
-	memcpy(&in, addr, sizeof(in));
-	if (in.sin_family != AF_INET)
-		return -EAFNOSUPPORT;
-	*ret = addr_word_make(ntohl(in.sin_addr.s_addr), ntohs(in.sin_port));
-	return 0;
-}
-
-long sock_addr_fill(addr_word w, struct sockaddr *addr, socklen_t *len)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	socklen_t room;
-
-	if (!len)
-		return -EFAULT;
-	room = *len;
-	if ((int)room < 0)
-		return -EINVAL;
-	in.sin_addr.s_addr = htonl(addr_word_addr(w));
-	in.sin_port = htons(addr_word_port(w));
-	if (room > sizeof(in))
-		room = sizeof(in);
-	if (room)
-		memcpy(addr, &in, room);
-	*len = sizeof(in);
-	return 0;
-}
-
-static bool addr_is_loopback(uint32_t addr)
-{
-	return addr >> 24 == LOOPBACK_NET;
-}
+/* ---------------------------------------------------------------- its names */
 
 /* Linux: the connection has gone through both ends, or was reset. */
 static bool sock_is_over(struct sock *s)
@@ -552,642 +494,6 @@ long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	r = sock_is_over(s) ? -ENOTCONN
 			    : sock_addr_fill(load_relaxed(&s->half->remote), addr, len);
 	return sock_leave(s, r);
-}
-
-/* ------------------------------------------------------------------- bind */
-
-/* The kernel socket that holds our port. Return: 0 or -errno. */
-static long shadow_make(struct sock *s)
-{
-	long fd = sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd >= 0)
-		fd = process_fd_high((int)fd);
-	if (fd < 0)
-		return fd;
-	options_replay(s, (int)fd);
-	s->shadow_fd = (int)fd;
-	return 0;
-}
-
-static void shadow_drop(struct sock *s)
-{
-	process_fd_high_close(s->shadow_fd);
-	s->shadow_fd = -1;
-}
-
-static void shadow_name(struct sock *s)
-{
-	struct sockaddr_in in = { 0 };
-	socklen_t len = sizeof(in);
-
-	if (sys3(SYS_getsockname, s->shadow_fd, &in, &len) == 0)
-		store_relaxed(&s->half->local, addr_word_make(ntohl(in.sin_addr.s_addr),
-							      ntohs(in.sin_port)));
-}
-
-static long bind_in_domain(struct sock *s, addr_word want)
-{
-	struct ctl_msg m = { .type = CTL_BIND };
-	int r;
-
-	m.listen.addr = addr_word_addr(want);
-	m.listen.port = addr_word_port(want);
-	m.listen.slot = (uint16_t)s->slot;
-	m.listen.gen = half_gen(s->half);
-	m.listen.reuse = options_reuse(s);
-	r = process_call(&m, NULL, 0, NULL, NULL);
-	if (r == 0)
-		store_relaxed(&s->half->local,
-			      addr_word_make(addr_word_addr(want), m.listen.port));
-	return r;
-}
-
-/* Somebody of the domain has listened there, perhaps until just now: then its
- * shadow is gone as soon as the daemon has heard of its end. */
-static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
-{
-	long r = sys3(SYS_bind, s->shadow_fd, addr, len);
-	addr_word want = 0;
-
-	if (r != -EADDRINUSE || addr_parse(addr, len, &want) < 0)
-		return r;
-	for (unsigned i = 0; i < ENDING_LOOKS && r == -EADDRINUSE; i++) {
-		struct timespec t = clock_timespec(ENDING_LOOK_NS);
-		struct listener_ref ref;
-		bool listens = registry_find(s->party->reg, addr_word_addr(want),
-					     addr_word_port(want), &ref) == 0;
-
-		if (!listens && i > 0)
-			break;
-		sys2(SYS_nanosleep, &t, NULL);
-		r = sys3(SYS_bind, s->shadow_fd, addr, len);
-	}
-	return r;
-}
-
-static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
-{
-	addr_word want = 0;
-	long r;
-
-	if (s->foreign && !sock_own(s))
-		return -EINVAL;
-	if (process.policy == POLICY_NONE) {
-		r = addr_parse(addr, len, &want);
-		if (r == 0 && addr_word_addr(want) != 0 && !addr_is_loopback(addr_word_addr(want)))
-			r = -EADDRNOTAVAIL;
-		if (r == 0)
-			r = s->bound || load_relaxed(&s->stage) != SOCK_NEW ? -EINVAL
-									    : bind_in_domain(s, want);
-		if (r == 0)
-			s->bound = true;
-		return r;
-	}
-	if (s->shadow_fd >= 0)
-		return sys3(SYS_bind, s->shadow_fd, addr, len);
-	/* The kernel says whose port it is, and what is wrong with it. */
-	r = shadow_make(s);
-	if (r < 0)
-		return r;
-	r = shadow_bind(s, addr, len);
-	/* What is wrong with the address goes before what is with the socket. */
-	if (load_relaxed(&s->stage) != SOCK_NEW && (r == 0 || r == -EADDRINUSE))
-		r = -EINVAL;
-	if (r < 0) {
-		shadow_drop(s);
-		return r;
-	}
-	shadow_name(s);
-	s->bound = true;
-	return 0;
-}
-
-long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
-{
-	struct sock *s;
-	long r;
-
-	s = sock_enter(fd);
-	if (!s)
-		return NOT_OURS;
-	lock_take(&s->lock);
-	r = sock_bind(s, addr, len);
-	lock_drop(&s->lock);
-	return sock_leave(s, r);
-}
-
-/* ----------------------------------------------------------------- listen */
-
-static long sock_announce(struct sock *s, bool both_listen)
-{
-	return sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, both_listen);
-}
-
-/* Undo seat_open() and what was announced: the half cannot listen twice, so
- * the socket goes on with another. */
-static void sock_unlisten(struct sock *s)
-{
-	uint64_t local = load_relaxed(&s->half->local);
-	uint32_t flags = load_relaxed(&s->half->file_flags);
-	unsigned old = s->slot;
-	int slot = party_slot_alloc(s->party);
-
-	by_slot[old] = NULL;
-	sock_close_listener(s);
-	store_release(&s->stage, SOCK_NEW);
-	if (slot < 0) {
-		s->retired = true; /* good for nothing but close() */
-		return;
-	}
-	sock_begin_half(s, (unsigned)slot, flags);
-	store_relaxed(&s->half->local, local);
-}
-
-/* A local address. Under share the kernel chooses it. */
-static long listen_bind(struct sock *s, bool share)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET };
-	long r;
-
-	if (s->bound)
-		return 0;
-	r = share ? shadow_make(s) : bind_in_domain(s, 0);
-	if (r == 0 && share) {
-		r = sys3(SYS_bind, s->shadow_fd, &any, sizeof(any));
-		if (r == 0)
-			shadow_name(s);
-		else
-			shadow_drop(s);
-	}
-	if (r == 0)
-		s->bound = true;
-	return r;
-}
-
-bool sock_listen_ready(struct sock *s)
-{
-	uint32_t addr = addr_word_addr(load_relaxed(&s->half->local));
-	bool share = process.policy == POLICY_SHARE;
-
-	if (s->foreign || !s->bound || s->retired || load_relaxed(&s->stage) != SOCK_NEW)
-		return false;
-	if (share && ((addr != 0 && !addr_is_loopback(addr)) || options_kernel_only(s) ||
-		      process_port_excluded(addr_word_port(load_relaxed(&s->half->local)))))
-		return false;
-	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
-		return false;
-	s->unannounced = true;
-	store_release(&s->stage, SOCK_LISTEN);
-	return true;
-}
-
-/* The seats are there: somebody else's listen(), or sock_listen_ready(). */
-static long listen_again(struct sock *s, int backlog)
-{
-	bool share = process.policy == POLICY_SHARE;
-	long r = s->unannounced ? sock_announce(s, false) : 0;
-
-	if (r < 0 && !share)
-		return r == -EADDRINUSE ? r : -ENOBUFS;
-	if (r < 0 && r != -EADDRINUSE)
-		return FALLBACK(REASON_NO_DAEMON);
-	if (r == -EADDRINUSE)
-		return FALLBACK(REASON_REUSEPORT);
-	r = s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
-	if (r == 0)
-		s->unannounced = false;
-	return r;
-}
-
-/* Return: 0, or -errno, or FALLBACK | reason where the kernel must do it. */
-static long sock_listen(struct sock *s, int backlog)
-{
-	bool share = process.policy == POLICY_SHARE;
-	uint32_t addr;
-	uint16_t port;
-	long r, kernel;
-
-	if (load_relaxed(&s->stage) == SOCK_OPEN || s->retired)
-		return -EINVAL;
-	if (load_relaxed(&s->stage) == SOCK_LISTEN)
-		return listen_again(s, backlog);
-	if (s->foreign && !sock_own(s))
-		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
-	r = listen_bind(s, share);
-	if (r < 0)
-		return r;
-	addr = addr_word_addr(load_relaxed(&s->half->local));
-	port = addr_word_port(load_relaxed(&s->half->local));
-	if (share && addr != 0 && !addr_is_loopback(addr))
-		return FALLBACK(REASON_REMOTE);
-	if (share && process_port_excluded(port))
-		return FALLBACK(REASON_EXCLUDED);
-	if (share && (port == 0 || options_kernel_only(s)))
-		return FALLBACK(REASON_OPTION);
-	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
-	if (r < 0)
-		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
-	store_release(&s->stage, SOCK_LISTEN);
-	/* In memory first: who finds nobody there asks the kernel, and would
-	 * be connected by it. */
-	r = sock_announce(s, !share && options_reuse(s) & CTL_REUSE_PORT);
-	kernel = share ? sys2(SYS_listen, s->shadow_fd, backlog) : r;
-	if (kernel < 0) {
-		sock_unlisten(s);
-		return kernel;
-	}
-	/* The kernel lets both listen: a group of SO_REUSEPORT. */
-	if (r == -EADDRINUSE)
-		r = sock_announce(s, true);
-	if (r < 0)
-		return FALLBACK(r == -EADDRINUSE || r == -ENOSPC ? REASON_REUSEPORT
-								 : REASON_NO_DAEMON);
-	return 0;
-}
-
-long call_listen(int fd, int backlog)
-{
-	struct sock *s;
-	bool listened;
-	long r;
-
-	s = sock_enter(fd);
-	if (!s)
-		return NOT_OURS;
-	lock_take(&s->lock);
-	listened = load_relaxed(&s->stage) == SOCK_LISTEN;
-	r = sock_listen(s, backlog);
-	if (r <= FALLBACK(0)) {
-		r = fallback_socket(s, FALLBACK_REASON(r));
-		if (r == 0)
-			r = sys2(SYS_listen, fd, backlog);
-	} else if (!listened && load_relaxed(&s->stage) == SOCK_LISTEN) {
-		options_shadow(s);
-		watch_changed(s);
-	}
-	lock_drop(&s->lock);
-	return sock_leave(s, r);
-}
-
-/* ---------------------------------------------------------------- connect */
-
-static void follow_one(struct sock *s, void *any)
-{
-	if (load_acquire(&s->stage) == SOCK_OPEN && conn_follow(&s->conn))
-		*(bool *)any = true;
-}
-
-/* Our connections that were accepted elsewhere follow. Return: Was there one? */
-static bool socks_follow(void)
-{
-	bool any = false;
-
-	socks_each(follow_one, &any);
-	return any;
-}
-
-/* One of a group, as the addresses have it; another, where that has no room or
- * is gone. Return: As seat_claim(). */
-static int connect_group(struct sock *s, addr_word to, uint32_t pick)
-{
-	int r = -ECONNREFUSED, n = 1;
-
-	for (int i = 0; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++) {
-		struct listener_ref ref;
-
-		n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
-				      pick + (uint32_t)i, &ref);
-		if (n > 0)
-			r = seat_claim(s->party, s->half, &ref, &s->conn);
-	}
-	return r;
-}
-
-/* Return: 0, or FALLBACK | reason. */
-static long connect_local(struct sock *s, addr_word to)
-{
-	struct listener_ref ref;
-	uint16_t port = 0;
-	addr_word from = load_relaxed(&s->half->local);
-	uint32_t pick;
-	int r;
-
-	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
-		return FALLBACK(REASON_NO_LISTENER);
-	if (!s->bound) {
-		port = port_take();
-		if (port == 0)
-			return FALLBACK(REASON_LIMIT);
-		from = addr_word_make(INADDR_LOOPBACK, port);
-	} else if (addr_word_addr(from) == 0) {
-		from = addr_word_make(INADDR_LOOPBACK, addr_word_port(from));
-	}
-	store_relaxed(&s->half->local, from);
-	store_relaxed(&s->half->remote, to);
-	pick = addr_word_port(from) * 2654435761u >> 16;
-	r = connect_group(s, to, pick);
-	if (r == -EAGAIN && socks_follow()) {
-		struct timespec t = clock_timespec(FOLLOWED_NS);
-
-		/* We ourselves kept seats; they will be made anew. */
-		sys2(SYS_nanosleep, &t, NULL);
-		r = connect_group(s, to, pick);
-	}
-	if (r == 0) {
-		if (port)
-			atomic_fetch_or(&s->half->side, SIDE_LEASED);
-		store_release(&s->stage, SOCK_OPEN);
-		return 0;
-	}
-	if (port) {
-		port_give(port);
-		store_relaxed(&s->half->local, 0);
-	}
-	store_relaxed(&s->half->remote, 0);
-	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
-}
-
-/* Return: 0, -errno, or FALLBACK | reason. */
-static long sock_connect(struct sock *s, addr_word to)
-{
-	bool share = process.policy == POLICY_SHARE;
-	long r;
-
-	switch ((enum sock_stage)load_relaxed(&s->stage)) {
-	case SOCK_LISTEN:
-		if (s->unannounced)
-			return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
-		return -EISCONN;
-	case SOCK_OPEN:
-		if (s->connect_told)
-			return -EISCONN;
-		s->connect_told = true;
-		/* It was reset before anyone asked how it went. */
-		if (conn_poll(&s->conn) & POLLHUP &&
-		    load_relaxed(&s->half->side) & SIDE_RST_SEEN) {
-			r = conn_take_error(&s->conn);
-			return r ? -r : -ECONNABORTED;
-		}
-		return 0;
-	case SOCK_NEW:
-		break;
-	}
-	if (load_relaxed(&s->refused)) {
-		r = sock_refusal(s);
-		store_relaxed(&s->refused, 0);
-		return r ? -r : -ECONNABORTED;
-	}
-	if (addr_word_addr(to) == 0)
-		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
-	if (!addr_is_loopback(addr_word_addr(to)))
-		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
-	if (s->foreign && !sock_own(s))
-		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
-	if (share && process_port_excluded(addr_word_port(to)))
-		return FALLBACK(REASON_EXCLUDED);
-	if (share && options_kernel_only(s))
-		return FALLBACK(REASON_OPTION);
-	if (s->bound && addr_word_addr(load_relaxed(&s->half->local)) != 0 &&
-	    !addr_is_loopback(addr_word_addr(load_relaxed(&s->half->local))))
-		return FALLBACK(REASON_REMOTE);
-	r = connect_local(s, to);
-	if (r <= FALLBACK(0) && !share)
-		r = FALLBACK_REASON(r) == REASON_BACKLOG ? -EAGAIN : -ECONNREFUSED;
-	return r;
-}
-
-/* Policy none, and the listener's queue is full: as a SYN is sent again. */
-static long connect_again(struct sock *s, addr_word to)
-{
-	uint64_t pause_ns = NS_PER_MS, until = clock_now_ns() + 127 * NS_PER_SEC;
-	uint32_t handled = section_state.handled, broke = section_state.broke;
-	long r = -EAGAIN;
-
-	if (s->sndtimeo_ns)
-		until = clock_now_ns() + s->sndtimeo_ns;
-	while (r == -EAGAIN) {
-		struct timespec t = clock_timespec(pause_ns);
-		long args[6] = { (long)&t, 0 };
-
-		if (clock_now_ns() >= until)
-			return -ETIMEDOUT;
-		section_leave();
-		r = section_sleep(SYS_nanosleep, args, &section_state.handled, handled);
-		section_enter();
-		/* It has begun: beginning anew is going on. */
-		if (r == -EINTR && !s->sndtimeo_ns && section_verdict(handled, broke) == CALL_AGAIN)
-			handled = section_state.handled;
-		else if (r == -EINTR)
-			return r;
-		lock_take(&s->lock);
-		r = sock_connect(s, to);
-		if (r == 0) {
-			s->connect_told = true;
-			watch_changed(s);
-			owner_signal(s->half, POLL_OUT);
-		}
-		lock_drop(&s->lock);
-		if (pause_ns < 64 * NS_PER_MS)
-			pause_ns *= 2;
-	}
-	return r;
-}
-
-long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
-{
-	addr_word to = 0;
-	struct sock *s;
-	bool was_open, first;
-	long r;
-
-	s = sock_enter(fd);
-	if (!s)
-		return NOT_OURS;
-	lock_take(&s->lock);
-	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
-	first = !was_open && !load_relaxed(&s->refused);
-	r = addr_parse(addr, len, &to);
-	if (r == 0)
-		r = sock_connect(s, to);
-	if (r <= FALLBACK(0)) {
-		r = fallback_socket(s, FALLBACK_REASON(r));
-		if (r == 0)
-			r = NOT_OURS; /* libc's connect() does the rest */
-	} else if (r == 0 && !was_open) {
-		if (sock_nonblocking(s))
-			r = -EINPROGRESS;
-		else
-			s->connect_told = true;
-		watch_changed(s);
-		owner_signal(s->half, POLL_OUT);
-	}
-	lock_drop(&s->lock);
-	if (r == -EAGAIN && !sock_nonblocking(s))
-		r = connect_again(s, to);
-	if (first && (r == -EAGAIN || r == -ECONNREFUSED) && sock_nonblocking(s)) {
-		/* As on Linux, the answer comes after the call. */
-		store_relaxed(&s->refused, ECONNREFUSED);
-		watch_changed(s);
-		owner_signal(s->half, POLL_ERR);
-		r = -EINPROGRESS;
-	}
-	return sock_leave(s, r);
-}
-
-/* ----------------------------------------------------------------- accept */
-
-static long accept_shadow(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
-{
-	long fd;
-
-	if (s->shadow_fd < 0)
-		return -EAGAIN;
-	fd = fd_made(sys4(SYS_accept4, s->shadow_fd, addr, len, flags));
-	if (fd >= 0)
-		fdtab_kernel((int)fd, REASON_ACCEPTED);
-	return fd;
-}
-
-/* Several processes may hold the listener @s. */
-static bool listener_is_shared(const struct sock *s)
-{
-	return s->foreign || s->epoch != load_acquire(&process.epoch) ||
-	       load_relaxed(&s->half->shared);
-}
-
-static int take_one(struct sock *s, struct sock *a)
-{
-	int r;
-
-	if (!listener_is_shared(s))
-		return seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
-	seat_share(s->party, s->half, s->accept_cursor);
-	r = seat_take_shared(s->party, s->half, a->party, a->handle, &a->conn);
-	/* Nothing would tell us when it goes on: we look again at once. */
-	if (r == -EBUSY) {
-		ring_again(s);
-		return -EAGAIN;
-	}
-	/* The others are not to wake for what has been taken. */
-	if (r == 0 && !(sock_poll(s) & POLLIN))
-		ring_drain(s);
-	return r;
-}
-
-static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
-{
-	struct party *p = process_party();
-	struct sock *a;
-	long r = -EAGAIN, number;
-
-	if (!(sock_poll(s) & POLLIN) && !ring_drain(s))
-		return -EAGAIN;
-	a = sock_make(p ? p : s->party, &r);
-	if (!a)
-		return r == -ENOTCONN ? FALLBACK(REASON_NO_DAEMON) : -ENFILE;
-	/* Where there is none, the connection stays in the queue. */
-	number = sock_number_take(a, flags & SOCK_CLOEXEC);
-	r = number < 0 ? number : take_one(s, a);
-	if (r < 0) {
-		if (number >= 0)
-			sys1(SYS_close, number);
-		sock_unmake(a);
-		return r;
-	}
-	sock_set_half(a, arena_slot(a->party->base, a->conn.own));
-	a->connect_told = true;
-	store_relaxed(&a->stage, SOCK_OPEN);
-	options_inherit(a, s);
-	store_relaxed(&a->half->file_flags, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
-	if (addr)
-		sock_addr_fill(load_relaxed(&a->half->remote), addr, len);
-	sock_number_set(a, number);
-	return number;
-}
-
-long sock_accept_memory(struct sock *s)
-{
-	return accept_seat(s, NULL, NULL, SOCK_CLOEXEC);
-}
-
-static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, int flags)
-{
-	long r = -EAGAIN;
-
-	if (load_relaxed(&s->stage) != SOCK_LISTEN)
-		return -EINVAL;
-	/* In turns, so that neither kind of client starves the other. */
-	s->accept_shadow_first = !s->accept_shadow_first;
-	if (s->accept_shadow_first && s->accept_busy)
-		r = accept_shadow(s, addr, len, flags);
-	if (r == -EAGAIN)
-		r = accept_seat(s, addr, len, flags);
-	if (r == -EAGAIN) {
-		r = accept_shadow(s, addr, len, flags);
-		s->accept_busy = r >= 0;
-	}
-	return r;
-}
-
-static long accept_once(int fd, struct sockaddr *addr, socklen_t *len, int flags, uint32_t broke)
-{
-	uint32_t handled = section_state.handled;
-	uint64_t deadline = 0;
-	struct sock *s;
-	bool may_wait;
-	long r;
-
-	s = sock_enter(fd);
-	if (!s)
-		return NOT_OURS;
-	/* Now: a flag that changes later is for later calls. */
-	may_wait = !sock_nonblocking(s);
-	r = flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) ? -EINVAL : 0;
-	if (r == 0 && addr && (!len || (int)*len < 0))
-		r = len ? -EINVAL : -EFAULT;
-	/* A second process waits on this listener? */
-	if (r == 0 && fallback_waits(s))
-		r = NOT_OURS;
-	while (r == 0) {
-		lock_take(&s->lock);
-		r = sock_accept(s, addr, len, flags);
-		if (r <= FALLBACK(0)) {
-			/* The domain has ended. Who waits in the queue is reset;
-			 * the kernel's clients go on. */
-			r = fallback_socket(s, FALLBACK_REASON(r));
-			lock_drop(&s->lock);
-			r = r < 0 ? r : NOT_OURS;
-			break;
-		}
-		lock_drop(&s->lock);
-		if (r != -EAGAIN || !may_wait)
-			break;
-		if (s->rcvtimeo_ns && !deadline)
-			deadline = clock_now_ns() + s->rcvtimeo_ns;
-		/* Since the call began anew? */
-		r = section_state.broke != broke ? -EINTR :
-		    wait_sock(s, POLLIN, deadline, &section_state.handled, handled);
-		if (r == -EINTR && !deadline)
-			r = section_verdict(handled, broke);
-		if (r == -ETIMEDOUT)
-			r = -EAGAIN;
-		/* It became the kernel's while we slept. */
-		if (fdtab_peek(fd) != &s->obj && load_relaxed(&s->stage) != SOCK_LISTEN)
-			r = fdtab_peek(fd) ? -EINVAL : NOT_OURS;
-	}
-	return sock_leave(s, r);
-}
-
-long call_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
-{
-	uint32_t broke = section_state.broke;
-	long r;
-
-	do
-		r = accept_once(fd, addr, len, flags, broke);
-	while (unlikely(r == CALL_AGAIN));
-	return r;
 }
 
 /* --------------------------------------------------------------- shutdown */

@@ -128,9 +128,6 @@ static inline long sock_leave(struct sock *s, long r)
 /** sock_tcp_state() - TCP_ESTABLISHED and the like. */
 int sock_tcp_state(struct sock *s);
 
-/** sock_addr_fill() - Give an address to a caller, as Linux cuts it. */
-long sock_addr_fill(addr_word w, struct sockaddr *addr, socklen_t *len);
-
 /* The send and the receive side, between threads and between processes. */
 static inline void sock_tx_lock(struct sock *s)
 {

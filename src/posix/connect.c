@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * connect.c - To a listener of the domain, by claiming a seat; or else the
+ * socket becomes the kernel's, and its connect() does the rest.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/addr.h"
+#include "posix/calls.h"
+#include "posix/fallback.h"
+#include "posix/options.h"
+#include "posix/ports.h"
+#include "posix/process.h"
+#include "posix/section.h"
+#include "posix/sock.h"
+#include "posix/sock_life.h"
+#include "posix/watch.h"
+#include "shm/owner.h"
+#include "shm/seat.h"
+
+#define FOLLOWED_NS (2 * NS_PER_MS) /* a seat rests so long, and a little */
+
+static void follow_one(struct sock *s, void *any)
+{
+	if (load_acquire(&s->stage) == SOCK_OPEN && conn_follow(&s->conn))
+		*(bool *)any = true;
+}
+
+/* Our connections that were accepted elsewhere follow. Return: Was there one? */
+static bool socks_follow(void)
+{
+	bool any = false;
+
+	socks_each(follow_one, &any);
+	return any;
+}
+
+/* One of a group, as the addresses have it; another, where that has no room or
+ * is gone. Return: As seat_claim(). */
+static int connect_group(struct sock *s, addr_word to, uint32_t pick)
+{
+	int r = -ECONNREFUSED, n = 1;
+
+	for (int i = 0; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++) {
+		struct listener_ref ref;
+
+		n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
+				      pick + (uint32_t)i, &ref);
+		if (n > 0)
+			r = seat_claim(s->party, s->half, &ref, &s->conn);
+	}
+	return r;
+}
+
+/* Return: 0, or FALLBACK | reason. */
+static long connect_local(struct sock *s, addr_word to)
+{
+	struct listener_ref ref;
+	uint16_t port = 0;
+	addr_word from = load_relaxed(&s->half->local);
+	uint32_t pick;
+	int r;
+
+	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
+		return FALLBACK(REASON_NO_LISTENER);
+	if (!s->bound) {
+		port = port_take();
+		if (port == 0)
+			return FALLBACK(REASON_LIMIT);
+		from = addr_word_make(INADDR_LOOPBACK, port);
+	} else if (addr_word_addr(from) == 0) {
+		from = addr_word_make(INADDR_LOOPBACK, addr_word_port(from));
+	}
+	store_relaxed(&s->half->local, from);
+	store_relaxed(&s->half->remote, to);
+	pick = addr_word_port(from) * 2654435761u >> 16;
+	r = connect_group(s, to, pick);
+	if (r == -EAGAIN && socks_follow()) {
+		struct timespec t = clock_timespec(FOLLOWED_NS);
+
+		/* We ourselves kept seats; they will be made anew. */
+		sys2(SYS_nanosleep, &t, NULL);
+		r = connect_group(s, to, pick);
+	}
+	if (r == 0) {
+		if (port)
+			atomic_fetch_or(&s->half->side, SIDE_LEASED);
+		store_release(&s->stage, SOCK_OPEN);
+		return 0;
+	}
+	if (port) {
+		port_give(port);
+		store_relaxed(&s->half->local, 0);
+	}
+	store_relaxed(&s->half->remote, 0);
+	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
+}
+
+/* Return: 0, -errno, or FALLBACK | reason. */
+static long sock_connect(struct sock *s, addr_word to)
+{
+	bool share = process.policy == POLICY_SHARE;
+	long r;
+
+	switch ((enum sock_stage)load_relaxed(&s->stage)) {
+	case SOCK_LISTEN:
+		if (s->unannounced)
+			return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+		return -EISCONN;
+	case SOCK_OPEN:
+		if (s->connect_told)
+			return -EISCONN;
+		s->connect_told = true;
+		/* It was reset before anyone asked how it went. */
+		if (conn_poll(&s->conn) & POLLHUP &&
+		    load_relaxed(&s->half->side) & SIDE_RST_SEEN) {
+			r = conn_take_error(&s->conn);
+			return r ? -r : -ECONNABORTED;
+		}
+		return 0;
+	case SOCK_NEW:
+		break;
+	}
+	if (load_relaxed(&s->refused)) {
+		r = sock_refusal(s);
+		store_relaxed(&s->refused, 0);
+		return r ? -r : -ECONNABORTED;
+	}
+	if (addr_word_addr(to) == 0)
+		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	if (!addr_is_loopback(addr_word_addr(to)))
+		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
+	if (s->foreign && !sock_own(s))
+		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+	if (share && process_port_excluded(addr_word_port(to)))
+		return FALLBACK(REASON_EXCLUDED);
+	if (share && options_kernel_only(s))
+		return FALLBACK(REASON_OPTION);
+	if (s->bound && addr_word_addr(load_relaxed(&s->half->local)) != 0 &&
+	    !addr_is_loopback(addr_word_addr(load_relaxed(&s->half->local))))
+		return FALLBACK(REASON_REMOTE);
+	r = connect_local(s, to);
+	if (r <= FALLBACK(0) && !share)
+		r = FALLBACK_REASON(r) == REASON_BACKLOG ? -EAGAIN : -ECONNREFUSED;
+	return r;
+}
+
+/* Policy none, and the listener's queue is full: as a SYN is sent again. */
+static long connect_again(struct sock *s, addr_word to)
+{
+	uint64_t pause_ns = NS_PER_MS, until = clock_now_ns() + 127 * NS_PER_SEC;
+	uint32_t handled = section_state.handled, broke = section_state.broke;
+	long r = -EAGAIN;
+
+	if (s->sndtimeo_ns)
+		until = clock_now_ns() + s->sndtimeo_ns;
+	while (r == -EAGAIN) {
+		struct timespec t = clock_timespec(pause_ns);
+		long args[6] = { (long)&t, 0 };
+
+		if (clock_now_ns() >= until)
+			return -ETIMEDOUT;
+		section_leave();
+		r = section_sleep(SYS_nanosleep, args, &section_state.handled, handled);
+		section_enter();
+		/* It has begun: beginning anew is going on. */
+		if (r == -EINTR && !s->sndtimeo_ns && section_verdict(handled, broke) == CALL_AGAIN)
+			handled = section_state.handled;
+		else if (r == -EINTR)
+			return r;
+		lock_take(&s->lock);
+		r = sock_connect(s, to);
+		if (r == 0) {
+			s->connect_told = true;
+			watch_changed(s);
+			owner_signal(s->half, POLL_OUT);
+		}
+		lock_drop(&s->lock);
+		if (pause_ns < 64 * NS_PER_MS)
+			pause_ns *= 2;
+	}
+	return r;
+}
+
+long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	addr_word to = 0;
+	struct sock *s;
+	bool was_open, first;
+	long r;
+
+	s = sock_enter(fd);
+	if (!s)
+		return NOT_OURS;
+	lock_take(&s->lock);
+	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
+	first = !was_open && !load_relaxed(&s->refused);
+	r = addr_parse(addr, len, &to);
+	if (r == 0)
+		r = sock_connect(s, to);
+	if (r <= FALLBACK(0)) {
+		r = fallback_socket(s, FALLBACK_REASON(r));
+		if (r == 0)
+			r = NOT_OURS; /* libc's connect() does the rest */
+	} else if (r == 0 && !was_open) {
+		if (sock_nonblocking(s))
+			r = -EINPROGRESS;
+		else
+			s->connect_told = true;
+		watch_changed(s);
+		owner_signal(s->half, POLL_OUT);
+	}
+	lock_drop(&s->lock);
+	if (r == -EAGAIN && !sock_nonblocking(s))
+		r = connect_again(s, to);
+	if (first && (r == -EAGAIN || r == -ECONNREFUSED) && sock_nonblocking(s)) {
+		/* As on Linux, the answer comes after the call. */
+		store_relaxed(&s->refused, ECONNREFUSED);
+		watch_changed(s);
+		owner_signal(s->half, POLL_ERR);
+		r = -EINPROGRESS;
+	}
+	return sock_leave(s, r);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * listen.c - From a bound socket to a listener: seats in memory first, then
+ * the registry, then the kernel's own queue behind the shadow.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "base/sys.h"
+#include "posix/addr.h"
+#include "posix/calls.h"
+#include "posix/fallback.h"
+#include "posix/options.h"
+#include "posix/process.h"
+#include "posix/sock.h"
+#include "posix/sock_life.h"
+#include "posix/watch.h"
+#include "shm/seat.h"
+
+#define READY_BACKLOG 511u
+
+static long sock_announce(struct sock *s, bool both_listen)
+{
+	return sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, both_listen);
+}
+
+void sock_unlisten(struct sock *s)
+{
+	uint64_t local = load_relaxed(&s->half->local);
+	uint32_t flags = load_relaxed(&s->half->file_flags);
+	unsigned old = s->slot;
+	int slot = party_slot_alloc(s->party);
+
+	sock_alias(old, NULL);
+	sock_close_listener(s);
+	store_release(&s->stage, SOCK_NEW);
+	if (slot < 0) {
+		s->retired = true; /* good for nothing but close() */
+		return;
+	}
+	sock_begin_half(s, (unsigned)slot, flags);
+	store_relaxed(&s->half->local, local);
+}
+
+/* A local address. Under share the kernel chooses it. */
+static long listen_bind(struct sock *s, bool share)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	long r;
+
+	if (s->bound)
+		return 0;
+	r = share ? shadow_make(s) : bind_in_domain(s, 0);
+	if (r == 0 && share) {
+		r = sys3(SYS_bind, s->shadow_fd, &any, sizeof(any));
+		if (r == 0)
+			shadow_name(s);
+		else
+			shadow_drop(s);
+	}
+	if (r == 0)
+		s->bound = true;
+	return r;
+}
+
+bool sock_listen_ready(struct sock *s)
+{
+	uint32_t addr = addr_word_addr(load_relaxed(&s->half->local));
+	bool share = process.policy == POLICY_SHARE;
+
+	if (s->foreign || !s->bound || s->retired || load_relaxed(&s->stage) != SOCK_NEW)
+		return false;
+	if (share && ((addr != 0 && !addr_is_loopback(addr)) || options_kernel_only(s) ||
+		      process_port_excluded(addr_word_port(load_relaxed(&s->half->local)))))
+		return false;
+	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
+		return false;
+	s->unannounced = true;
+	store_release(&s->stage, SOCK_LISTEN);
+	return true;
+}
+
+/* The seats are there: somebody else's listen(), or sock_listen_ready(). */
+static long listen_again(struct sock *s, int backlog)
+{
+	bool share = process.policy == POLICY_SHARE;
+	long r = s->unannounced ? sock_announce(s, false) : 0;
+
+	if (r < 0 && !share)
+		return r == -EADDRINUSE ? r : -ENOBUFS;
+	if (r < 0 && r != -EADDRINUSE)
+		return FALLBACK(REASON_NO_DAEMON);
+	if (r == -EADDRINUSE)
+		return FALLBACK(REASON_REUSEPORT);
+	r = s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
+	if (r == 0)
+		s->unannounced = false;
+	return r;
+}
+
+/* Return: 0, or -errno, or FALLBACK | reason where the kernel must do it. */
+static long sock_listen(struct sock *s, int backlog)
+{
+	bool share = process.policy == POLICY_SHARE;
+	uint32_t addr;
+	uint16_t port;
+	long r, kernel;
+
+	if (load_relaxed(&s->stage) == SOCK_OPEN || s->retired)
+		return -EINVAL;
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		return listen_again(s, backlog);
+	if (s->foreign && !sock_own(s))
+		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+	r = listen_bind(s, share);
+	if (r < 0)
+		return r;
+	addr = addr_word_addr(load_relaxed(&s->half->local));
+	port = addr_word_port(load_relaxed(&s->half->local));
+	if (share && addr != 0 && !addr_is_loopback(addr))
+		return FALLBACK(REASON_REMOTE);
+	if (share && process_port_excluded(port))
+		return FALLBACK(REASON_EXCLUDED);
+	if (share && (port == 0 || options_kernel_only(s)))
+		return FALLBACK(REASON_OPTION);
+	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
+	if (r < 0)
+		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
+	store_release(&s->stage, SOCK_LISTEN);
+	/* In memory first: who finds nobody there asks the kernel, and would
+	 * be connected by it. */
+	r = sock_announce(s, !share && options_reuse(s) & CTL_REUSE_PORT);
+	kernel = share ? sys2(SYS_listen, s->shadow_fd, backlog) : r;
+	if (kernel < 0) {
+		sock_unlisten(s);
+		return kernel;
+	}
+	/* The kernel lets both listen: a group of SO_REUSEPORT. */
+	if (r == -EADDRINUSE)
+		r = sock_announce(s, true);
+	if (r < 0)
+		return FALLBACK(r == -EADDRINUSE || r == -ENOSPC ? REASON_REUSEPORT
+								 : REASON_NO_DAEMON);
+	return 0;
+}
+
+long call_listen(int fd, int backlog)
+{
+	struct sock *s;
+	bool listened;
+	long r;
+
+	s = sock_enter(fd);
+	if (!s)
+		return NOT_OURS;
+	lock_take(&s->lock);
+	listened = load_relaxed(&s->stage) == SOCK_LISTEN;
+	r = sock_listen(s, backlog);
+	if (r <= FALLBACK(0)) {
+		r = fallback_socket(s, FALLBACK_REASON(r));
+		if (r == 0)
+			r = sys2(SYS_listen, fd, backlog);
+	} else if (!listened && load_relaxed(&s->stage) == SOCK_LISTEN) {
+		options_shadow(s);
+		watch_changed(s);
+	}
+	lock_drop(&s->lock);
+	return sock_leave(s, r);
+}
