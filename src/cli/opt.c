@@ -71,6 +71,19 @@ static int long_option(struct opt_walk *w, const char *name)
 	return bad_name(w, name, len);
 }
 
+/** letter_value() - The rest of "-n5", or the next argument; NULL where there is none. */
+static const char *letter_value(struct opt_walk *w)
+{
+	const char *rest = w->letters;
+
+	if (rest) {
+		w->letters = NULL;
+		w->next++;
+		return rest;
+	}
+	return w->next < w->argc ? w->argv[w->next++] : NULL;
+}
+
 static int letter_option(struct opt_walk *w)
 {
 	char c = *w->letters++;
@@ -82,8 +95,19 @@ static int letter_option(struct opt_walk *w)
 	if (c == 'h')
 		return OPT_HELP;
 	for (int i = 0; w->table[i].letter || w->table[i].name; i++) {
-		if (w->table[i].letter == c)
-			return i; /* No letter of ours takes a value. */
+		const struct opt *o = &w->table[i];
+
+		if (o->letter != c)
+			continue;
+		if (o->value) {
+			w->value = letter_value(w);
+			if (!w->value) {
+				complain("%s: -%c wants a %s: -%c %s", w->verb, c, o->value, c,
+					 o->value);
+				return OPT_BAD;
+			}
+		}
+		return i;
 	}
 	complain("%s: no option -%c; see: mortise %s --help", w->verb, c, w->verb);
 	return OPT_BAD;

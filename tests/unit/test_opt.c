@@ -14,7 +14,8 @@
 #include "shm/abi.h"
 
 static const struct opt table[] = {
-	{ 't', "tcp", NULL }, { 'a', "all", NULL }, { 0, "domain", "NAME" }, { 0 }
+	{ 't', "tcp", NULL }, { 'a', "all", NULL }, { 0, "domain", "NAME" },
+	{ 'n', "count", "COUNT" }, { 0 }
 };
 
 /** grab() - What was said on stderr since grab_begin(). */
@@ -63,6 +64,23 @@ static void opt_next__letters_and_names(void **state)
 	assert_string_equal(w.argv[w.next], "rest");
 }
 
+static void opt_next__values_of_letters(void **state)
+{
+	WALK((char *)"-tn", (char *)"5", (char *)"-n7", (char *)"-an=", (char *)"rest");
+
+	(void)state;
+	assert_int_equal(opt_next(&w), 0);
+	assert_int_equal(opt_next(&w), 3);
+	assert_string_equal(w.value, "5");
+	assert_int_equal(opt_next(&w), 3);
+	assert_string_equal(w.value, "7");
+	assert_int_equal(opt_next(&w), 1);
+	assert_int_equal(opt_next(&w), 3);
+	assert_string_equal(w.value, "=");
+	assert_int_equal(opt_next(&w), OPT_END);
+	assert_string_equal(w.argv[w.next], "rest");
+}
+
 static void opt_next__ends_at_two_dashes(void **state)
 {
 	WALK((char *)"-t", (char *)"--", (char *)"-a");
@@ -92,6 +110,7 @@ static void opt_next__refuses(void **state)
 		{ "--domain", "--domain wants a NAME" },
 		{ "--all=1", "--all takes no value" },
 		{ "-x", "no option -x" },
+		{ "-n", "-n wants a COUNT: -n COUNT" },
 	};
 
 	(void)state;
@@ -193,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opt_next__letters_and_names),
+		cmocka_unit_test(opt_next__values_of_letters),
 		cmocka_unit_test(opt_next__ends_at_two_dashes),
 		cmocka_unit_test(opt_next__help),
 		cmocka_unit_test(opt_next__refuses),
