@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "shm/conn.h"
+#include "shm/conn_ring.h"
 #include "shm/futex.h"
 #include "shm/urgent.h"
 
@@ -297,7 +298,7 @@ static uint64_t tx_limit(const struct conn *c)
 }
 
 /* Look at the peer's head again. */
-static int tx_refresh(struct conn *c, uint64_t tail)
+int conn_tx_refresh(struct conn *c, uint64_t tail)
 {
 	uint64_t head;
 
@@ -343,7 +344,7 @@ static void tx_load(struct conn *c, uint32_t count)
 }
 
 /* Go on in an extent of 2^log2 bytes from @tail on. */
-static int tx_switch(struct conn *c, uint64_t tail, unsigned log2)
+int conn_tx_switch(struct conn *c, uint64_t tail, unsigned log2)
 {
 	struct half *h = c->own;
 	uint32_t count = load_relaxed(&h->ext_count);
@@ -414,7 +415,7 @@ static uint64_t tx_room(struct conn *c, uint64_t tail, size_t len)
 	queued = tail - c->tx_head_seen;
 	if (tx_size(c) > RING_BUSY && load_relaxed(&c->tx_reader_reads) && queued <= RING_BUSY / 2) {
 		/* It reads again: back to a ring that fits the cache. */
-		tx_switch(c, tail, RING_LOG2_BUSY);
+		conn_tx_switch(c, tail, RING_LOG2_BUSY);
 		return tx_free(c, tail, limit);
 	}
 	if (room >= len)
@@ -428,10 +429,10 @@ static uint64_t tx_room(struct conn *c, uint64_t tail, size_t len)
 	else
 		return room;
 	if (tx_size(c) < 1ull << log2)
-		store_relaxed(&c->tx_cramped, tx_switch(c, tail, log2) != 0);
+		store_relaxed(&c->tx_cramped, conn_tx_switch(c, tail, log2) != 0);
 	/* No memory: what there is must do. */
 	if (tx_size(c) == 0)
-		tx_switch(c, tail, RING_LOG2_MIN);
+		conn_tx_switch(c, tail, RING_LOG2_MIN);
 	return tx_free(c, tail, limit);
 }
 
@@ -483,7 +484,7 @@ static inline ssize_t tx_begin(struct conn *c, size_t len, uint64_t *ret_tail)
 	room = tx_free(c, tail, tx_limit(c));
 	if (unlikely(room < len || c->own->ext_live + 1 != c->tx_ext ||
 		     c->tx_mask >= RING_BUSY)) {
-		if (tx_refresh(c, tail) != 0)
+		if (conn_tx_refresh(c, tail) != 0)
 			return conn_take_error(c) ? -ECONNRESET : -EPIPE;
 		room = tx_room(c, tail, len);
 		if (room == 0)
@@ -640,7 +641,7 @@ static int rx_locate(struct conn *c, uint64_t at)
 }
 
 /* Look at the peer's tail again. Return: 0, or -ECONNRESET. */
-static int rx_refresh(struct conn *c, uint64_t head)
+int conn_rx_refresh(struct conn *c, uint64_t head)
 {
 	uint64_t tail = rx_tail(c);
 
@@ -662,7 +663,7 @@ static int rx_refresh(struct conn *c, uint64_t head)
 }
 
 /* Bytes at @at: how many in one piece, and where. */
-static size_t rx_piece(struct conn *c, uint64_t at, const unsigned char **ret)
+size_t conn_rx_piece(struct conn *c, uint64_t at, const unsigned char **ret)
 {
 	uint64_t n = c->rx_tail_seen - at, off;
 
@@ -715,7 +716,7 @@ static bool rx_publish(struct conn *c, uint64_t head, size_t n)
 	if (unlikely(load_relaxed(&c->own->shared)))
 		return atomic_compare_exchange_strong(&c->own->head, &head, head + n);
 	/* We are done with the bytes before the head says so. Pairs with the
-	 * acquire in tx_refresh(). */
+	 * acquire in conn_tx_refresh(). */
 	store_release(&c->own->head, head + n);
 	return true;
 }
@@ -743,7 +744,7 @@ again:
 		return done ? (ssize_t)done : rx_end(c, at, flags);
 	if (c->rx_tail_seen < at || c->rx_tail_seen - at < len - done ||
 	    unlikely(c->rx_urgent)) {
-		int r = rx_refresh(c, head);
+		int r = conn_rx_refresh(c, head);
 
 		if (r == -EAGAIN) {
 			head = load_relaxed(&c->own->head);
@@ -769,7 +770,7 @@ again:
 	}
 	while (done < len) {
 		const unsigned char *src = NULL;
-		size_t n = rx_piece(c, at, &src);
+		size_t n = conn_rx_piece(c, at, &src);
 
 		if (n == 0)
 			break;
@@ -1017,8 +1018,8 @@ void conn_trim(struct conn *c)
 	if (c->party->inherited || load_relaxed(&c->own->shared) ||
 	    load_relaxed(&c->own->ext_count) != c->tx_ext)
 		return;
-	if (tx_refresh(c, tail) == 0 && c->tx_head_seen == tail)
-		tx_switch(c, tail, log2);
+	if (conn_tx_refresh(c, tail) == 0 && c->tx_head_seen == tail)
+		conn_tx_switch(c, tail, log2);
 }
 
 void conn_prepare_fork(struct conn *c)
@@ -1031,9 +1032,9 @@ void conn_prepare_fork(struct conn *c)
 		tx_load(c, count);
 	/* Once: it does not grow any more, and does not shrink. */
 	if (!load_relaxed(&c->own->shared) && tx_size(c) < 1ull << log2)
-		tx_switch(c, load_relaxed(&c->own->tail), log2);
+		conn_tx_switch(c, load_relaxed(&c->own->tail), log2);
 	if (tx_size(c) == 0)
-		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_MIN);
+		conn_tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_MIN);
 	store_relaxed(&c->own->shared, 1);
 }
 
@@ -1044,6 +1045,6 @@ void conn_prepare_leave(struct conn *c)
 	if (count && c->tx_ext != count)
 		tx_load(c, count);
 	if (tx_size(c) < 1ull << RING_LOG2_LEFT)
-		tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_LEFT);
+		conn_tx_switch(c, load_relaxed(&c->own->tail), RING_LOG2_LEFT);
 	conn_prepare_fork(c);
 }

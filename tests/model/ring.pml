@@ -3,8 +3,8 @@
  * ring.pml - Publication of bytes, and a ring that moves from one stretch of
  * memory to another.
  *
- * Models conn_send(), tx_switch(), tx_retire(), tx_refresh() against
- * conn_recv(), rx_refresh(), rx_locate(), rx_piece(), rx_publish(). Memory is
+ * Models conn_send(), conn_tx_switch(), tx_retire(), conn_tx_refresh() against
+ * conn_recv(), conn_rx_refresh(), rx_locate(), rx_piece(), rx_publish(). Memory is
  * three blocks of two bytes; byte number i of the stream has the value i + 1.
  * A block that is given back is at once written to by another connection. The
  * writer moves to another block whenever it likes. Two processes share the
@@ -128,7 +128,7 @@ proctype reader(byte c; byte times)
 	:: SEEN(c, HEAD) == BYTES || !times -> break
 	:: else ->
 		LD(c, HEAD, at);
-		/* rx_refresh(), where the cached tail does not do. */
+		/* conn_rx_refresh(), where the cached tail does not do. */
 		if
 		:: tail <= at ->
 			LD(c, TAIL, tail);
