@@ -126,6 +126,9 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
  * close of a socket ends its epoll entries, and a call holds its own. */
 void watch_del(struct watch *w);
 
+/** watch_drop() - The same, with nothing undone elsewhere: in a forked child. */
+void watch_drop(struct watch *w);
+
 /** watch_find() - The watch of @r on @target that was made for @fd, or NULL. */
 struct watch *watch_find(const struct waiter *r, const struct fobj *target, int fd);
 
@@ -172,7 +175,14 @@ void watch_drain(uint32_t bells);
 /** watch_bell_fd() - The eventfd of a bell that somebody has, or -1. */
 int watch_bell_fd(unsigned bell);
 
-/* Waiters. */
+/** watch_hint_taker - Who takes hints just now, or NULL: he needs no kick. */
+extern const struct waiter *watch_hint_taker;
+
+/** watch_foreign_set() - Whether it is polled in slices, and with it who waits
+ * for its waiter. */
+void watch_foreign_set(struct watch *w, bool foreign);
+
+/* Waiters: waiter.c. */
 
 void waiter_init(struct waiter *r, enum waiter_kind kind);
 /** waiter_fini() - Its watches end, its bell goes back. */
@@ -259,5 +269,6 @@ void watch_full(struct sock *s);
 void watch_fork_before(void);
 void watch_fork_parent(void);
 void watch_fork_child(void);
+void waiter_fork_child(void);
 
 #endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mirror.c - What stands in the kernel's set for ours: bells, shadows, shared
+ * listeners' eventfds, inner sets. epoll.c has the theory.
+ */
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/epoll.h"
+#include "posix/mirror.h"
+#include "posix/orphan.h"
+#include "posix/process.h"
+
+/*
+ * Data of our own entries in the kernel's set: a random number for each
+ * process tree << 32, then what it is: a bell | party << 16 | generation << 8 | bell,
+ * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch; none
+ * has MAGIC_FIRED.
+ */
+#define MAGIC_BELL 0x80000000u
+#define MAGIC_END 0x40000000u
+#define MAGIC_ID_MASK 0x7fffffffu
+#define MAGIC_FIRED 0u
+
+static uint64_t magic_word;
+
+static uint64_t magic(void)
+{
+	while (unlikely(magic_word == 0)) {
+		uint32_t n = 0;
+
+		if (sys3(SYS_getrandom, &n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
+			n = (uint32_t)clock_now_ns() * 2654435761u;
+		magic_word = (uint64_t)(n | 1u) << 32;
+	}
+	return magic_word;
+}
+
+/* Of a bell of ours. Another child of our parent's has the same generation,
+ * but is another party. */
+static uint64_t magic_bell(unsigned b)
+{
+	uint32_t id = process.party ? process.party->id : 0;
+
+	return magic() | MAGIC_BELL | id << 16 | (uint32_t)watch_generation << 8 | b;
+}
+
+static bool is_magic(uint64_t data)
+{
+	return (data ^ magic_word) >> 32 == 0 && magic_word;
+}
+
+void mirror_begin(void)
+{
+	magic();
+}
+
+long mirror_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = data };
+
+	return sys4(SYS_epoll_ctl, epfd, op, fd, &ev);
+}
+
+/* Whoever sleeps in the set is to hear of the domain's end. */
+static void epset_sync_end(struct epset *e, int epfd)
+{
+	int fd = orphan_fd();
+	long r;
+
+	if (fd < 0 || e->end_fd == fd + 1)
+		return;
+	r = mirror_ctl(epfd, EPOLL_CTL_ADD, fd, EPOLLRDHUP,
+		       magic_bell(0) | MAGIC_END);
+	if (r == 0 || r == -EEXIST)
+		e->end_fd = fd + 1;
+}
+
+/* The domain has ended: that is no event which would have to be heard again. */
+static void epsets_forget_end(void)
+{
+	if (!process_orphaned())
+		return;
+	for (struct epset *e = epsets; e; e = e->next) {
+		if (e->end_fd && epset_fd(e) >= 0)
+			mirror_ctl(epset_fd(e), EPOLL_CTL_DEL, e->end_fd - 1, 0, 0);
+		e->end_fd = 0;
+	}
+}
+
+int epset_sync(struct epset *e)
+{
+	uint32_t missing = e->w.bells & ~e->bells_in;
+	int epfd;
+
+	if (!missing)
+		return 0;
+	epfd = epset_fd(e);
+	if (epfd < 0)
+		return 0; /* Nobody can wait on it any more. */
+	epset_sync_end(e, epfd);
+	for (; missing; missing &= missing - 1) {
+		unsigned b = (unsigned)__builtin_ctz(missing);
+		long r;
+
+		if (watch_bell_fd(b) < 0)
+			continue;
+		r = mirror_ctl(epfd, EPOLL_CTL_ADD, watch_bell_fd(b), EPOLLIN,
+			       magic_bell(b));
+		if (r < 0 && r != -EEXIST)
+			return (int)r;
+		e->bells_in |= 1u << b;
+	}
+	return 0;
+}
+
+static uint32_t mirror_events(const struct watch *w)
+{
+	if (w->disabled)
+		return 0;
+	/* Not EPOLLONESHOT: only what we report counts as the one shot. */
+	return (w->care & (EPOLLIN | EPOLLRDNORM)) |
+	       (w->flags & (uint32_t)(EPOLLET | EPOLLEXCLUSIVE));
+}
+
+/* Put a part of @w into the kernel's set: @fd stands there for it.
+ * Return: its id there, or -errno. */
+static long mirror_put(struct watch *w, int epfd, int fd, uint32_t events)
+{
+	struct epset *e = epset_of(w->waiter);
+	uint32_t id = ++e->ids & MAGIC_ID_MASK;
+	long r;
+
+	if (id == 0)
+		id = ++e->ids;
+	r = mirror_ctl(epfd, EPOLL_CTL_ADD, fd, events, magic() | id);
+	if (r < 0)
+		return r;
+	if (!w->kernel_id && !w->ring_id) {
+		w->mirror_next = e->w.mirrored;
+		e->w.mirrored = w;
+	}
+	e->kernel++;
+	return id;
+}
+
+long mirror_add(struct watch *w, int epfd, int fd)
+{
+	uint32_t events = mirror_events(w);
+	long id;
+
+	if (!watch_sock(w))
+		events &= ~(uint32_t)EPOLLEXCLUSIVE;
+	id = mirror_put(w, epfd, fd, events);
+	if (id < 0)
+		return id;
+	w->kernel_id = (uint32_t)id;
+	w->kernel_fd = fd;
+	return 0;
+}
+
+void mirror_mod(struct watch *w, int epfd)
+{
+	if (w->kernel_id)
+		mirror_ctl(epfd, EPOLL_CTL_MOD, w->kernel_fd, mirror_events(w),
+			   magic() | w->kernel_id);
+	if (w->ring_id)
+		mirror_ctl(epfd, EPOLL_CTL_MOD, w->ring_fd, mirror_events(w),
+			   magic() | w->ring_id);
+}
+
+void mirror_shadow(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	struct sock *s = watch_sock(w);
+	int shadow = s ? sock_shadow(s) : -1;
+	long id;
+
+	if (s && shadow >= 0 && !w->kernel_id)
+		mirror_add(w, epset_fd(e), shadow);
+	if (s && s->bell_fd >= 0 && !w->ring_id) {
+		id = mirror_put(w, epset_fd(e), s->bell_fd, mirror_events(w));
+		w->ring_id = id > 0 ? (uint32_t)id : 0;
+		w->ring_fd = s->bell_fd;
+	}
+}
+
+void mirror_forget(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	struct watch **p = &e->w.mirrored;
+	uint32_t parts = (w->kernel_id ? 1u : 0u) + (w->ring_id ? 1u : 0u);
+
+	while (*p && *p != w)
+		p = &(*p)->mirror_next;
+	if (*p)
+		*p = w->mirror_next;
+	w->kernel_id = w->ring_id = 0;
+	e->kernel -= parts < e->kernel ? parts : e->kernel;
+}
+
+void epset_unmirror(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	int epfd = epset_fd(e);
+
+	if (epfd >= 0 && w->kernel_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (epfd >= 0 && w->ring_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
+	mirror_forget(w);
+	/* Another entry of the same listener may have relied on it. */
+	for (struct watch *o = watch_sock(w) ? watch_sock(w)->watches : NULL; o; o = o->target_next)
+		if (o != w && o->waiter == w->waiter)
+			mirror_shadow(o);
+}
+
+void epset_abandon(struct watch *w)
+{
+	mirror_forget(w);
+}
+
+void epset_changed(struct watch *w)
+{
+	struct sock *s = watch_sock(w);
+
+	if (w->kernel_id && sock_shadow(s) < 0) {
+		w->hot = false;
+		epset_unmirror(w);
+	}
+	mirror_shadow(w);
+	w->busy = 0;
+	w->sig = ~0ull;
+}
+
+void epset_moved(struct watch *w)
+{
+	struct epset *e = epset_of(w->waiter);
+	int epfd = epset_fd(e);
+	long r;
+
+	if (epfd >= 0 && w->kernel_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (epfd >= 0 && w->ring_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
+	if (w->kernel_id || w->ring_id)
+		mirror_forget(w);
+	if (epfd < 0)
+		return;
+	/* A one-shot that has fired: the kernel would report HUP and ERR all the
+	 * same. The first is taken for ours, and silences it as the shot did. */
+	if (w->disabled)
+		r = mirror_ctl(epfd, EPOLL_CTL_ADD, w->fd, (uint32_t)EPOLLONESHOT,
+			       magic() | MAGIC_FIRED);
+	else
+		r = mirror_ctl(epfd, EPOLL_CTL_ADD, w->fd, w->care | w->flags, w->data);
+	if (r == 0) {
+		e->kernel++;
+		e->user++;
+	}
+}
+
+/* A bell of an ancestor or a child of ours, in a set that was inherited. */
+static void alien_bell(struct epset *e, int epfd, uint64_t data)
+{
+	uint8_t generation = (uint8_t)(data >> 8);
+	unsigned b = (unsigned)data % BELL_MAX;
+	uint32_t pid = watch_generation_pid(generation);
+	int fd = watch_generation_bell(generation, b);
+
+	if (generation != watch_generation && pid && sys2(SYS_kill, pid, 0) == -ESRCH && fd >= 0 &&
+	    mirror_ctl(epfd, EPOLL_CTL_DEL, fd, 0, 0) == 0)
+		return;
+	e->alien = true;
+}
+
+int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n)
+{
+	uint32_t rang = 0;
+	int left = 0;
+
+	e->alien = false;
+	for (int i = 0; i < n; i++) {
+		uint64_t data = evs[i].data.u64;
+		struct watch *w = e->w.mirrored;
+
+		if (!is_magic(data)) {
+			evs[left++] = evs[i];
+			continue;
+		}
+		if ((data & (MAGIC_BELL | MAGIC_END)) == (MAGIC_BELL | MAGIC_END)) {
+			/* A parent's, in a set that was inherited: its matter. */
+			if (data == (magic_bell(0) | MAGIC_END))
+				epsets_forget_end();
+			else
+				e->alien = true;
+			continue;
+		}
+		if (data & MAGIC_BELL) {
+			if (data == magic_bell((unsigned)data % BELL_MAX))
+				rang |= 1u << (data % BELL_MAX);
+			else
+				alien_bell(e, epfd, data);
+			continue;
+		}
+		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK) &&
+		       w->ring_id != ((uint32_t)data & MAGIC_ID_MASK))
+			w = w->mirror_next;
+		if (!w || w->disabled)
+			continue;
+		if (watch_sock(w) && w->kernel_id == ((uint32_t)data & MAGIC_ID_MASK))
+			w->hot = true;
+		/* Perhaps it was only a bell that rang in there. */
+		if (!watch_sock(w)) {
+			rang |= ((struct epset *)(void *)w->target)->w.bells;
+			epsets_forget_end();
+		}
+		/* Not by watch_enqueue(): we are the one who looks next. */
+		if (!w->on_ready)
+			watch_requeue(w);
+	}
+	if (rang)
+		watch_drain(rang);
+	e->kernel_hot = left > 0;
+	return left;
+}
