@@ -15,7 +15,7 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 2u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 3u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
@@ -119,6 +119,17 @@ struct ctl_msg {
 			uint64_t inode; /* kernel: the socket's; shm: party << 32 | handle + 1, 0: none */
 			uint64_t cookie;
 			char comm[16];
+			uint32_t family;    /* AF_INET, AF_INET6; 0 (kernel): the command asks the kernel */
+			uint32_t protocol;  /* IPPROTO_TCP, IPPROTO_UDP; 0 likewise */
+			uint8_t local_ip6[16], remote_ip6[16]; /* AF_INET6, network order: instead of the
+							  addresses in @local and @remote */
+			uint32_t local_scope, remote_scope; /* AF_INET6: interface, 0 none */
+			uint32_t sndbuf, rcvbuf;   /* bytes, as set; 0: automatic */
+			uint64_t tx_ring, rx_ring; /* bytes of ring memory: own, the peer's */
+			uint64_t drops;            /* datagrams for which there was no room */
+			uint64_t age_ns;           /* since it came to be */
+			uint32_t cpu;              /* where its owner last ran, + 1; 0: unknown */
+			uint32_t shared;           /* 1: several processes hold it */
 		} row;
 		struct {
 			uint32_t version;

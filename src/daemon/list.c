@@ -6,10 +6,12 @@
  * is impossible is shown as nothing.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "shm/seat.h"
 
@@ -86,6 +88,30 @@ static uint64_t list_queue(uint64_t tail, uint64_t head)
 	return tail - head < QUEUE_MAX ? tail - head : 0;
 }
 
+/* Ring memory that @h has now. */
+static uint64_t list_ring(const struct half *h)
+{
+	uint32_t live = load_relaxed(&h->ext_live), count = load_relaxed(&h->ext_count);
+	uint64_t bytes = 0;
+
+	if (count - live > RING_EXTENTS)
+		return 0;
+	for (; live != count; live++) {
+		uint64_t log2 = load_relaxed(&h->ext[live % RING_EXTENTS].where) & 0xff;
+
+		if (log2 >= RING_LOG2_MIN && log2 <= RING_LOG2_MAX)
+			bytes += 1ull << log2;
+	}
+	return bytes;
+}
+
+static uint64_t list_age_ns(const struct half *h)
+{
+	uint64_t born = load_relaxed(&h->born_ns), now = clock_now_ns();
+
+	return born && born < now ? now - born : 0;
+}
+
 static uint64_t list_waiting(const struct client *c, const struct half *l)
 {
 	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
@@ -147,6 +173,13 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	m->row.spins = load_relaxed(&h->spins);
 	m->row.cookie = load_relaxed(&h->cookie);
 	m->row.inode = (uint64_t)id << 32 | load_relaxed(&h->handle);
+	m->row.family = AF_INET;
+	m->row.protocol = IPPROTO_TCP;
+	m->row.sndbuf = load_relaxed(&h->sndbuf);
+	m->row.rcvbuf = load_relaxed(&h->rcvbuf);
+	m->row.age_ns = list_age_ns(h);
+	m->row.cpu = load_relaxed(&h->cpu);
+	m->row.shared = load_relaxed(&h->shared) != 0;
 	if (s == HALF_LISTEN) {
 		uint32_t seats = load_relaxed(&h->seat_count);
 
@@ -155,6 +188,8 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 		m->row.tx_bytes = m->row.rx_bytes = 0;
 		return;
 	}
+	m->row.tx_ring = list_ring(h);
+	m->row.rx_ring = peer ? list_ring(peer) : 0;
 	if (load_relaxed(&h->end) & END_FIN)
 		m->row.half_closed |= 1;
 	if (!peer) {

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -1094,6 +1095,11 @@ static void list__shows_each_socket(void **state)
 	assert_int_equal(row.row.pid, getpid());
 	assert_string_equal(row.row.comm, "guest");
 	assert_int_equal(list_count(fd, HALF_OPEN, &row), 2);
+	assert_int_equal(row.row.family, AF_INET);
+	assert_int_equal(row.row.protocol, IPPROTO_TCP);
+	assert_int_equal(row.row.tx_ring, 0); /* b has sent nothing */
+	assert_int_equal(row.row.rx_ring, 1u << RING_LOG2_MIN);
+	assert_true(row.row.age_ns > 0);
 	/* A kernel socket's row. */
 	k = arena_ksocks(b.p->base);
 	store_relaxed(&k->inode, 5);
