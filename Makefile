@@ -4,6 +4,7 @@
 #   make check    every test; ends with "N passed, M failed, K skipped"
 #   make          build; make install (prefix=, DESTDIR=), bench, lint, clean
 #   make cpython  CPython's own suites, natively and under Mortise
+#   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #
 # Meson and ninja do the work; this names what people type.
 
@@ -13,7 +14,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython fuzz-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -61,6 +62,11 @@ cpython:
 conform-long: all
 	@tests/conform/conform --mortise $(BUILD)/src/cli/mortise \
 		--exec $(BUILD)/tests/conform/conform-exec --count 20000
+
+# New inputs are kept in $(BUILD)/fuzz/corpus.
+fuzz-long:
+	@scripts/deps check
+	@tests/fuzz/run --seconds $(or $(SECONDS),600)
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan
