@@ -8,15 +8,24 @@
 #include "cli/words.h"
 #include "ctl/client.h"
 
+static FILE *complaints; /* NULL: stderr */
+
+void complain_to(FILE *out)
+{
+	complaints = out;
+}
+
 void complain(const char *format, ...)
 {
 	va_list ap;
 
-	fputs("mortise: ", stderr);
+	if (!complaints)
+		complaints = stderr;
+	fputs("mortise: ", complaints);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	vfprintf(complaints, format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fputc('\n', complaints);
 }
 
 static int bad_name(const struct opt_walk *w, const char *name, size_t len)
@@ -154,6 +163,23 @@ const char *opt_domain(const char *given)
 	complain("\"%s\"%s is no domain name: up to %d of a-z, 0-9 and '-', a letter first", name,
 		 given ? "" : " in MORTISE_DOMAIN", CTL_DOMAIN_MAX);
 	return NULL;
+}
+
+bool opt_number(const char *verb, const char *name, const char *value, double min, double max,
+		double *ret)
+{
+	char *end;
+	double n = strtod(value, &end);
+	bool whole = min >= 1;
+
+	/* Written so that what is no number fails, too. */
+	if (end != value && !*end && n >= min && n <= max && (!whole || n == (double)(long)n)) {
+		*ret = n;
+		return true;
+	}
+	complain("%s: %s %s: %s from %.10g to %.10g is wanted", verb, name, value,
+		 whole ? "a whole number" : "a number", min, max);
+	return false;
 }
 
 bool opt_policy(const char *given, int *ret)

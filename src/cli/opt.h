@@ -5,6 +5,8 @@
 #ifndef MORTISE_CLI_OPT_H
 #define MORTISE_CLI_OPT_H
 
+#include <stdio.h>
+
 #include "base/defs.h"
 
 enum { EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
@@ -56,6 +58,18 @@ const char *opt_domain(const char *given);
  * Return: False, with a message, where there is no such policy.
  */
 bool opt_policy(const char *given, int *ret);
+
+/**
+ * opt_number() - An option's value as a number.
+ * @name: The option, for the message.
+ * @min: Below 1: fractions are allowed, too.
+ * Return: False, with a message, where it is no number from @min to @max.
+ */
+bool opt_number(const char *verb, const char *name, const char *value, double min, double max,
+		double *ret);
+
+/** complain_to() - Where complain() writes from now on; NULL: standard error. */
+void complain_to(FILE *out);
 
 /** complain() - "mortise: ..." on standard error. */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);

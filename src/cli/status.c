@@ -57,6 +57,14 @@ void status_text(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 	fputs(*comma ? "\n" : "none\n", out);
 }
 
+void status_fallbacks_json(FILE *out, const struct ctl_msg *m)
+{
+	for (uint32_t i = 1; i < REASON_COUNT; i++)
+		fprintf(out, "%s\"%s\":%" PRIu64, i > 1 ? "," : "{", word_reason(i),
+			m->status.fallbacks[i]);
+	fputc('}', out);
+}
+
 void status_json(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 {
 	fputs("{\"domain\":", out);
@@ -69,11 +77,9 @@ void status_json(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 		m->status.clients, m->status.connections, m->status.listeners, m->status.handles);
 	fprintf(out, ",\"opened\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"messages\":%" PRIu64,
 		m->status.opened, m->status.bytes, m->status.messages);
-	fputs(",\"fallbacks\":{", out);
-	for (uint32_t i = 1; i < REASON_COUNT; i++)
-		fprintf(out, "%s\"%s\":%" PRIu64, i > 1 ? "," : "", word_reason(i),
-			m->status.fallbacks[i]);
-	fputs("}}\n", out);
+	fputs(",\"fallbacks\":", out);
+	status_fallbacks_json(out, m);
+	fputs("}\n", out);
 }
 
 int verb_status(int argc, char **argv)

@@ -27,6 +27,7 @@ int verb_help(const char *name);
 int verb_run(int argc, char **argv);
 int verb_ss(int argc, char **argv);
 int verb_status(int argc, char **argv);
+int verb_top(int argc, char **argv);
 int verb_down(int argc, char **argv);
 int verb_help_main(int argc, char **argv);
 
@@ -40,5 +41,8 @@ char *run_preload(const char *old, const char *library);
 /** status_text(), status_json() - Write a CTL_STATUS reply. @now_ns: CLOCK_MONOTONIC. */
 void status_text(FILE *out, const struct ctl_msg *m, uint64_t now_ns);
 void status_json(FILE *out, const struct ctl_msg *m, uint64_t now_ns);
+
+/** status_fallbacks_json() - The object of its counts by reason. */
+void status_fallbacks_json(FILE *out, const struct ctl_msg *m);
 
 #endif
