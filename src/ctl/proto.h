@@ -35,7 +35,7 @@ enum ctl_type {
 	CTL_LISTEN,      /* @listen -> error 0 or EADDRINUSE */
 	CTL_UNLISTEN,    /* @listen -> */
 	CTL_DEMOTE,      /* @listen, of any party: no longer shared memory -> */
-	CTL_BIND,        /* policy none: @listen.addr, .port (0: choose) -> @listen.port */
+	CTL_BIND,        /* policy none: @listen.at (port 0: choose) -> @listen.at */
 	CTL_UNBIND,      /* policy none; no reply */
 	CTL_LEASE,       /* -> @lease */
 	CTL_GOODBYE,     /* the process is about to exec or leave; no reply */
@@ -86,9 +86,8 @@ struct ctl_msg {
 			uint32_t bell; /* PEER_BELL */
 		} peer;
 		struct {
-			uint32_t addr; /* IPv4, host order */
-			uint16_t port;
-			uint16_t slot;
+			uint64_t at;    /* addr_word; ADDR_WORD_DUAL where that holds */
+			uint32_t slot;
 			uint32_t gen;   /* of the half */
 			uint32_t party; /* DEMOTE, LISTEN: of the listener; 0: mine */
 			uint32_t reuse; /* BIND: CTL_REUSE_*; LISTEN: others may listen there, too */
@@ -121,9 +120,9 @@ struct ctl_msg {
 			char comm[16];
 			uint32_t family;    /* AF_INET, AF_INET6; 0 (kernel): the command asks the kernel */
 			uint32_t protocol;  /* IPPROTO_TCP, IPPROTO_UDP; 0 likewise */
-			uint8_t local_ip6[16], remote_ip6[16]; /* AF_INET6, network order: instead of the
-							  addresses in @local and @remote */
-			uint32_t local_scope, remote_scope; /* AF_INET6: interface, 0 none */
+			uint8_t local_ip6[16], remote_ip6[16]; /* what @local and @remote name, in network
+							  order; IPv4 v4-mapped */
+			uint32_t local_scope, remote_scope; /* link-local: interface, else 0 */
 			uint32_t sndbuf, rcvbuf;   /* bytes, as set; 0: automatic */
 			uint64_t tx_ring, rx_ring; /* bytes of ring memory: own, the peer's */
 			uint64_t drops;            /* datagrams for which there was no room */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/addrs.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
@@ -184,6 +185,9 @@ static void daemon_event(struct daemon *d, const struct epoll_event *ev)
 	case WATCH_BELL:
 		service_event(d);
 		return;
+	case WATCH_ADDRS:
+		addrs_event(d->addrs_fd, d->reg);
+		return;
 	}
 }
 
@@ -317,6 +321,9 @@ void daemon_main(struct keeper *k)
 	shares_sweep(d);
 	shares_ring(d); /* for those whose death the last daemon did not finish */
 	ports_repair(d);
+	d->addrs_fd = addrs_start(d->reg);
+	if (d->addrs_fd >= 0)
+		daemon_watch(d, d->addrs_fd, WATCH_ADDRS, 0, EPOLLIN);
 	daemon_watch(d, k->listen_fd, WATCH_LISTEN, 0, EPOLLIN);
 	daemon_watch(d, k->to_daemon, WATCH_KICK, 0, EPOLLIN);
 	daemon_watch(d, k->link, WATCH_LINK, 0, EPOLLIN);

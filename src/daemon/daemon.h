@@ -40,6 +40,7 @@ struct daemon {
 	struct registry *reg;
 	struct party *exec;
 	int epfd;
+	int addrs_fd; /* addrs.h: news of this host's addresses, or -1 */
 	struct service *service;
 	uint32_t done_told; /* hung_done, when the keeper was last told of it */
 	bool estates_dirty;
@@ -59,7 +60,8 @@ static inline enum rec_state daemon_state(const struct daemon *d, unsigned id)
 }
 
 /* Event data: what it is, the generation, whose. */
-enum watch { WATCH_CTL = 1, WATCH_PIDFD, WATCH_LISTEN, WATCH_LINK, WATCH_KICK, WATCH_BELL };
+enum watch { WATCH_CTL = 1, WATCH_PIDFD, WATCH_LISTEN, WATCH_LINK, WATCH_KICK, WATCH_BELL,
+	     WATCH_ADDRS };
 
 void daemon_watch(struct daemon *d, int fd, enum watch what, unsigned id, uint32_t events);
 void daemon_unwatch(struct daemon *d, int fd);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "daemon/daemon.h"
+#include "shm/addr.h"
 #include "shm/seat.h"
 
 #define LIST_ROWS_MAX 65536u
@@ -139,6 +140,13 @@ static void list_owner(const struct rec *r, struct ctl_msg *m)
 	memcpy(m->row.comm, r->comm, sizeof(m->row.comm));
 }
 
+/* The command has no registry to look them up in. */
+static void list_addrs(const struct daemon *d, struct ctl_msg *m)
+{
+	registry_addr_get(d->reg, m->row.local, m->row.local_ip6, &m->row.local_scope);
+	registry_addr_get(d->reg, m->row.remote, m->row.remote_ip6, &m->row.remote_scope);
+}
+
 static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows *rows)
 {
 	struct client *c = &d->clients[id];
@@ -166,6 +174,7 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	m->row.state = s;
 	m->row.local = load_relaxed(&h->local);
 	m->row.remote = load_relaxed(&h->remote);
+	list_addrs(d, m);
 	m->row.tx_bytes = tail;
 	m->row.rx_bytes = head;
 	m->row.wakes = load_relaxed(&h->wakes);
@@ -221,6 +230,7 @@ static void list_ksocks(struct daemon *d, unsigned id, struct rows *rows)
 		m->row.fd = (int32_t)(key >> 8) - 1;
 		m->row.local = load_relaxed(&ks[i].local);
 		m->row.remote = load_relaxed(&ks[i].remote);
+		list_addrs(d, m);
 		m->row.inode = load_relaxed(&ks[i].inode);
 	}
 }

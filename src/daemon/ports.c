@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
+#include "shm/addr.h"
 
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_COUNT 28232u /* ..60999, Linux's default */
@@ -27,18 +28,19 @@ static const struct registry_listener *port_record(const struct daemon *d, uint1
 }
 
 /* The half that is registered there, or 0. @overlap: a wildcard matches too. */
-static half_ref port_half(const struct daemon *d, uint32_t addr, uint16_t port, bool overlap,
-			  half_ref but, uint32_t *ret_gen)
+static half_ref port_half(const struct daemon *d, addr_word at, bool overlap, half_ref but,
+			  addr_word *ret_at, uint32_t *ret_gen)
 {
-	const struct registry_listener *l = port_record(d, port);
+	const struct registry_listener *l = port_record(d, addr_word_port(at));
 	uint32_t n = l ? load_relaxed(&l->count) : 0;
 
 	for (uint32_t i = 0; i < n && i < LISTEN_PER_PORT; i++) {
-		uint32_t a = load_relaxed(&l->addr[i]);
+		addr_word a = load_relaxed(&l->at[i]);
 		half_ref h = load_relaxed(&l->half[i]);
 
-		if (h == but || (a != addr && !(overlap && (a == 0 || addr == 0))))
+		if (h == but || (a != at && !(overlap && addr_conflicts(a, at))))
 			continue;
+		*ret_at = a;
 		*ret_gen = load_relaxed(&l->party_gen[i]);
 		return h;
 	}
@@ -62,9 +64,9 @@ static void listener_count(struct daemon *d, half_ref ref, int by)
 		c->listeners += (unsigned)by;
 }
 
-static int listener_withdraw(struct daemon *d, uint32_t addr, uint16_t port, half_ref ref)
+static int listener_withdraw(struct daemon *d, addr_word at, half_ref ref)
 {
-	int r = registry_unlisten(d->reg, addr, port, ref);
+	int r = registry_unlisten(d->reg, at, ref);
 
 	if (r == 0)
 		listener_count(d, ref, -1);
@@ -91,7 +93,8 @@ static int listen_conflict(struct daemon *d, const struct ctl_msg *m, half_ref r
 
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
 		uint32_t gen = 0;
-		half_ref other = port_half(d, m->listen.addr, m->listen.port, none, ref, &gen);
+		addr_word at = 0;
+		half_ref other = port_half(d, m->listen.at, none, ref, &at, &gen);
 
 		if (!other)
 			return 0;
@@ -99,11 +102,26 @@ static int listen_conflict(struct daemon *d, const struct ctl_msg *m, half_ref r
 			/* A group of SO_REUSEPORT is joined. */
 			return m->listen.reuse && (!none || bound_joins(d, other)) ? 0 : EADDRINUSE;
 		/* It closed, and its hang-up is under way. */
-		if (listener_withdraw(d, m->listen.addr, m->listen.port, other) < 0 &&
-		    listener_withdraw(d, 0, m->listen.port, other) < 0)
+		if (listener_withdraw(d, at, other) < 0)
 			return EADDRINUSE;
 	}
 	return EADDRINUSE;
+}
+
+/* Is it an address that there is? */
+static bool addr_named(const struct daemon *d, addr_word at)
+{
+	uint8_t in6[16];
+	uint32_t scope;
+
+	return (at & ~(ADDR_WORD_DUAL | (ADDR_WORD_DUAL - 1))) == 0 &&
+	       registry_addr_get(d->reg, at, in6, &scope) == 0;
+}
+
+static bool listen_named(const struct daemon *d, const struct ctl_msg *m)
+{
+	return addr_word_port(m->listen.at) != 0 && m->listen.slot < SLOT_MAX &&
+	       addr_named(d, m->listen.at);
 }
 
 /* Is it a listener of that party's which it has shared? */
@@ -120,13 +138,14 @@ int ports_listen(struct daemon *d, unsigned asks, const struct ctl_msg *m)
 	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
 	struct listener_ref lr = { .half = ref, .party_gen = r->gen };
 	uint32_t gen = 0;
+	addr_word at = 0;
 	int err;
 
-	if (m->listen.port == 0 || m->listen.slot >= SLOT_MAX)
+	if (!listen_named(d, m))
 		return EINVAL;
 	if (id != asks && !listen_for(d, m))
 		return ESRCH;
-	if (port_half(d, m->listen.addr, m->listen.port, false, 0, &gen) == ref)
+	if (port_half(d, m->listen.at, false, 0, &at, &gen) == ref)
 		return 0;
 	if (d->clients[id].listeners >= CLIENT_LISTENERS) {
 		log_line("party %u: limit of %u listeners", id, CLIENT_LISTENERS);
@@ -138,7 +157,7 @@ int ports_listen(struct daemon *d, unsigned asks, const struct ctl_msg *m)
 	err = listen_conflict(d, m, ref);
 	if (err)
 		return err;
-	err = registry_listen(d->reg, m->listen.addr, m->listen.port, &lr, m->listen.reuse);
+	err = registry_listen(d->reg, m->listen.at, &lr, m->listen.reuse);
 	if (err == 0)
 		listener_count(d, ref, 1);
 	return -err;
@@ -148,7 +167,7 @@ int ports_unlisten(struct daemon *d, unsigned id, const struct ctl_msg *m)
 {
 	half_ref ref = half_ref_make(id, m->listen.slot, m->listen.gen);
 
-	listener_withdraw(d, m->listen.addr, m->listen.port, ref);
+	listener_withdraw(d, m->listen.at, ref);
 	return 0;
 }
 
@@ -161,7 +180,7 @@ int ports_demote(struct daemon *d, const struct ctl_msg *m)
 		return EINVAL;
 	/* Asked again, there is nothing to withdraw: that is no error. */
 	ref = half_ref_make(id, m->listen.slot, m->listen.gen);
-	listener_withdraw(d, m->listen.addr, m->listen.port, ref);
+	listener_withdraw(d, m->listen.at, ref);
 	return 0;
 }
 
@@ -170,13 +189,12 @@ int ports_demote(struct daemon *d, const struct ctl_msg *m)
 static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsigned id,
 			    const struct ctl_msg *m)
 {
-	uint32_t a = addr_word_addr(b->at), gen = 0;
+	uint32_t gen = 0;
+	addr_word at = 0;
 	unsigned party = load_relaxed(&b->party);
 	half_ref ref = half_ref_make(party, b->slot, b->half_gen);
 
-	if (addr_word_port(b->at) != m->listen.port)
-		return false;
-	if (a != m->listen.addr && a != 0 && m->listen.addr != 0)
+	if (!addr_conflicts(b->at, m->listen.at))
 		return false;
 	if (party == id && b->slot == m->listen.slot && b->half_gen == m->listen.gen)
 		return false; /* Asked again. */
@@ -185,7 +203,7 @@ static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsig
 	if (!(b->reuse & m->listen.reuse & CTL_REUSE_ADDR))
 		return true;
 	/* Both have SO_REUSEADDR: a listener is in the way all the same. */
-	return port_half(d, a, m->listen.port, false, 0, &gen) == ref && half_ref_party(ref) != 0;
+	return port_half(d, b->at, false, 0, &at, &gen) == ref && half_ref_party(ref) != 0;
 }
 
 static bool bind_free(const struct daemon *d, unsigned id, const struct ctl_msg *m)
@@ -222,6 +240,8 @@ int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
 
 	if (d->t->policy != POLICY_NONE)
 		return EOPNOTSUPP;
+	if (!addr_named(d, m->listen.at) || m->listen.slot >= SLOT_MAX)
+		return EINVAL;
 	b = bind_room(d, id, m);
 	if (!b) {
 		log_line("limit of %u bound ports", BOUND_MAX);
@@ -229,31 +249,33 @@ int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
 	}
 	if (load_relaxed(&b->party)) {
 		/* A reply was lost: the same answer again. */
-		if (m->listen.port == 0 || m->listen.port == addr_word_port(b->at)) {
-			m->listen.port = addr_word_port(b->at);
+		if (addr_word_at(m->listen.at, addr_word_port(b->at)) == b->at &&
+		    (addr_word_port(m->listen.at) == 0 || m->listen.at == b->at)) {
+			m->listen.at = b->at;
 			return 0;
 		}
 		return EINVAL; /* Linux: a socket is bound once. */
 	}
 	while (estate_hangups(d))
 		;
-	if (m->listen.port != 0) {
+	if (addr_word_port(m->listen.at) != 0) {
 		if (!bind_free(d, id, m))
 			return EADDRINUSE;
 	} else {
 		start = (unsigned)rand();
 		for (unsigned i = 0; i < EPHEMERAL_COUNT; i++) {
-			m->listen.port = (uint16_t)(EPHEMERAL_FIRST +
-						    (start + i) % EPHEMERAL_COUNT);
+			m->listen.at = addr_word_at(m->listen.at,
+						    (uint16_t)(EPHEMERAL_FIRST +
+							       (start + i) % EPHEMERAL_COUNT));
 			if (bind_free(d, id, m))
 				break;
 			if (i == EPHEMERAL_COUNT - 1) {
-				m->listen.port = 0;
+				m->listen.at = addr_word_at(m->listen.at, 0);
 				return EADDRINUSE;
 			}
 		}
 	}
-	b->at = addr_word_make(m->listen.addr, m->listen.port);
+	b->at = m->listen.at;
 	b->gen = daemon_rec(d, id)->gen;
 	b->slot = m->listen.slot;
 	b->half_gen = m->listen.gen;
@@ -264,7 +286,7 @@ int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
 
 void ports_unbind(struct daemon *d, unsigned id, const struct ctl_msg *m)
 {
-	addr_word at = addr_word_make(m->listen.addr, m->listen.port);
+	addr_word at = m->listen.at;
 	struct bound *found = NULL;
 
 	for (unsigned i = 0; i < BOUND_MAX; i++) {
@@ -345,7 +367,7 @@ void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 		for (uint32_t j = 0; j < n && j < LISTEN_PER_PORT; j++)
 			if (load_relaxed(&l->half[j]) == ref)
 				at = j;
-		if (at == n || listener_withdraw(d, load_relaxed(&l->addr[at]), port, ref) < 0)
+		if (at == n || listener_withdraw(d, load_relaxed(&l->at[at]), ref) < 0)
 			break;
 	}
 	if (d->t->policy != POLICY_NONE)
@@ -372,7 +394,7 @@ void ports_party_died(struct daemon *d, unsigned id)
 
 			if (half_ref_party(ref) != id ||
 			    shares_listener(d, id, half_ref_slot(ref), half_ref_gen(ref)) ||
-			    listener_withdraw(d, load_relaxed(&l->addr[i]), (uint16_t)port, ref) < 0)
+			    listener_withdraw(d, load_relaxed(&l->at[i]), ref) < 0)
 				i++;
 			else
 				i = 0;

@@ -257,18 +257,18 @@ void service_woken(struct daemon *d)
 
 static void service_listen(struct service *s, unsigned which)
 {
-	struct ctl_msg m = { .listen = { .addr = SERVICE_ADDR, .port = service_ports[which] } };
+	struct ctl_msg m = { .listen = { .at = addr_word_make(SERVICE_ADDR, service_ports[which]) } };
 	int slot = party_slot_alloc(s->p), r = -ENOSPC;
 	struct half *l;
 
 	if (slot >= 0) {
 		l = arena_half(s->p->base, (unsigned)slot);
-		store_relaxed(&l->local, addr_word_make(SERVICE_ADDR, service_ports[which]));
+		store_relaxed(&l->local, m.listen.at);
 		half_set_state(l, HALF_BOUND);
 		atomic_fetch_or(&l->want, WANT_HINT_DATA);
 		r = seat_open(s->p, l, SERVICE_BACKLOG);
 		if (r == 0) {
-			m.listen.slot = (uint16_t)slot;
+			m.listen.slot = (uint32_t)slot;
 			m.listen.gen = half_gen(l);
 			s->listeners[which] = l;
 			r = -ports_listen(s->d, s->id, &m);

@@ -52,15 +52,13 @@ long bind_in_domain(struct sock *s, addr_word want)
 	struct ctl_msg m = { .type = CTL_BIND };
 	int r;
 
-	m.listen.addr = addr_word_addr(want);
-	m.listen.port = addr_word_port(want);
-	m.listen.slot = (uint16_t)s->slot;
+	m.listen.at = want;
+	m.listen.slot = s->slot;
 	m.listen.gen = half_gen(s->half);
 	m.listen.reuse = options_reuse(s);
 	r = process_call(&m, NULL, 0, NULL, NULL);
 	if (r == 0)
-		store_relaxed(&s->half->local,
-			      addr_word_make(addr_word_addr(want), m.listen.port));
+		store_relaxed(&s->half->local, m.listen.at);
 	return r;
 }
 
@@ -76,8 +74,7 @@ static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t l
 	for (unsigned i = 0; i < ENDING_LOOKS && r == -EADDRINUSE; i++) {
 		struct timespec t = clock_timespec(ENDING_LOOK_NS);
 		struct listener_ref ref;
-		bool listens = registry_find(s->party->reg, addr_word_addr(want),
-					     addr_word_port(want), &ref) == 0;
+		bool listens = registry_find(s->party->reg, want, &ref) == 0;
 
 		if (!listens && i > 0)
 			break;

@@ -48,8 +48,7 @@ static int connect_group(struct sock *s, addr_word to, uint32_t pick)
 	for (int i = 0; i < n && (r == -EAGAIN || r == -ECONNREFUSED); i++) {
 		struct listener_ref ref;
 
-		n = registry_find_one(s->party->reg, addr_word_addr(to), addr_word_port(to),
-				      pick + (uint32_t)i, &ref);
+		n = registry_find_one(s->party->reg, to, pick + (uint32_t)i, &ref);
 		if (n > 0)
 			r = seat_claim(s->party, s->half, &ref, &s->conn);
 	}
@@ -65,7 +64,7 @@ static long connect_local(struct sock *s, addr_word to)
 	uint32_t pick;
 	int r;
 
-	if (registry_find(s->party->reg, addr_word_addr(to), addr_word_port(to), &ref) < 0)
+	if (registry_find(s->party->reg, to, &ref) < 0)
 		return FALLBACK(REASON_NO_LISTENER);
 	if (!s->bound) {
 		port = port_take();

@@ -120,12 +120,10 @@ static void sock_free_unconnected(struct sock *s)
 
 int sock_tell(const struct sock *s, uint16_t type, uint32_t party, uint32_t reuse)
 {
-	addr_word local = load_relaxed(&s->half->local);
 	struct ctl_msg m = { .type = type };
 
-	m.listen.addr = addr_word_addr(local);
-	m.listen.port = addr_word_port(local);
-	m.listen.slot = (uint16_t)s->slot;
+	m.listen.at = load_relaxed(&s->half->local);
+	m.listen.slot = s->slot;
 	m.listen.gen = half_gen(s->half);
 	m.listen.party = party;
 	m.listen.reuse = reuse;

@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 2u
+#define ABI_VERSION 3u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -41,13 +41,32 @@ static inline unsigned half_ref_party(half_ref r) { return (unsigned)(r >> 48); 
 static inline unsigned half_ref_slot(half_ref r) { return (unsigned)(r >> 32) & 0xffff; }
 static inline uint32_t half_ref_gen(half_ref r) { return (uint32_t)r; }
 
-/** An IPv4 3-tuple in one word: address << 16 | port, host order. */
+/**
+ * addr_word - An address and a port in one word, host order: bits 0..15 the
+ * port, 16..47 the IPv4 address or, with ADDR_WORD_6, the index of an IPv6
+ * address in registry.addrs[]. See addr.h. ::ffff:a.b.c.d is a.b.c.d: a
+ * v4-mapped connection is an IPv4 connection.
+ */
 typedef uint64_t addr_word;
+
+#define ADDR_WORD_6 (1ull << 48)
+#define ADDR_WORD_DUAL (1ull << 49) /* where an AF_INET6 socket listens whom IPv4 reaches */
 
 static inline addr_word addr_word_make(uint32_t addr, uint16_t port)
 {
 	return (uint64_t)addr << 16 | port;
 }
+static inline addr_word addr_word_make6(uint32_t index, uint16_t port)
+{
+	return ADDR_WORD_6 | (uint64_t)index << 16 | port;
+}
+/** addr_word_at() - The same address with another port. */
+static inline addr_word addr_word_at(addr_word w, uint16_t port)
+{
+	return (w & ~0xffffull) | port;
+}
+static inline bool addr_word_is6(addr_word w) { return w & ADDR_WORD_6; }
+/** addr_word_addr() - The IPv4 address; of an IPv6 one the index. 0 is the wildcard of both. */
 static inline uint32_t addr_word_addr(addr_word w) { return (uint32_t)(w >> 16); }
 static inline uint16_t addr_word_port(addr_word w) { return (uint16_t)w; }
 
@@ -243,7 +262,7 @@ static inline uint32_t slot_word_gen(uint64_t w) { return (uint32_t)(w >> 32); }
 enum reason {
 	REASON_NONE = 0,
 	REASON_NO_LISTENER,  /* nobody in the domain listens there */
-	REASON_REMOTE,       /* the address is not a loopback one */
+	REASON_REMOTE,       /* the address is not this host's */
 	REASON_FAMILY,       /* AF_INET6, AF_UNIX is not counted */
 	REASON_DATAGRAM,     /* SOCK_DGRAM, SOCK_RAW */
 	REASON_OPTION,       /* an option that only the kernel has */
@@ -346,17 +365,34 @@ struct registry_party {
  * struct registry_listener - Who listens on one port: immutable once a port
  * word names it.
  * @count: Entries used.
- * @addr:  IPv4 address, host order; 0 is the wildcard. Several of one address
- *         are a SO_REUSEPORT group.
+ * @at:    addr_word; with ADDR_WORD_DUAL where that holds. Several of one
+ *         address are a SO_REUSEPORT group.
  * @half:  The listening half.
  * @party_gen: Generation of its party.
  */
 struct registry_listener {
 	_Atomic uint32_t count;
-	_Atomic uint32_t addr[LISTEN_PER_PORT];
 	_Atomic uint32_t party_gen[LISTEN_PER_PORT];
+	_Atomic uint64_t at[LISTEN_PER_PORT];
 	_Atomic uint64_t half[LISTEN_PER_PORT];
 };
+
+/**
+ * struct registry_addr - An address that is or was this host's. Appended by
+ * the daemon, before registry.addr_count says so; never another one's after.
+ * @in6:   As on the wire; IPv4 ones are v4-mapped, and named by no addr_word.
+ * @scope: The interface of a link-local one, else 0.
+ * @own:   It is this host's at present.
+ */
+struct registry_addr {
+	uint8_t in6[16];
+	uint32_t scope;
+	_Atomic uint32_t own;
+};
+
+#define ADDR_MAX 4096u /* addresses that a domain gets to know in its life */
+#define ADDR_ANY6 0u      /* index of :: */
+#define ADDR_LOOPBACK6 1u /* index of ::1 */
 
 struct registry {
 	uint64_t magic;
@@ -364,10 +400,12 @@ struct registry {
 	uint32_t policy;                   /* enum policy */
 	_Atomic uint64_t daemon_starts;
 	_Atomic uint64_t cookie_base;
+	_Atomic uint32_t addr_count;
 	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
 	/* Port words: sequence << 32 | record + 1; low half 0: nobody. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t ports[65536];
 	_Alignas(CACHE_LINE) struct registry_listener records[LISTENER_MAX];
+	_Alignas(CACHE_LINE) struct registry_addr addrs[ADDR_MAX];
 };
 _Static_assert(sizeof(struct registry) <= REGISTRY_BYTES, "fits");
 

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "shm/addr.h"
 #include "shm/futex.h"
 #include "shm/seat.h"
 #include "shm/seat_row.h"
@@ -84,15 +85,6 @@ bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *
 	return false;
 }
 
-/* Is @target what a connector names that wants @listens? Rows are used again:
- * a slow connector may find another listener's seats where it looks. */
-static bool addr_meets(addr_word listens, addr_word target)
-{
-	return addr_word_port(listens) == addr_word_port(target) &&
-	       (addr_word_addr(listens) == 0 ||
-		addr_word_addr(listens) == addr_word_addr(target));
-}
-
 /*
  * claim_believed() - Is it true that @claimant claims this seat?
  * @p:   Introduces us to its party.
@@ -128,7 +120,9 @@ static int claim_believed(struct party *p, const struct party *lp, uint64_t seat
 	else if (load_acquire(&peer->peer) != me || (uint32_t)gs < HALF_CONNECTING)
 		r = (uint32_t)gs == HALF_BOUND || (uint32_t)gs == HALF_CONNECTING ? -EBUSY
 										  : -EPROTO;
-	else if (!addr_meets(load_relaxed(&own->local), load_relaxed(&peer->remote)))
+	/* Rows are used again: a slow connector may find another listener's
+	 * seats where it looks. */
+	else if (addr_rank(load_relaxed(&own->local), load_relaxed(&peer->remote)) == 0)
 		r = -EPROTO;
 	else if (load_acquire(word) != claimant)
 		r = -EBUSY; /* withdrawn meanwhile: another's claim may stand there */

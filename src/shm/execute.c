@@ -73,8 +73,7 @@ static void execute_ring(struct party *d, struct half *h)
 	const struct half *l;
 	struct peer *owner;
 
-	if (registry_find_of(d->reg, addr_word_addr(to), addr_word_port(to),
-			     half_ref_party(load_relaxed(&h->peer)),
+	if (registry_find_of(d->reg, to, half_ref_party(load_relaxed(&h->peer)),
 			     load_relaxed(&h->peer_party_gen), &ref) < 0 ||
 	    party_peer_get(d, half_ref_party(ref.half), ref.party_gen, &owner) < 0)
 		return;

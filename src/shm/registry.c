@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "shm/addr.h"
 #include "shm/registry.h"
 
 #define REGISTRY_TRIES 64
@@ -38,39 +39,47 @@ static const struct registry_listener *word_record(const struct registry *r, uin
 	return n == 0 || n > LISTENER_MAX ? NULL : &r->records[n - 1];
 }
 
-/* Who matches best: listeners of @addr itself, else of the wildcard.
- * Return: how many; *@ret_addr is what to compare with. */
-static uint32_t record_matches(const struct registry_listener *l, uint32_t n, uint32_t addr,
-			       uint32_t *ret_addr)
+/* Whose address fits @at best. Return: how many; *@ret_rank is addr_rank() of each. */
+static uint32_t record_matches(const struct registry_listener *l, uint32_t n, addr_word at,
+			       unsigned *ret_rank)
 {
-	uint32_t exact = 0, any = 0;
+	uint32_t match = 0;
+	unsigned best = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		exact += load_relaxed(&l->addr[i]) == addr;
-		any += load_relaxed(&l->addr[i]) == 0;
+		unsigned rank = addr_rank(load_relaxed(&l->at[i]), at);
+
+		if (rank > best) {
+			best = rank;
+			match = 0;
+		}
+		match += rank == best && rank > 0;
 	}
-	*ret_addr = exact ? addr : 0;
-	return exact ? exact : any;
+	*ret_rank = best;
+	return match;
 }
 
-int registry_find_one(const struct registry *r, uint32_t addr, uint16_t port, uint32_t pick,
+int registry_find_one(const struct registry *r, addr_word at, uint32_t pick,
 		      struct listener_ref *ret)
 {
+	uint16_t port = addr_word_port(at);
+
 	for (int try = 0; try < REGISTRY_TRIES; try++) {
 		uint64_t word = load_acquire(&r->ports[port]);
 		const struct registry_listener *l = word_record(r, word);
 		struct listener_ref found = { 0, 0 };
-		uint32_t n, match, left, at;
+		uint32_t n, match, left;
+		unsigned rank;
 
 		if (!l)
 			return -ENOENT;
 		n = load_relaxed(&l->count);
 		if (n > LISTEN_PER_PORT)
 			n = LISTEN_PER_PORT;
-		match = record_matches(l, n, addr, &at);
+		match = record_matches(l, n, at, &rank);
 		left = match ? pick % match : 0;
 		for (uint32_t i = 0; i < n && match; i++) {
-			if (load_relaxed(&l->addr[i]) != at || left-- > 0)
+			if (addr_rank(load_relaxed(&l->at[i]), at) != rank || left-- > 0)
 				continue;
 			found.half = load_relaxed(&l->half[i]);
 			found.party_gen = load_relaxed(&l->party_gen[i]);
@@ -87,21 +96,20 @@ int registry_find_one(const struct registry *r, uint32_t addr, uint16_t port, ui
 	return -ENOENT;
 }
 
-int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
-		  struct listener_ref *ret)
+int registry_find(const struct registry *r, addr_word at, struct listener_ref *ret)
 {
-	int n = registry_find_one(r, addr, port, 0, ret);
+	int n = registry_find_one(r, at, 0, ret);
 
 	return n < 0 ? n : 0;
 }
 
-int registry_find_of(const struct registry *r, uint32_t addr, uint16_t port, unsigned id,
-		     uint32_t gen, struct listener_ref *ret)
+int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32_t gen,
+		     struct listener_ref *ret)
 {
 	int n = 1;
 
 	for (uint32_t pick = 0; (int)pick < n; pick++) {
-		n = registry_find_one(r, addr, port, pick, ret);
+		n = registry_find_one(r, at, pick, ret);
 		if (n > 0 && half_ref_party(ret->half) == id && ret->party_gen == gen)
 			return 0;
 	}
@@ -112,6 +120,7 @@ void registry_init(struct registry *r, uint32_t policy)
 {
 	r->version = ABI_VERSION;
 	r->policy = policy;
+	registry_addr_init(r);
 	r->magic = REGISTRY_MAGIC;
 }
 
@@ -142,16 +151,16 @@ static void word_swap(struct registry *r, uint16_t port, uint32_t record)
 		store_relaxed(&r->records[(uint32_t)old - 1].count, 0);
 }
 
-int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
-		    const struct listener_ref *ref, bool join)
+int registry_listen(struct registry *r, addr_word at, const struct listener_ref *ref, bool join)
 {
+	uint16_t port = addr_word_port(at);
 	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
 	uint32_t n = was ? load_relaxed(&was->count) : 0;
 	struct registry_listener *now;
 	uint32_t record;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (load_relaxed(&was->addr[i]) != addr)
+		if (load_relaxed(&was->at[i]) != at)
 			continue;
 		if (load_relaxed(&was->half[i]) == ref->half)
 			return 0;
@@ -163,11 +172,11 @@ int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
 		return -ENOSPC;
 	now = &r->records[record - 1];
 	for (uint32_t i = 0; i < n; i++) {
-		store_relaxed(&now->addr[i], load_relaxed(&was->addr[i]));
+		store_relaxed(&now->at[i], load_relaxed(&was->at[i]));
 		store_relaxed(&now->half[i], load_relaxed(&was->half[i]));
 		store_relaxed(&now->party_gen[i], load_relaxed(&was->party_gen[i]));
 	}
-	store_relaxed(&now->addr[n], addr);
+	store_relaxed(&now->at[n], at);
 	store_relaxed(&now->half[n], ref->half);
 	store_relaxed(&now->party_gen[n], ref->party_gen);
 	store_relaxed(&now->count, n + 1);
@@ -175,10 +184,10 @@ int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
 	return 0;
 }
 
-/* Swap in a record without those entries of @port that @drop names. */
-static int port_filter(struct registry *r, uint16_t port, uint32_t addr, half_ref half,
-		       int party)
+/* Swap in a record without those entries of @at's port that @half or @party names. */
+static int port_filter(struct registry *r, addr_word at, half_ref half, int party)
 {
+	uint16_t port = addr_word_port(at);
 	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
 	uint32_t n = was ? load_relaxed(&was->count) : 0, kept = 0, record;
 	struct registry_listener *now;
@@ -191,11 +200,11 @@ static int port_filter(struct registry *r, uint16_t port, uint32_t addr, half_re
 	for (uint32_t i = 0; i < n; i++) {
 		half_ref h = load_relaxed(&was->half[i]);
 		bool drop = party >= 0 ? half_ref_party(h) == (unsigned)party
-				       : h == half && load_relaxed(&was->addr[i]) == addr;
+				       : h == half && load_relaxed(&was->at[i]) == at;
 
 		if (drop || !now)
 			continue;
-		store_relaxed(&now->addr[kept], load_relaxed(&was->addr[i]));
+		store_relaxed(&now->at[kept], load_relaxed(&was->at[i]));
 		store_relaxed(&now->half[kept], h);
 		store_relaxed(&now->party_gen[kept], load_relaxed(&was->party_gen[i]));
 		kept++;
@@ -208,14 +217,14 @@ static int port_filter(struct registry *r, uint16_t port, uint32_t addr, half_re
 	return 0;
 }
 
-int registry_unlisten(struct registry *r, uint32_t addr, uint16_t port, half_ref half)
+int registry_unlisten(struct registry *r, addr_word at, half_ref half)
 {
-	return port_filter(r, port, addr, half, -1);
+	return port_filter(r, at, half, -1);
 }
 
 void registry_unlisten_party(struct registry *r, unsigned party)
 {
 	for (unsigned port = 0; port < 65536; port++)
 		if ((uint32_t)load_relaxed(&r->ports[port]) != 0)
-			port_filter(r, (uint16_t)port, 0, 0, (int)party);
+			port_filter(r, addr_word_make(0, (uint16_t)port), 0, (int)party);
 }

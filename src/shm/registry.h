@@ -24,27 +24,26 @@ struct listener_ref {
 int registry_check(const struct registry *r);
 
 /**
- * registry_find() - Who listens on @addr:@port (host order); an exact address
- * goes before the wildcard.
+ * registry_find() - Who listens on @at: whose address fits best, in the order
+ * of addr_rank().
  * Return: 0, or -ENOENT.
  */
-int registry_find(const struct registry *r, uint32_t addr, uint16_t port,
-		  struct listener_ref *ret);
+int registry_find(const struct registry *r, addr_word at, struct listener_ref *ret);
 
 /**
  * registry_find_one() - The same, where several listen (SO_REUSEPORT).
  * @pick: Any number; equal ones give the same listener while the group is the same.
  * Return: How many there are, or -ENOENT.
  */
-int registry_find_one(const struct registry *r, uint32_t addr, uint16_t port, uint32_t pick,
+int registry_find_one(const struct registry *r, addr_word at, uint32_t pick,
 		      struct listener_ref *ret);
 
 /**
  * registry_find_of() - Of those, the one of the party @id, generation @gen.
  * Return: 0, or -ENOENT.
  */
-int registry_find_of(const struct registry *r, uint32_t addr, uint16_t port, unsigned id,
-		     uint32_t gen, struct listener_ref *ret);
+int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32_t gen,
+		     struct listener_ref *ret);
 
 /** registry_party_alive() - Is party @id still the one of generation @gen? */
 bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen);
@@ -66,11 +65,10 @@ void registry_party_set(struct registry *r, unsigned id, uint32_t gen,
  * @join: Others may listen there, too (SO_REUSEPORT).
  * Return: 0, -EADDRINUSE where that address and port are taken, -ENOSPC.
  */
-int registry_listen(struct registry *r, uint32_t addr, uint16_t port,
-		    const struct listener_ref *ref, bool join);
+int registry_listen(struct registry *r, addr_word at, const struct listener_ref *ref, bool join);
 
 /** registry_unlisten() - Withdraw it. Return: 0 or -ENOENT. */
-int registry_unlisten(struct registry *r, uint32_t addr, uint16_t port, half_ref half);
+int registry_unlisten(struct registry *r, addr_word at, half_ref half);
 
 /** registry_unlisten_party() - Withdraw all that a party published. */
 void registry_unlisten_party(struct registry *r, unsigned party);

@@ -239,8 +239,7 @@ void seat_remind(struct conn *c)
 		return;
 	}
 	if (c->party->inherited || load_acquire(&c->peer->peer) ||
-	    registry_find_of(c->party->reg, addr_word_addr(to), addr_word_port(to), c->owner->id,
-			     c->owner->gen, &ref) < 0)
+	    registry_find_of(c->party->reg, to, c->owner->id, c->owner->gen, &ref) < 0)
 		return;
 	l = half_find(c->owner->base, ref.half);
 	if (!l || half_gen(l) != half_ref_gen(ref.half))

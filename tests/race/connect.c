@@ -107,7 +107,7 @@ static void *acceptor(void *arg)
 			else
 				sched_yield();
 		}
-		registry_unlisten(s->w->reg, WORLD_ADDR, 80, half_ref_of(p, l));
+		registry_unlisten(s->w->reg, addr_word_make(WORLD_ADDR, 80), half_ref_of(p, l));
 		seat_close(p, l);
 		party_slot_retire(p, arena_slot(p->base, l));
 	}

@@ -259,7 +259,7 @@ static int listen_call(struct guest *g, uint16_t type, uint32_t addr, uint16_t p
 		       unsigned slot, uint32_t gen)
 {
 	struct ctl_msg m = { .type = type,
-			     .listen = { .addr = addr, .port = port, .slot = (uint16_t)slot,
+			     .listen = { .at = addr_word_make(addr, port), .slot = slot,
 					 .gen = gen, .party = g->id } };
 
 	return ctl_call(g->fd, &m, NULL, 0, NULL, NULL);
@@ -295,7 +295,7 @@ static void connection_make(struct guest *a, uint32_t a_handle, struct guest *b,
 
 	*ret_a = (struct conn){ 0 };
 	*ret_b = (struct conn){ 0 };
-	assert_int_equal(registry_find(a->reg, LO, addr_word_port(l->local), &ref), 0);
+	assert_int_equal(registry_find(a->reg, addr_word_make(LO, addr_word_port(l->local)), &ref), 0);
 	store_relaxed(&h->handle, a_handle + 1);
 	store_relaxed(&h->local, addr_word_make(LO, 61000));
 	store_relaxed(&h->remote, l->local);
@@ -446,7 +446,7 @@ static void handles__have_a_limit(void **state)
 static void listen__is_seen_in_the_registry(void **state)
 {
 	struct ctl_msg m = { .type = CTL_LISTEN,
-			     .listen = { .addr = LO, .port = 4000, .reuse = 1 } };
+			     .listen = { .at = addr_word_make(LO, 4000), .reuse = 1 } };
 	struct listener_ref ref;
 	struct guest a, b;
 	struct half *h, *h2;
@@ -455,7 +455,7 @@ static void listen__is_seen_in_the_registry(void **state)
 	guest_make(&a);
 	guest_make(&b);
 	h = listener_make(&a, LO, 4000, 0);
-	assert_int_equal(registry_find(b.reg, LO, 4000, &ref), 0);
+	assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4000), &ref), 0);
 	assert_int_equal(ref.half, half_ref_of(a.p, h));
 	assert_int_equal(ref.party_gen, a.gen);
 	/* Asked again: the same. */
@@ -466,34 +466,34 @@ static void listen__is_seen_in_the_registry(void **state)
 	assert_int_equal(listen_call(&a, CTL_LISTEN, LO, 1, SLOT_MAX, 1), -EINVAL);
 	/* A second one, which the kernel would refuse. */
 	h2 = listener_make(&b, LO, 4000, -EADDRINUSE);
-	assert_int_equal(registry_find(b.reg, LO, 4000, &ref), 0);
+	assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4000), &ref), 0);
 	assert_int_equal(ref.half, half_ref_of(a.p, h));
 	/* It would not: a group, of which connectors choose. */
-	m.listen.slot = (uint16_t)arena_slot(b.p->base, h2);
+	m.listen.slot = arena_slot(b.p->base, h2);
 	m.listen.gen = half_gen(h2);
 	assert_int_equal(ctl_call(b.fd, &m, NULL, 0, NULL, NULL), 0);
-	assert_int_equal(registry_find_one(b.reg, LO, 4000, 2, &ref), 2);
+	assert_int_equal(registry_find_one(b.reg, addr_word_make(LO, 4000), 2, &ref), 2);
 	assert_int_equal(ref.half, half_ref_of(a.p, h));
-	assert_int_equal(registry_find_one(b.reg, LO, 4000, 3, &ref), 2);
+	assert_int_equal(registry_find_one(b.reg, addr_word_make(LO, 4000), 3, &ref), 2);
 	assert_int_equal(ref.half, half_ref_of(b.p, h2));
-	assert_int_equal(registry_find_of(b.reg, LO, 4000, b.id, b.gen, &ref), 0);
+	assert_int_equal(registry_find_of(b.reg, addr_word_make(LO, 4000), b.id, b.gen, &ref), 0);
 	assert_int_equal(ref.half, half_ref_of(b.p, h2));
 	/* Unlisten, and someone else's demotion. */
 	h = listener_make(&a, LO, 4001, 0);
 	assert_int_equal(listen_call(&a, CTL_UNLISTEN, LO, 4001, arena_slot(a.p->base, h),
 				     half_gen(h)), 0);
-	assert_int_equal(registry_find(b.reg, LO, 4001, &ref), -ENOENT);
+	assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4001), &ref), -ENOENT);
 	h = listener_make(&a, LO, 4001, 0);
 	b.id = a.id;
 	assert_int_equal(listen_call(&b, CTL_DEMOTE, LO, 4001, arena_slot(a.p->base, h),
 				     half_gen(h)), 0);
-	assert_int_equal(registry_find(b.reg, LO, 4001, &ref), -ENOENT);
+	assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4001), &ref), -ENOENT);
 	/* Death withdraws the rest. */
 	listener_make(&a, 0, 4002, 0);
-	assert_int_equal(registry_find(b.reg, LO, 4002, &ref), 0);
+	assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4002), &ref), 0);
 	close(a.fd);
 	a.fd = -1;
-	EVENTUALLY(registry_find(b.reg, LO, 4002, &ref) == -ENOENT);
+	EVENTUALLY(registry_find(b.reg, addr_word_make(LO, 4002), &ref) == -ENOENT);
 	guest_close(&a);
 	guest_close(&b);
 }
@@ -557,7 +557,7 @@ static void death__leaves_an_estate_until_let_go(void **state)
 
 		guest_make(&a);
 		handles(&a, 1, ids, fds);
-		if (registry_find(a.reg, LO, 4200, &ref) != 0)
+		if (registry_find(a.reg, addr_word_make(LO, 4200), &ref) != 0)
 			_exit(1);
 		slot = party_slot_alloc(a.p);
 		h = arena_half(a.p->base, (unsigned)slot);
@@ -853,12 +853,12 @@ static int bind_call(struct guest *g, uint32_t addr, uint16_t port, unsigned slo
 		     uint16_t *ret)
 {
 	struct ctl_msg m = { .type = CTL_BIND,
-			     .listen = { .addr = addr, .port = port, .slot = (uint16_t)slot,
+			     .listen = { .at = addr_word_make(addr, port), .slot = slot,
 					 .gen = 1, .reuse = reuse } };
 	int r = ctl_call(g->fd, &m, NULL, 0, NULL, NULL);
 
 	if (ret)
-		*ret = m.listen.port;
+		*ret = addr_word_port(m.listen.at);
 	return r;
 }
 
@@ -885,7 +885,7 @@ static void bind__arbitrates(void **state)
 	assert_in_range(port, 32768, 60999);
 	assert_int_equal(bind_call(&a, LO, 0, 2, 0, &port), 0);
 	m = (struct ctl_msg){ .type = CTL_UNBIND,
-			      .listen = { .addr = LO, .port = 80, .slot = 0, .gen = 1 } };
+			      .listen = { .at = addr_word_make(LO, 80), .slot = 0, .gen = 1 } };
 	assert_int_equal(ctl_post(a.fd, &m), 0);
 	assert_int_equal(guest_hello(&a), 0);
 	assert_int_equal(bind_call(&b, LO, 80, 3, 0, NULL), 0);
@@ -929,7 +929,7 @@ static void restart__goes_on(void **state)
 	/* The other connection did not notice; the registry is whole. */
 	assert_int_equal(conn_send(&cc, "x", 1), 1);
 	assert_int_equal(conn_recv(&cd, buf, sizeof(buf), 0, 0), 1);
-	assert_int_equal(registry_find(a.reg, LO, 4400, &ref), 0);
+	assert_int_equal(registry_find(a.reg, addr_word_make(LO, 4400), &ref), 0);
 	assert_int_not_equal(status().status.daemon_pid, old);
 	assert_int_equal(status().status.clients, 2);
 	assert_int_equal(status().status.handles, 7);
@@ -1196,9 +1196,9 @@ static void restart__in_the_middle_of_things(void **state)
 			if (ctl_call(fd, &m, NULL, 0, held, &n) != 0 || n != 16)
 				_exit(2);
 			m = (struct ctl_msg){ .type = CTL_LISTEN,
-					      .listen = { .addr = LO, .port = 6000,
+					      .listen = { .at = addr_word_make(LO, 6000),
 							  .gen = 1 } };
-			m.listen.port = (uint16_t)(6000 + w);
+			m.listen.at = addr_word_make(LO, (uint16_t)(6000 + w));
 			r = ctl_call(fd, &m, NULL, 0, NULL, NULL);
 			if (r != 0 && r != -EADDRINUSE)
 				_exit(3);
@@ -1236,7 +1236,7 @@ static void restart__in_the_middle_of_things(void **state)
 
 		guest_make(&g);
 		for (uint16_t w = 0; w < 3; w++)
-			assert_int_equal(registry_find(g.reg, LO, (uint16_t)(6000 + w), &ref),
+			assert_int_equal(registry_find(g.reg, addr_word_make(LO, (uint16_t)(6000 + w)), &ref),
 					 -ENOENT);
 		for (unsigned id = 1; id < PARTY_MAX; id++)
 			EVENTUALLY(id == g.id ||
@@ -1335,7 +1335,7 @@ static void service__echoes(void **state)
 	(void)state;
 	guest_make(&a);
 	assert_int_equal(handles(&a, 1, ids, fds), 1);
-	EVENTUALLY(registry_find(a.reg, LO, 7, &ref) == 0);
+	EVENTUALLY(registry_find(a.reg, addr_word_make(LO, 7), &ref) == 0);
 	slot = party_slot_alloc(a.p);
 	h = arena_half(a.p->base, (unsigned)slot);
 	store_relaxed(&h->handle, ids[0] + 1);

@@ -35,7 +35,7 @@ static int add(uint32_t addr, uint16_t port, unsigned party, unsigned slot)
 {
 	struct listener_ref l = ref(party, slot);
 
-	return registry_listen(r, addr, port, &l, false);
+	return registry_listen(r, addr_word_make(addr, port), &l, false);
 }
 
 static unsigned records_used(void)
@@ -63,10 +63,10 @@ static void registry_find__nobody(void **state)
 	struct listener_ref got = { 1, 2 };
 
 	(void)state;
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), -ENOENT);
 	assert_int_equal(add(WORLD_ADDR, 80, 1, 5), 0);
-	assert_int_equal(registry_find(r, WORLD_ADDR, 81, &got), -ENOENT);
-	assert_int_equal(registry_find(r, WORLD_ADDR + 1, 80, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 81), &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR + 1, 80), &got), -ENOENT);
 	assert_int_equal(got.half, 1); /* failure changes nothing */
 }
 
@@ -78,12 +78,37 @@ static void registry_find__exact_before_wildcard(void **state)
 	for (unsigned first = 0; first < 2; first++) {
 		assert_int_equal(add(first ? WORLD_ADDR : 0, (uint16_t)(80 + first), 1, 1), 0);
 		assert_int_equal(add(first ? 0 : WORLD_ADDR, (uint16_t)(80 + first), 1, 2), 0);
-		assert_int_equal(registry_find(r, WORLD_ADDR, (uint16_t)(80 + first), &got), 0);
+		assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, (uint16_t)(80 + first)), &got), 0);
 		assert_int_equal(half_ref_slot(got.half), first ? 1 : 2);
 		assert_int_equal(got.party_gen, 101);
-		assert_int_equal(registry_find(r, WORLD_ADDR + 9, (uint16_t)(80 + first), &got), 0);
+		assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR + 9, (uint16_t)(80 + first)), &got), 0);
 		assert_int_equal(half_ref_slot(got.half), first ? 2 : 1);
 	}
+}
+
+/* IPv6, and one socket for both families. */
+static void registry_find__families(void **state)
+{
+	addr_word any6 = addr_word_make6(ADDR_ANY6, 80), lo6 = addr_word_make6(ADDR_LOOPBACK6, 80);
+	addr_word lo4 = addr_word_make(WORLD_ADDR, 80);
+	struct listener_ref one = ref(1, 1), two = ref(2, 2), got;
+
+	(void)state;
+	assert_int_equal(registry_listen(r, any6, &one, false), 0);
+	assert_int_equal(registry_find(r, lo6, &got), 0);
+	assert_int_equal(registry_find(r, lo4, &got), -ENOENT);
+	assert_int_equal(registry_unlisten(r, any6 | ADDR_WORD_DUAL, one.half), -ENOENT);
+	assert_int_equal(registry_unlisten(r, any6, one.half), 0);
+	assert_int_equal(registry_listen(r, any6 | ADDR_WORD_DUAL, &one, false), 0);
+	assert_int_equal(registry_find(r, lo4, &got), 0);
+	assert_int_equal(registry_listen(r, addr_word_make(0, 80), &two, false), 0);
+	assert_int_equal(registry_find(r, lo4, &got), 0);
+	assert_int_equal(got.half, two.half);
+	assert_int_equal(registry_find(r, lo6, &got), 0);
+	assert_int_equal(got.half, one.half);
+	assert_int_equal(registry_listen(r, lo6, &two, false), 0);
+	assert_int_equal(registry_find(r, lo6, &got), 0);
+	assert_int_equal(got.half, two.half);
 }
 
 static void registry_find__nonsense(void **state)
@@ -92,12 +117,12 @@ static void registry_find__nonsense(void **state)
 
 	(void)state;
 	r->ports[80] = 1ull << 32 | (LISTENER_MAX + 1);
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), -ENOENT);
 	r->ports[80] = 1ull << 32 | 0xffffffffu;
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), -ENOENT);
 	r->ports[80] = 1ull << 32 | 1;
 	r->records[0].count = 0xffffffffu;
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), -ENOENT);
 }
 
 static void registry_party_alive__generation(void **state)
@@ -128,22 +153,22 @@ static void registry_listen__joined(void **state)
 	struct listener_ref got;
 
 	(void)state;
-	assert_int_equal(registry_listen(r, 0, 80, &one, true), 0);
-	assert_int_equal(registry_listen(r, 0, 80, &two, true), 0);
-	assert_int_equal(registry_listen(r, 0, 80, &two, true), 0); /* asked again */
-	assert_int_equal(registry_find_one(r, 5, 80, 6, &got), 2);
+	assert_int_equal(registry_listen(r, addr_word_make(0, 80), &one, true), 0);
+	assert_int_equal(registry_listen(r, addr_word_make(0, 80), &two, true), 0);
+	assert_int_equal(registry_listen(r, addr_word_make(0, 80), &two, true), 0); /* asked again */
+	assert_int_equal(registry_find_one(r, addr_word_make(5, 80), 6, &got), 2);
 	assert_int_equal(got.half, one.half);
-	assert_int_equal(registry_find_one(r, 5, 80, 7, &got), 2);
+	assert_int_equal(registry_find_one(r, addr_word_make(5, 80), 7, &got), 2);
 	assert_int_equal(got.half, two.half);
-	assert_int_equal(registry_find_of(r, 5, 80, 2, 1, &got), 0);
+	assert_int_equal(registry_find_of(r, addr_word_make(5, 80), 2, 1, &got), 0);
 	assert_int_equal(got.half, two.half);
-	assert_int_equal(registry_find_of(r, 5, 80, 2, 2, &got), -ENOENT);
-	assert_int_equal(registry_listen(r, 5, 80, &(struct listener_ref){ half_ref_make(3, 3, 1), 1 },
+	assert_int_equal(registry_find_of(r, addr_word_make(5, 80), 2, 2, &got), -ENOENT);
+	assert_int_equal(registry_listen(r, addr_word_make(5, 80), &(struct listener_ref){ half_ref_make(3, 3, 1), 1 },
 					 false), 0);
-	assert_int_equal(registry_find_one(r, 5, 80, 7, &got), 1);
+	assert_int_equal(registry_find_one(r, addr_word_make(5, 80), 7, &got), 1);
 	assert_int_equal(half_ref_party(got.half), 3);
-	assert_int_equal(registry_unlisten(r, 0, 80, one.half), 0);
-	assert_int_equal(registry_find_one(r, 6, 80, 6, &got), 1);
+	assert_int_equal(registry_unlisten(r, addr_word_make(0, 80), one.half), 0);
+	assert_int_equal(registry_find_one(r, addr_word_make(6, 80), 6, &got), 1);
 	assert_int_equal(got.half, two.half);
 }
 
@@ -157,13 +182,13 @@ static void registry_listen__limits(void **state)
 	assert_int_equal(add(WORLD_ADDR + LISTEN_PER_PORT, 80, 1, 50), -ENOSPC);
 	assert_int_equal(records_used(), 1);
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
-		assert_int_equal(registry_find(r, WORLD_ADDR + i, 80, &got), 0);
+		assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR + i, 80), &got), 0);
 		assert_int_equal(half_ref_slot(got.half), i);
 	}
 	for (unsigned port = 1000; port < 1000 + LISTENER_MAX - 1; port++)
 		assert_int_equal(add(0, (uint16_t)port, 1, 1), 0);
 	assert_int_equal(add(0, 20000, 1, 1), -ENOSPC);
-	assert_int_equal(registry_find(r, 1, 20000, &got), -ENOENT);
+	assert_int_equal(registry_find(r, addr_word_make(1, 20000), &got), -ENOENT);
 	registry_unlisten_party(r, 1);
 	assert_int_equal(records_used(), 0);
 	assert_int_equal(add(0, 20000, 1, 1), 0);
@@ -176,15 +201,15 @@ static void registry_unlisten__only_that_one(void **state)
 	(void)state;
 	add(WORLD_ADDR, 80, 1, 1);
 	add(0, 80, 2, 2);
-	assert_int_equal(registry_unlisten(r, WORLD_ADDR, 80, ref(1, 9).half), -ENOENT);
-	assert_int_equal(registry_unlisten(r, WORLD_ADDR, 81, ref(1, 1).half), -ENOENT);
-	assert_int_equal(registry_unlisten(r, 0, 80, ref(1, 1).half), -ENOENT);
-	assert_int_equal(registry_unlisten(r, WORLD_ADDR, 80, ref(1, 1).half), 0);
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), 0);
+	assert_int_equal(registry_unlisten(r, addr_word_make(WORLD_ADDR, 80), ref(1, 9).half), -ENOENT);
+	assert_int_equal(registry_unlisten(r, addr_word_make(WORLD_ADDR, 81), ref(1, 1).half), -ENOENT);
+	assert_int_equal(registry_unlisten(r, addr_word_make(0, 80), ref(1, 1).half), -ENOENT);
+	assert_int_equal(registry_unlisten(r, addr_word_make(WORLD_ADDR, 80), ref(1, 1).half), 0);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), 0);
 	assert_int_equal(half_ref_party(got.half), 2);
-	assert_int_equal(registry_unlisten(r, 0, 80, ref(2, 2).half), 0);
-	assert_int_equal(registry_find(r, WORLD_ADDR, 80, &got), -ENOENT);
-	assert_int_equal(registry_unlisten(r, 0, 80, ref(2, 2).half), -ENOENT);
+	assert_int_equal(registry_unlisten(r, addr_word_make(0, 80), ref(2, 2).half), 0);
+	assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, 80), &got), -ENOENT);
+	assert_int_equal(registry_unlisten(r, addr_word_make(0, 80), ref(2, 2).half), -ENOENT);
 	assert_int_equal(records_used(), 0);
 }
 
@@ -199,8 +224,8 @@ static void registry_unlisten_party__all_of_it(void **state)
 	}
 	registry_unlisten_party(r, 1);
 	for (uint16_t port = 100; port < 200; port++) {
-		assert_int_equal(registry_find(r, WORLD_ADDR, port, &got), -ENOENT);
-		assert_int_equal(registry_find(r, WORLD_ADDR + 1, port, &got), 0);
+		assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR, port), &got), -ENOENT);
+		assert_int_equal(registry_find(r, addr_word_make(WORLD_ADDR + 1, port), &got), 0);
 	}
 	assert_int_equal(records_used(), 100);
 }
@@ -210,7 +235,7 @@ static void registry_listen__records_are_used_again(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 20000; i++) {
 		assert_int_equal(add(WORLD_ADDR, 80, 1, 1), 0);
-		assert_int_equal(registry_unlisten(r, WORLD_ADDR, 80, ref(1, 1).half), 0);
+		assert_int_equal(registry_unlisten(r, addr_word_make(WORLD_ADDR, 80), ref(1, 1).half), 0);
 	}
 	assert_int_equal(records_used(), 0);
 	assert_int_equal(r->ports[80] >> 32, 40000); /* the sequence moved each time */
@@ -224,6 +249,7 @@ int main(void)
 		T(registry_check__refuses_another),
 		T(registry_find__nobody),
 		T(registry_find__exact_before_wildcard),
+		T(registry_find__families),
 		T(registry_find__nonsense),
 		T(registry_party_alive__generation),
 		T(registry_listen__taken),

@@ -142,7 +142,7 @@ static void seat_open__slots_exhausted(void **state)
 		last = s;
 	assert_int_equal(seat_open(p, l, 2), 0); /* listens, without seats */
 	ref = (struct listener_ref){ half_ref_of(p, l), 1 };
-	registry_listen(w->reg, WORLD_ADDR, 80, &ref, false);
+	registry_listen(w->reg, addr_word_make(WORLD_ADDR, 80), &ref, false);
 	assert_int_equal(world_connect(w, 1, 80, &a, NULL), -EAGAIN);
 	assert_int_equal(seat_take(p, l, &cursor, 0, &b), -EAGAIN);
 	/* One slot comes free: the next look at the queue makes a seat. */
@@ -417,7 +417,7 @@ static void seat_take__wildcard_listener_takes_any_address(void **state)
 
 	assert_int_equal(seat_open(p, l, 0), 0);
 	ref = (struct listener_ref){ half_ref_of(p, l), 1 };
-	assert_int_equal(registry_listen(w->reg, 0, 80, &ref, false), 0);
+	assert_int_equal(registry_listen(w->reg, addr_word_make(0, 80), &ref, false), 0);
 	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
 	assert_int_equal(seat_take(p, l, &cursor, 0, &b), 0);
 	assert_int_equal(b.own->local, addr_word_make(WORLD_ADDR, 80));

@@ -507,7 +507,7 @@ static void share__rings_when_somebody_dies(void **state)
 /* A listener that others accept from stays when its maker dies. */
 static void share__keeps_a_listener(void **state)
 {
-	struct ctl_msg m = { .type = CTL_LISTEN, .listen = { .addr = LO, .port = 4100 } };
+	struct ctl_msg m = { .type = CTL_LISTEN, .listen = { .at = addr_word_make(LO, 4100) } };
 	struct listener_ref ref;
 	struct guest a, b;
 	int ev = eventfd(0, EFD_NONBLOCK), copy;
@@ -520,7 +520,7 @@ static void share__keeps_a_listener(void **state)
 		store_relaxed(&a.h->local, addr_word_make(LO, 4100));
 		assert_int_equal(seat_open(a.p, a.h, 8), 0);
 		m = (struct ctl_msg){ .type = CTL_LISTEN,
-				      .listen = { .addr = LO, .port = 4100,
+				      .listen = { .at = addr_word_make(LO, 4100),
 						  .slot = (uint16_t)a.slot,
 						  .gen = half_gen(a.h) } };
 		assert_int_equal(ctl_call(a.ctl, &m, NULL, 0, NULL, NULL), 0);
@@ -530,13 +530,13 @@ static void share__keeps_a_listener(void **state)
 		guest_die(&a, true);
 		EVENTUALLY(!registry_party_alive(b.reg, a.id, a.gen));
 		if (!shared) {
-			EVENTUALLY(registry_find(b.reg, LO, 4100, &ref) == -ENOENT);
+			EVENTUALLY(registry_find(b.reg, addr_word_make(LO, 4100), &ref) == -ENOENT);
 			EVENTUALLY(half_state(a.h) == HALF_RELEASED);
 		} else {
 			for (int i = 0; i < 2; i++) {
 				nap();
 				assert_int_equal(half_state(a.h), HALF_LISTEN);
-				assert_int_equal(registry_find(b.reg, LO, 4100, &ref), 0);
+				assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4100), &ref), 0);
 				pid = status().status.daemon_pid;
 				kill((pid_t)pid, SIGKILL);
 				EVENTUALLY(status().status.daemon_pid != pid &&
@@ -545,7 +545,7 @@ static void share__keeps_a_listener(void **state)
 		}
 		close(copy);
 		EVENTUALLY(half_state(a.h) == HALF_RELEASED);
-		EVENTUALLY(registry_find(b.reg, LO, 4100, &ref) == -ENOENT);
+		EVENTUALLY(registry_find(b.reg, addr_word_make(LO, 4100), &ref) == -ENOENT);
 		EVENTUALLY((uint32_t)load_acquire(&b.reg->parties[a.id].gen_state) == PARTY_FREE);
 		guest_close(&a);
 	}
@@ -570,14 +570,14 @@ static void share__lets_others_announce(void **state)
 		if (i == 1)
 			assert_int_equal(share_call(&a, &a, CTL_HAS_BELL, &ev, 1), 0);
 		m = (struct ctl_msg){ .type = CTL_LISTEN,
-				      .listen = { .addr = LO, .port = 4200,
+				      .listen = { .at = addr_word_make(LO, 4200),
 						  .slot = (uint16_t)a.slot,
 						  .gen = half_gen(a.h), .party = a.id } };
 		/* Not before it is shared; not for another generation of it. */
 		if (i == 3)
 			m.listen.gen++;
 		assert_int_equal(ctl_call(b.ctl, &m, NULL, 0, NULL, NULL), i == 0 || i == 3 ? -ESRCH : 0);
-		assert_int_equal(registry_find(b.reg, LO, 4200, &ref), i == 0 ? -ENOENT : 0);
+		assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4200), &ref), i == 0 ? -ENOENT : 0);
 	}
 	assert_int_equal(half_ref_party(ref.half), a.id);
 	m.type = CTL_LISTEN;

@@ -190,7 +190,7 @@ static inline struct half *world_listen(struct world *w, unsigned id, uint16_t p
 
 	must(l && seat_open(p, l, backlog) == 0);
 	ref = (struct listener_ref){ half_ref_of(p, l), p->gen };
-	must(registry_listen(w->reg, WORLD_ADDR, port, &ref, false) == 0);
+	must(registry_listen(w->reg, addr_word_make(WORLD_ADDR, port), &ref, false) == 0);
 	return l;
 }
 
@@ -208,7 +208,7 @@ static inline int world_connect(struct world *w, unsigned id, uint16_t port, str
 		*ret_own = h;
 	if (!h)
 		return -ENOSPC;
-	r = registry_find(w->reg, WORLD_ADDR, port, &ref);
+	r = registry_find(w->reg, addr_word_make(WORLD_ADDR, port), &ref);
 	if (r == 0)
 		r = seat_claim(p, h, &ref, ret);
 	return r;
@@ -223,7 +223,7 @@ static inline void world_pair(struct world *w, struct conn *a, struct conn *b)
 
 	must(world_connect(w, 1, port, a, NULL) == 0);
 	must(seat_take(w->of[2].p, l, &cursor, w->next_handle++ % HANDLE_MAX, b) == 0);
-	must(registry_unlisten(w->reg, WORLD_ADDR, port, half_ref_of(w->of[2].p, l)) == 0);
+	must(registry_unlisten(w->reg, addr_word_make(WORLD_ADDR, port), half_ref_of(w->of[2].p, l)) == 0);
 	seat_close(w->of[2].p, l);
 	party_slot_retire(w->of[2].p, arena_slot(w->of[2].p->base, l));
 }
