@@ -71,6 +71,19 @@ const struct verb verbs[] = {
 	  "      --domain NAME   which domain (MORTISE_DOMAIN; default)\n"
 	  "\n"
 	  "Exit status: 0; 1 on failure; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "metrics", verb_metrics, "a domain's figures for Prometheus",
+	  "Examples:\n"
+	  "  mortise metrics                            once, on standard output\n"
+	  "  mortise metrics --listen 127.0.0.1:9550    until it is ended, over HTTP\n"
+	  "\n"
+	  "Usage: mortise metrics [--listen ADDR:PORT] [--domain NAME]\n"
+	  "\n"
+	  "      --listen ADDR:PORT  serve http://ADDR:PORT/metrics; [::1]:PORT for IPv6;\n"
+	  "                          port 0: a free one, which it names\n"
+	  "      --domain NAME       which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0; 1 on failure; 2 for bad usage; 3 where no daemon runs (with\n"
+	  "--listen it says mortise_up 0, and goes on).\n" },
 	{ "status", verb_status, "show the domain's daemon and its counters",
 	  "Examples:\n"
 	  "  mortise status\n"

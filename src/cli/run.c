@@ -11,6 +11,7 @@
 
 #include "cli/ask.h"
 #include "cli/opt.h"
+#include "cli/self.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "ctl/client.h"
@@ -21,23 +22,9 @@ enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 static bool find_library(char ret[PATH_MAX])
 {
 	static const char *const where[] = { "libmortise.so", "../preload/libmortise.so",
-					     "../lib/mortise/libmortise.so" };
-	char self[PATH_MAX], path[PATH_MAX + 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
+					     "../lib/mortise/libmortise.so", NULL };
 
-	if (n <= 0)
-		return false;
-	self[n] = 0;
-	slash = strrchr(self, '/');
-	if (slash)
-		*slash = 0;
-	for (size_t i = 0; i < ARRAY_LEN(where); i++) {
-		snprintf(path, sizeof(path), "%s/%s", self, where[i]);
-		if (realpath(path, ret) && !access(ret, R_OK))
-			return true;
-	}
-	return false;
+	return self_find(where, R_OK, ret);
 }
 
 char *run_preload(const char *old, const char *library)
