@@ -116,7 +116,7 @@ long ask_list(int fd, const char *domain, const struct ss_show *show, struct ss_
 		if (ss_wanted(&rows[i], show))
 			rows[kept++] = rows[i];
 	}
-	if (show->processes)
+	if (show->processes || show->extended)
 		find_holders(domain, rows, kept);
 	*ret = rows;
 	return (long)kept;

@@ -6,7 +6,7 @@
 #ifndef MORTISE_CLI_ASK_H
 #define MORTISE_CLI_ASK_H
 
-#include "cli/ss_format.h"
+#include "cli/ss_row.h"
 
 /**
  * ask_connect() - A connection to the domain's daemon.

@@ -6,6 +6,7 @@
 
 #include "cli/ask.h"
 #include "cli/opt.h"
+#include "cli/ss_format.h"
 #include "cli/verbs.h"
 #include "ctl/client.h"
 

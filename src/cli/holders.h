@@ -6,7 +6,7 @@
 #ifndef MORTISE_CLI_HOLDERS_H
 #define MORTISE_CLI_HOLDERS_H
 
-#include "cli/ss_format.h"
+#include "cli/ss_row.h"
 
 /**
  * struct holder_key - The handle of a row, as the kernel knows it.

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/kernel.h"
 #include "cli/words.h"
 
-/** hex_address() - "0100007F" or 32 digits: the kernel prints host-order words. */
-static bool hex_address(const char *hex, char ret[46])
+/**
+ * hex_address() - "0100007F" or 32 digits: the kernel prints host-order words.
+ * @ret_family: AF_INET or AF_INET6. @ret: 4 or 16 bytes, network order.
+ */
+static bool hex_address(const char *hex, int *ret_family, uint32_t ret[4])
 {
-	uint32_t words[4];
 	size_t len = strlen(hex);
 
 	if (len != 8 && len != 32)
@@ -21,11 +24,24 @@ static bool hex_address(const char *hex, char ret[46])
 
 		memcpy(part, hex + 8 * i, 8);
 		part[8] = 0;
-		words[i] = (uint32_t)strtoul(part, &end, 16);
+		ret[i] = (uint32_t)strtoul(part, &end, 16);
 		if (*end)
 			return false;
 	}
-	return inet_ntop(len == 8 ? AF_INET : AF_INET6, words, ret, 46) != NULL;
+	*ret_family = len == 8 ? AF_INET : AF_INET6;
+	return true;
+}
+
+/** last_number() - udp's last column is its drops; tcp has none. */
+static uint64_t last_number(const char *line)
+{
+	size_t len = strlen(line);
+
+	while (len && (line[len - 1] == ' ' || line[len - 1] == '\n'))
+		len--;
+	while (len && line[len - 1] >= '0' && line[len - 1] <= '9')
+		len--;
+	return strtoull(line + len, NULL, 10);
 }
 
 bool kernel_line(const char *line, const char *netid, struct ss_row *ret)
@@ -33,15 +49,21 @@ bool kernel_line(const char *line, const char *netid, struct ss_row *ret)
 	struct ss_row r = *ret;
 	char local[33], peer[33];
 	unsigned local_port, peer_port, state, uid;
+	uint32_t local_ip[4], peer_ip[4];
 	uint64_t tx, rx, inode;
+	int family, peer_family;
 
 	if (sscanf(line,
 		   "%*s %32[0-9A-Fa-f]:%4x %32[0-9A-Fa-f]:%4x %2x %8" SCNx64 ":%8" SCNx64
 		   " %*s %*s %u %*s %" SCNu64,
 		   local, &local_port, peer, &peer_port, &state, &tx, &rx, &uid, &inode) != 9)
 		return false;
-	if (!hex_address(local, r.local) || !hex_address(peer, r.peer))
+	if (!hex_address(local, &family, local_ip) ||
+	    !hex_address(peer, &peer_family, peer_ip) || family != peer_family)
 		return false;
+	r.family = family;
+	ss_row_address(family, local_ip, 0, r.local_ip, r.local);
+	ss_row_address(family, peer_ip, 0, r.peer_ip, r.peer);
 	r.netid = netid;
 	r.state = word_state_kernel(state);
 	r.local_port = (uint16_t)local_port;
@@ -50,6 +72,7 @@ bool kernel_line(const char *line, const char *netid, struct ss_row *ret)
 	r.recv_q = rx;
 	r.uid = uid;
 	r.inode = inode;
+	r.drops = strcmp(netid, "udp") ? 0 : last_number(line);
 	*ret = r;
 	return true;
 }
@@ -73,6 +96,10 @@ static void fill_file(const char *path, const char *netid, struct ss_row *rows, 
 				continue;
 			r->netid = k.netid;
 			r->state = k.state;
+			r->family = k.family;
+			r->drops = k.drops;
+			memcpy(r->local_ip, k.local_ip, sizeof(r->local_ip));
+			memcpy(r->peer_ip, k.peer_ip, sizeof(r->peer_ip));
 			memcpy(r->local, k.local, sizeof(r->local));
 			memcpy(r->peer, k.peer, sizeof(r->peer));
 			r->local_port = k.local_port;

@@ -6,7 +6,7 @@
 #ifndef MORTISE_CLI_KERNEL_H
 #define MORTISE_CLI_KERNEL_H
 
-#include "cli/ss_format.h"
+#include "cli/ss_row.h"
 
 /**
  * kernel_fill() - Complete the rows whose transport is the kernel's, by inode.
@@ -17,7 +17,7 @@ void kernel_fill(const char *proc, struct ss_row *rows, size_t n);
 
 /**
  * kernel_line() - Read one line of /proc/net/tcp, tcp6, udp or udp6.
- * @ret: Set on success: inode, state, queues, addresses, ports.
+ * @ret: Set on success: inode, state, queues, addresses, ports, drops.
  */
 bool kernel_line(const char *line, const char *netid, struct ss_row *ret);
 

@@ -66,7 +66,7 @@ static int long_option(struct opt_walk *w, const char *name)
 			complain("%s: --%s takes no value", w->verb, o->name);
 			return OPT_BAD;
 		}
-		if (o->value && !value) {
+		if (o->value && !value && o->value[0] != '[') {
 			if (w->next >= w->argc) {
 				complain("%s: --%s wants a %s: --%s=%s", w->verb, o->name, o->value,
 					 o->name, o->value);

@@ -14,7 +14,8 @@ enum { EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
 /**
  * struct opt - One option.
  * @letter: 0: it has none. @name: without "--"; NULL: it has none.
- * @value:  What its value is called in messages; NULL: it takes none.
+ * @value:  What its value is called in messages; NULL: it takes none. In
+ *          brackets: it may be left out, else it is --name=VALUE.
  * The table ends with a zeroed entry. -h and --help belong to each verb.
  */
 struct opt {

@@ -1,107 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
-#include <netdb.h>
-#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/clock.h"
+#include "cli/color.h"
 #include "cli/json.h"
 #include "cli/ss_format.h"
+#include "cli/ss_names.h"
 #include "cli/words.h"
 #include "shm/abi.h"
-
-enum { TRANSPORT_SHM = 0, TRANSPORT_KERNEL = 1 };
-
-static void address(addr_word w, char ret[46], uint16_t *ret_port)
-{
-	uint32_t a = addr_word_addr(w);
-
-	snprintf(ret, 46, "%u.%u.%u.%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
-	*ret_port = addr_word_port(w);
-}
-
-bool ss_row_make(const struct ctl_msg *m, struct ss_row *ret)
-{
-	struct ss_row r = {
-		.netid = "tcp",
-		.transport = "shm",
-		.recv_q = m->row.recv_q,
-		.send_q = m->row.send_q,
-		.pid = m->row.pid,
-		.uid = m->row.uid,
-		.fd = m->row.fd,
-		.tx_bytes = m->row.tx_bytes,
-		.rx_bytes = m->row.rx_bytes,
-		.wakes = m->row.wakes,
-		.sleeps = m->row.sleeps,
-		.spins = m->row.spins,
-	};
-
-	if (m->row.transport == TRANSPORT_KERNEL) {
-		r.transport = "kernel";
-		r.reason = word_reason(m->row.reason);
-		r.inode = m->row.inode;
-		if (m->row.reason == REASON_DATAGRAM)
-			r.netid = "udp";
-		if (m->row.state == HALF_LISTEN)
-			r.state = "LISTEN";
-		else
-			r.state = m->row.remote ? "ESTAB" : "UNCONN";
-	} else {
-		r.state = word_state(m->row.state, m->row.half_closed, m->row.remote);
-		if (!r.state)
-			return false;
-		r.party = (uint32_t)(m->row.inode >> 32);
-		r.handle = (uint32_t)m->row.inode;
-	}
-	address(m->row.local, r.local, &r.local_port);
-	address(m->row.remote, r.peer, &r.peer_port);
-	memcpy(r.process, m->row.comm, sizeof(m->row.comm));
-	*ret = r;
-	return true;
-}
-
-bool ss_wanted(const struct ss_row *r, const struct ss_show *show)
-{
-	bool tcp = !strcmp(r->netid, "tcp");
-	bool unconnected = !strcmp(r->state, "UNCONN");
-	bool listening = !strcmp(r->state, "LISTEN") || (unconnected && !tcp);
-
-	if (show->tcp && !tcp)
-		return false;
-	if (show->all)
-		return true;
-	if (show->listening)
-		return listening;
-	return !listening && !unconnected && strcmp(r->state, "TIME-WAIT") != 0;
-}
-
-static void port_text(const struct ss_row *r, uint16_t port, bool numeric, char *ret, size_t size)
-{
-	const struct servent *s;
-
-	if (!port) {
-		snprintf(ret, size, "*");
-		return;
-	}
-	s = numeric ? NULL : getservbyport(htons(port), r->netid);
-	if (s)
-		snprintf(ret, size, "%s", s->s_name);
-	else
-		snprintf(ret, size, "%u", port);
-}
-
-static void address_text(const char *addr, char *ret, size_t size)
-{
-	/* As ss: a colon in the address must not look like the port's. */
-	snprintf(ret, size, strchr(addr, ':') ? "[%s]" : "%s", addr);
-}
 
 /* Columns; addresses and ports are two each, aligned at the colon. */
 enum { C_NETID, C_STATE, C_RECVQ, C_SENDQ, C_LADDR, C_LPORT, C_PADDR, C_PPORT, C_TRANSPORT,
        C_REASON, C_TX, C_RX, C_COUNT };
 
 struct cells {
-	char text[C_COUNT][64];
+	char text[C_COUNT][80];
 };
 
 static void cells_make(struct cells *c, const struct ss_row *r, const struct ss_show *show)
@@ -112,26 +27,31 @@ static void cells_make(struct cells *c, const struct ss_row *r, const struct ss_
 	snprintf(c->text[C_STATE], SIZE, "%s", r->state);
 	snprintf(c->text[C_RECVQ], SIZE, "%" PRIu64, r->recv_q);
 	snprintf(c->text[C_SENDQ], SIZE, "%" PRIu64, r->send_q);
-	address_text(r->local, c->text[C_LADDR], SIZE);
-	port_text(r, r->local_port, show->numeric, c->text[C_LPORT], SIZE);
-	address_text(r->peer, c->text[C_PADDR], SIZE);
-	port_text(r, r->peer_port, show->numeric, c->text[C_PPORT], SIZE);
+	ss_names_host(r->local_ip, r->local, show->resolve, c->text[C_LADDR], SIZE);
+	ss_names_port(r->local_port, r->netid, show->numeric, c->text[C_LPORT], SIZE);
+	ss_names_host(r->peer_ip, r->peer, show->resolve, c->text[C_PADDR], SIZE);
+	ss_names_port(r->peer_port, r->netid, show->numeric, c->text[C_PPORT], SIZE);
 	snprintf(c->text[C_TRANSPORT], SIZE, "%s", r->transport);
 	snprintf(c->text[C_REASON], SIZE, "%s", r->reason ? r->reason : "-");
 	snprintf(c->text[C_TX], SIZE, "%" PRIu64, r->tx_bytes);
 	snprintf(c->text[C_RX], SIZE, "%" PRIu64, r->rx_bytes);
 }
 
-static void line(FILE *out, const struct cells *c, const int *width, bool netid)
+static void line(FILE *out, const struct cells *c, const int *width, const struct ss_show *show,
+		 enum color color)
 {
-	if (netid)
+	/* As ss: where one kind is asked for, its name says nothing. */
+	if (show->tcp == show->udp)
 		fprintf(out, "%-*s ", width[C_NETID], c->text[C_NETID]);
-	fprintf(out, "%-*s %-*s %-*s %*s:%-*s %*s:%-*s %-*s %-*s %-*s %-*s", width[C_STATE],
-		c->text[C_STATE], width[C_RECVQ], c->text[C_RECVQ], width[C_SENDQ],
-		c->text[C_SENDQ], width[C_LADDR], c->text[C_LADDR], width[C_LPORT],
-		c->text[C_LPORT], width[C_PADDR], c->text[C_PADDR], width[C_PPORT],
-		c->text[C_PPORT], width[C_TRANSPORT], c->text[C_TRANSPORT], width[C_REASON],
-		c->text[C_REASON], width[C_TX], c->text[C_TX], width[C_RX], c->text[C_RX]);
+	fprintf(out, "%-*s %-*s %-*s %*s:%-*s %*s:%-*s ", width[C_STATE], c->text[C_STATE],
+		width[C_RECVQ], c->text[C_RECVQ], width[C_SENDQ], c->text[C_SENDQ], width[C_LADDR],
+		c->text[C_LADDR], width[C_LPORT], c->text[C_LPORT], width[C_PADDR],
+		c->text[C_PADDR], width[C_PPORT], c->text[C_PPORT]);
+	color_begin(out, show->color, color);
+	fprintf(out, "%-*s %-*s", width[C_TRANSPORT], c->text[C_TRANSPORT], width[C_REASON],
+		c->text[C_REASON]);
+	color_end(out, show->color, color);
+	fprintf(out, " %-*s %-*s", width[C_TX], c->text[C_TX], width[C_RX], c->text[C_RX]);
 }
 
 static void user(FILE *out, const char *process, uint32_t pid, int fd)
@@ -161,6 +81,101 @@ static void users(FILE *out, const struct ss_row *r)
 	fputc(')', out);
 }
 
+static bool in_memory(const struct ss_row *r)
+{
+	return !strcmp(r->transport, "shm");
+}
+
+/** row_inode() - Of the descriptor, where that is known. */
+static uint64_t row_inode(const struct ss_row *r)
+{
+	return r->inode || !r->user_count ? r->inode : r->users[0].inode;
+}
+
+/** extended() - -e: as ss, behind the row. */
+static void extended(FILE *out, const struct ss_row *r)
+{
+	uint64_t inode = row_inode(r);
+
+	fprintf(out, " uid:%u", r->uid);
+	if (inode)
+		fprintf(out, " ino:%" PRIu64, inode);
+	if (r->cookie)
+		fprintf(out, " sk:%" PRIx64, r->cookie);
+	if (r->shared)
+		fputs(" shared", out);
+}
+
+/**
+ * memory() - -m: ss's skmem, said of rings. r and w are what is queued, rb and
+ * tb the buffers that the program set, 0 where it left them alone; f is what
+ * the ring has room for now. Of the kernel's sockets only r, w and d are known.
+ */
+static void memory(FILE *out, const struct ss_row *r)
+{
+	bool listen = !strcmp(r->state, "LISTEN");
+	uint64_t recv_q = listen ? 0 : r->recv_q, send_q = listen ? 0 : r->send_q;
+	uint64_t room = r->tx_ring > send_q ? r->tx_ring - send_q : 0;
+
+	if (!in_memory(r)) {
+		fprintf(out, " skmem:(r%" PRIu64 ",w%" PRIu64 ",d%" PRIu64 ")", recv_q, send_q,
+			r->drops);
+		return;
+	}
+	fprintf(out,
+		" skmem:(r%" PRIu64 ",rb%u,t%" PRIu64 ",tb%u,f%" PRIu64 ",w%" PRIu64
+		",o0,bl0,d%" PRIu64 ") ring:(rx%" PRIu64 ",tx%" PRIu64 ")",
+		recv_q, r->rcvbuf, send_q, r->sndbuf, room, send_q, r->drops, r->rx_ring,
+		r->tx_ring);
+}
+
+static unsigned percent(uint64_t used, uint64_t of)
+{
+	return of ? (unsigned)((used < of ? used : of) * 100 / of) : 0;
+}
+
+/** info() - -i: what the transport did. */
+static void info(FILE *out, const struct ss_row *r)
+{
+	if (!in_memory(r)) {
+		fprintf(out, " kernel reason:%s drops:%" PRIu64, r->reason ? r->reason : "-",
+			r->drops);
+		return;
+	}
+	fputs(" shm", out);
+	if (strcmp(r->state, "LISTEN") != 0)
+		fprintf(out, " fill:(rx%u%%,tx%u%%)", percent(r->recv_q, r->rx_ring),
+			percent(r->send_q, r->tx_ring));
+	fprintf(out, " wakes:%" PRIu64 " sleeps:%" PRIu64 " spins:%" PRIu64 " drops:%" PRIu64,
+		r->wakes, r->sleeps, r->spins, r->drops);
+	if (r->cpu)
+		fprintf(out, " cpu:%u", r->cpu - 1);
+	if (r->age_ns)
+		fprintf(out, " age:%" PRIu64 ".%03us", (uint64_t)(r->age_ns / NS_PER_SEC),
+			(unsigned)(r->age_ns % NS_PER_SEC / NS_PER_MS));
+}
+
+static void details(FILE *out, const struct ss_row *r, const struct ss_show *show)
+{
+	if (show->processes)
+		users(out, r);
+	if (show->extended)
+		extended(out, r);
+	if (!show->memory && !show->info)
+		return;
+	if (!show->oneline)
+		fputs("\n\t", out);
+	if (show->memory)
+		memory(out, r);
+	if (show->info)
+		info(out, r);
+}
+
+static enum color row_color(const struct ss_row *r)
+{
+	return in_memory(r) ? COLOR_GOOD : COLOR_WARN;
+}
+
 void ss_table(FILE *out, const struct ss_row *rows, size_t n, const struct ss_show *show)
 {
 	static const struct cells head = { .text = {
@@ -184,19 +199,33 @@ void ss_table(FILE *out, const struct ss_row *rows, size_t n, const struct ss_sh
 		}
 	}
 	if (!show->no_header) {
-		line(out, &head, width, !show->tcp);
-		fputs(" Process\n", out);
+		color_begin(out, show->color, COLOR_HEAD);
+		line(out, &head, width, show, COLOR_NONE);
+		fputs(" Process", out);
+		color_end(out, show->color, COLOR_HEAD);
+		fputc('\n', out);
 	}
 	for (size_t i = 0; i < n; i++) {
 		cells_make(&c, &rows[i], show);
-		line(out, &c, width, !show->tcp);
-		if (show->processes)
-			users(out, &rows[i]);
+		line(out, &c, width, show, row_color(&rows[i]));
+		details(out, &rows[i], show);
 		fputc('\n', out);
 	}
 }
 
-void ss_json(FILE *out, const char *domain, const struct ss_row *rows, size_t n)
+static void users_json(FILE *out, const struct ss_row *r)
+{
+	fputs(",\"users\":[", out);
+	for (unsigned i = 0; i < r->user_count; i++) {
+		fprintf(out, "%s{\"process\":", i ? "," : "");
+		json_string(out, r->users[i].process);
+		fprintf(out, ",\"pid\":%u,\"fd\":%d}", r->users[i].pid, r->users[i].fd);
+	}
+	fputc(']', out);
+}
+
+void ss_json(FILE *out, const char *domain, const struct ss_row *rows, size_t n,
+	     const struct ss_show *show)
 {
 	fputs("{\"domain\":", out);
 	json_string(out, domain);
@@ -207,16 +236,117 @@ void ss_json(FILE *out, const char *domain, const struct ss_row *rows, size_t n)
 		fprintf(out, "%s\n{\"netid\":\"%s\",\"state\":\"%s\"", i ? "," : "", r->netid,
 			r->state);
 		fprintf(out, ",\"recv_q\":%" PRIu64 ",\"send_q\":%" PRIu64, r->recv_q, r->send_q);
-		fprintf(out, ",\"local_address\":\"%s\",\"local_port\":%u", r->local, r->local_port);
-		fprintf(out, ",\"peer_address\":\"%s\",\"peer_port\":%u", r->peer, r->peer_port);
+		fputs(",\"local_address\":", out);
+		json_string(out, r->local);
+		fprintf(out, ",\"local_port\":%u,\"peer_address\":", r->local_port);
+		json_string(out, r->peer);
+		fprintf(out, ",\"peer_port\":%u", r->peer_port);
 		fprintf(out, ",\"transport\":\"%s\",\"reason\":", r->transport);
 		json_string(out, r->reason);
 		fprintf(out, ",\"pid\":%u,\"process\":", r->pid);
 		json_string(out, r->process);
 		fprintf(out,
 			",\"uid\":%u,\"tx_bytes\":%" PRIu64 ",\"rx_bytes\":%" PRIu64
-			",\"wakes\":%" PRIu64 ",\"sleeps\":%" PRIu64 ",\"spins\":%" PRIu64 "}",
+			",\"wakes\":%" PRIu64 ",\"sleeps\":%" PRIu64 ",\"spins\":%" PRIu64,
 			r->uid, r->tx_bytes, r->rx_bytes, r->wakes, r->sleeps, r->spins);
+		fprintf(out, ",\"family\":\"%s\"", r->family == AF_INET6 ? "inet6" : "inet");
+		fprintf(out, ",\"fd\":%d,\"inode\":%" PRIu64 ",\"cookie\":%" PRIu64, r->fd,
+			row_inode(r), r->cookie);
+		fprintf(out,
+			",\"sndbuf\":%u,\"rcvbuf\":%u,\"tx_ring\":%" PRIu64 ",\"rx_ring\":%" PRIu64
+			",\"drops\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"shared\":%s",
+			r->sndbuf, r->rcvbuf, r->tx_ring, r->rx_ring, r->drops,
+			(uint64_t)(r->age_ns / NS_PER_MS), r->shared ? "true" : "false");
+		if (show->processes)
+			users_json(out, r);
+		fputc('}', out);
 	}
 	fputs(n ? "\n]}\n" : "]}\n", out);
+}
+
+/* ---------------------------------------------------------------- summary */
+
+/** struct sums - Of all rows. [0]: shm, [1]: kernel. */
+struct sums {
+	unsigned total[2], ipv4[2], ipv6[2];
+	unsigned tcp, estab, listen, closed, tcp_other, udp, udp_estab;
+	unsigned reasons[REASON_COUNT];
+	uint64_t queued, rings, drops;
+};
+
+static struct sums sums_make(const struct ss_row *rows, size_t n)
+{
+	struct sums s = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ss_row *r = &rows[i];
+		bool kernel = !in_memory(r), estab = !strcmp(r->state, "ESTAB");
+
+		s.total[kernel]++;
+		(r->family == AF_INET6 ? s.ipv6 : s.ipv4)[kernel]++;
+		if (!strcmp(r->netid, "udp")) {
+			s.udp++;
+			s.udp_estab += estab;
+		} else {
+			bool listen = !strcmp(r->state, "LISTEN"), closed = !strcmp(r->state, "UNCONN");
+
+			s.tcp++;
+			s.estab += estab;
+			s.listen += listen;
+			s.closed += closed;
+			s.tcp_other += !estab && !listen && !closed;
+		}
+		for (uint32_t k = 1; r->reason && k < REASON_COUNT; k++)
+			s.reasons[k] += !strcmp(r->reason, word_reason(k));
+		if (!kernel && strcmp(r->state, "LISTEN") != 0)
+			s.queued += r->send_q;
+		s.rings += r->tx_ring;
+		s.drops += r->drops;
+	}
+	return s;
+}
+
+void ss_summary(FILE *out, const char *domain, const struct ss_row *rows, size_t n)
+{
+	struct sums s = sums_make(rows, n);
+	const char *comma = "";
+
+	fprintf(out, "Domain: %s\nTotal:  %zu\n", domain, n);
+	fprintf(out, "TCP:    %u (estab %u, listening %u, closed %u, other %u)\n", s.tcp, s.estab,
+		s.listen, s.closed, s.tcp_other);
+	fprintf(out, "UDP:    %u (estab %u)\n\n", s.udp, s.udp_estab);
+	fprintf(out, "Transport Total     IP        IPv6\n");
+	for (int k = 0; k < 2; k++)
+		fprintf(out, "%-9s %-9u %-9u %u\n", k ? "kernel" : "shm", s.total[k], s.ipv4[k],
+			s.ipv6[k]);
+	fprintf(out, "\nRings:   %" PRIu64 " bytes, %" PRIu64 " queued\nDrops:   %" PRIu64
+		     "\nReasons: ", s.rings, s.queued, s.drops);
+	for (uint32_t i = 1; i < REASON_COUNT; i++) {
+		if (!s.reasons[i])
+			continue;
+		fprintf(out, "%s%s %u", comma, word_reason(i), s.reasons[i]);
+		comma = ", ";
+	}
+	fputs(*comma ? "\n" : "none\n", out);
+}
+
+void ss_summary_json(FILE *out, const char *domain, const struct ss_row *rows, size_t n)
+{
+	struct sums s = sums_make(rows, n);
+
+	fputs("{\"domain\":", out);
+	json_string(out, domain);
+	fprintf(out, ",\"total\":%zu,\"tcp\":{\"total\":%u,\"estab\":%u,\"listening\":%u", n, s.tcp,
+		s.estab, s.listen);
+	fprintf(out, ",\"closed\":%u,\"other\":%u},\"udp\":{\"total\":%u,\"estab\":%u}", s.closed,
+		s.tcp_other, s.udp, s.udp_estab);
+	for (int k = 0; k < 2; k++)
+		fprintf(out, ",\"%s\":{\"total\":%u,\"inet\":%u,\"inet6\":%u}", k ? "kernel" : "shm",
+			s.total[k], s.ipv4[k], s.ipv6[k]);
+	fprintf(out, ",\"ring_bytes\":%" PRIu64 ",\"queued\":%" PRIu64 ",\"drops\":%" PRIu64,
+		s.rings, s.queued, s.drops);
+	fputs(",\"reasons\":{", out);
+	for (uint32_t i = 1; i < REASON_COUNT; i++)
+		fprintf(out, "%s\"%s\":%u", i > 1 ? "," : "", word_reason(i), s.reasons[i]);
+	fputs("}}\n", out);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,90 +57,6 @@ static char *table(const struct ss_row *rows, size_t n, struct ss_show show)
 	return ret;
 }
 
-static void ss_row_make__in_memory(void **state)
-{
-	struct ss_row r = row(HALF_OPEN, 6379, 40000);
-
-	(void)state;
-	assert_string_equal(r.netid, "tcp");
-	assert_string_equal(r.state, "ESTAB");
-	assert_string_equal(r.transport, "shm");
-	assert_null(r.reason);
-	assert_string_equal(r.local, "127.0.0.1");
-	assert_int_equal(r.local_port, 6379);
-	assert_int_equal(r.peer_port, 40000);
-	assert_string_equal(r.process, "redis-server");
-}
-
-static void ss_row_make__kernel(void **state)
-{
-	struct ctl_msg m = message(0, 80, 40000);
-	struct ss_row r;
-
-	(void)state;
-	m.row.transport = 1;
-	m.row.reason = REASON_NO_LISTENER;
-	assert_true(ss_row_make(&m, &r));
-	assert_string_equal(r.transport, "kernel");
-	assert_string_equal(r.reason, "no-listener");
-	assert_string_equal(r.state, "ESTAB");
-	m.row.remote = 0;
-	m.row.reason = REASON_DATAGRAM;
-	assert_true(ss_row_make(&m, &r));
-	assert_string_equal(r.netid, "udp");
-	assert_string_equal(r.state, "UNCONN");
-	m.row.reason = 1234;
-	assert_true(ss_row_make(&m, &r));
-	assert_null(r.reason);
-}
-
-static void ss_row_make__nothing_to_show(void **state)
-{
-	struct ctl_msg m = message(HALF_FREE, 1, 2);
-	struct ss_row r;
-
-	(void)state;
-	assert_false(ss_row_make(&m, &r));
-	m.row.state = HALF_RELEASED;
-	assert_false(ss_row_make(&m, &r));
-	m.row.state = 0xffffffff;
-	assert_false(ss_row_make(&m, &r));
-}
-
-static void ss_row_make__name_without_end(void **state)
-{
-	struct ctl_msg m = message(HALF_OPEN, 1, 2);
-	struct ss_row r;
-
-	(void)state;
-	memset(m.row.comm, 'x', sizeof(m.row.comm));
-	assert_true(ss_row_make(&m, &r));
-	assert_int_equal(strlen(r.process), 16);
-}
-
-static void ss_wanted__as_ss(void **state)
-{
-	struct ss_row open = row(HALF_OPEN, 1, 2), listen = row(HALF_LISTEN, 1, 0),
-		      bound = row(HALF_BOUND, 1, 0), udp = row(HALF_BOUND, 1, 0);
-	struct ss_show none = { 0 }, l = { .listening = true }, a = { .all = true },
-		       la = { .listening = true, .all = true }, ta = { .all = true, .tcp = true };
-
-	(void)state;
-	udp.netid = "udp";
-	assert_true(ss_wanted(&open, &none));
-	assert_false(ss_wanted(&listen, &none));
-	assert_false(ss_wanted(&bound, &none));
-	assert_false(ss_wanted(&udp, &none));
-	assert_false(ss_wanted(&open, &l));
-	assert_true(ss_wanted(&listen, &l));
-	assert_false(ss_wanted(&bound, &l));
-	assert_true(ss_wanted(&udp, &l));
-	assert_true(ss_wanted(&open, &a));
-	assert_true(ss_wanted(&bound, &a));
-	assert_true(ss_wanted(&open, &la));
-	assert_false(ss_wanted(&udp, &ta));
-}
-
 static void ss_table__aligned(void **state)
 {
 	struct ss_row rows[2] = { row(HALF_OPEN, 40000, 6379), row(HALF_LISTEN, 6379, 0) };
@@ -185,11 +102,142 @@ static void ss_table__options(void **state)
 	got = table(&r, 1, (struct ss_show){ .numeric = true });
 	assert_non_null(strstr(got, "[::1]:80"));
 	free(got);
+	got = table(&r, 1, (struct ss_show){ .udp = true, .no_header = true });
+	assert_memory_equal(got, "ESTAB", 5);
+	free(got);
+	got = table(&r, 1, (struct ss_show){ .tcp = true, .udp = true, .no_header = true });
+	assert_memory_equal(got, "tcp ESTAB", 9);
+	free(got);
+}
+
+static void ss_table__names(void **state)
+{
+	struct ss_row r = row(HALF_OPEN, 80, 40000);
+	char *got = table(&r, 1, (struct ss_show){ .resolve = true, .no_header = true });
+
+	(void)state;
+	assert_non_null(strstr(got, "localhost:http "));
+	free(got);
+	got = table(&r, 1, (struct ss_show){ .numeric = true, .no_header = true });
+	assert_non_null(strstr(got, "127.0.0.1:80 "));
+	free(got);
+}
+
+static void ss_table__details(void **state)
+{
+	struct ss_row r = row(HALF_OPEN, 80, 40000);
+	char *got;
+
+	(void)state;
+	r.recv_q = 17;
+	r.send_q = 4096;
+	r.rcvbuf = 8192;
+	r.sndbuf = 65536;
+	r.tx_ring = 16384;
+	r.rx_ring = 32768;
+	r.drops = 3;
+	r.wakes = 5;
+	r.sleeps = 6;
+	r.spins = 7;
+	r.cpu = 2;
+	r.age_ns = 1234567890;
+	r.cookie = 0xabc;
+	r.shared = true;
+	r.users[0] = (struct ss_user){ .inode = 99, .pid = 12, .fd = 4, .process = "a" };
+	r.user_count = 1;
+	got = table(&r, 1, (struct ss_show){ .extended = true });
+	assert_non_null(strstr(got, " 2000     uid:1000 ino:99 sk:abc shared\n"));
+	free(got);
+	got = table(&r, 1, (struct ss_show){ .memory = true });
+	assert_non_null(strstr(got, "\n\t skmem:(r17,rb8192,t4096,tb65536,f12288,w4096,o0,bl0,d3)"
+				    " ring:(rx32768,tx16384)\n"));
+	free(got);
+	got = table(&r, 1, (struct ss_show){ .info = true });
+	assert_non_null(strstr(got, "\n\t shm fill:(rx0%,tx25%) wakes:5 sleeps:6 spins:7 drops:3 "
+				    "cpu:1 age:1.234s\n"));
+	free(got);
+	got = table(&r, 1, (struct ss_show){ .info = true, .memory = true, .oneline = true,
+					     .processes = true, .no_header = true });
+	assert_ptr_equal(strchr(got, '\n'), got + strlen(got) - 1);
+	assert_non_null(strstr(got, "fd=4)) skmem:(r17"));
+	assert_non_null(strstr(got, "tx16384) shm fill:"));
+	free(got);
+	r.state = "LISTEN"; /* Its queues are connections, not bytes. */
+	got = table(&r, 1, (struct ss_show){ .info = true, .memory = true });
+	assert_non_null(strstr(got, "skmem:(r0,"));
+	assert_non_null(strstr(got, " shm wakes:5"));
+	free(got);
+	r.transport = "kernel";
+	r.reason = "datagram";
+	got = table(&r, 1, (struct ss_show){ .info = true, .memory = true });
+	assert_non_null(strstr(got, "\n\t skmem:(r0,w0,d3) kernel reason:datagram drops:3\n"));
+	free(got);
+}
+
+static void ss_table__colours(void **state)
+{
+	struct ss_row r = row(HALF_OPEN, 80, 40000);
+	char *got = table(&r, 1, (struct ss_show){ .color = true });
+
+	(void)state;
+	assert_memory_equal(got, "\033[1mNetid", 9);
+	assert_non_null(strstr(got, "\033[32mshm       -     \033[0m"));
+	free(got);
+}
+
+static void ss_summary__lines(void **state)
+{
+	struct ss_row rows[5] = { row(HALF_OPEN, 80, 40000), row(HALF_LISTEN, 80, 0),
+				  row(HALF_CLOSED, 80, 1), row(HALF_BOUND, 9, 0),
+				  row(HALF_OPEN, 5353, 0) };
+	char *got = NULL;
+	size_t size;
+	FILE *f = open_memstream(&got, &size);
+
+	(void)state;
+	rows[0].tx_ring = 16384;
+	rows[0].send_q = 5;
+	rows[1].send_q = 128;
+	rows[4].netid = "udp";
+	rows[4].transport = "kernel";
+	rows[4].reason = "datagram";
+	rows[4].family = AF_INET6;
+	rows[4].drops = 2;
+	ss_summary(f, "lab", rows, 5);
+	fclose(f);
+	assert_string_equal(got, "Domain: lab\n"
+				 "Total:  5\n"
+				 "TCP:    4 (estab 1, listening 1, closed 1, other 1)\n"
+				 "UDP:    1 (estab 1)\n"
+				 "\n"
+				 "Transport Total     IP        IPv6\n"
+				 "shm       4         4         0\n"
+				 "kernel    1         0         1\n"
+				 "\n"
+				 "Rings:   16384 bytes, 5 queued\n"
+				 "Drops:   2\n"
+				 "Reasons: datagram 1\n");
+	free(got);
+	f = open_memstream(&got, &size);
+	ss_summary_json(f, "lab", rows, 5);
+	fclose(f);
+	assert_non_null(strstr(got, "{\"domain\":\"lab\",\"total\":5,\"tcp\":{\"total\":4,\"estab\":1,"
+				    "\"listening\":1,\"closed\":1,\"other\":1},\"udp\":{\"total\":1,"
+				    "\"estab\":1},\"shm\":{\"total\":4,\"inet\":4,\"inet6\":0},"
+				    "\"kernel\":{\"total\":1,\"inet\":0,\"inet6\":1},\"ring_bytes\":16384,"
+				    "\"queued\":5,\"drops\":2,\"reasons\":{\"no-listener\":0,"));
+	free(got);
+	f = open_memstream(&got, &size);
+	ss_summary(f, "lab", NULL, 0);
+	fclose(f);
+	assert_non_null(strstr(got, "Reasons: none\n"));
+	free(got);
 }
 
 static void ss_json__fields(void **state)
 {
 	struct ss_row rows[2] = { row(HALF_OPEN, 6379, 40000), row(HALF_OPEN, 80, 40000) };
+	struct ss_show show = { 0 };
 	char *got = NULL;
 	size_t size;
 	FILE *f;
@@ -197,8 +245,16 @@ static void ss_json__fields(void **state)
 	(void)state;
 	rows[1].transport = "kernel";
 	rows[1].reason = "accepted";
+	rows[0].tx_ring = 16384;
+	rows[0].age_ns = 1500000000;
+	rows[1].family = AF_INET6;
+	rows[1].fd = -1;
+	rows[1].inode = 5;
+	rows[1].cookie = 6;
+	rows[1].drops = 4;
+	rows[1].shared = true;
 	f = open_memstream(&got, &size);
-	ss_json(f, "default", rows, 2);
+	ss_json(f, "default", rows, 2, &show);
 	fclose(f);
 	assert_string_equal(
 		got,
@@ -207,15 +263,28 @@ static void ss_json__fields(void **state)
 		"\"local_address\":\"127.0.0.1\",\"local_port\":6379,"
 		"\"peer_address\":\"127.0.0.1\",\"peer_port\":40000,\"transport\":\"shm\","
 		"\"reason\":null,\"pid\":12,\"process\":\"redis-server\",\"uid\":1000,"
-		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0},\n"
+		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0,"
+		"\"family\":\"inet\",\"fd\":7,\"inode\":0,\"cookie\":0,\"sndbuf\":0,\"rcvbuf\":0,"
+		"\"tx_ring\":16384,\"rx_ring\":0,\"drops\":0,\"age_ms\":1500,\"shared\":false},\n"
 		"{\"netid\":\"tcp\",\"state\":\"ESTAB\",\"recv_q\":0,\"send_q\":0,"
 		"\"local_address\":\"127.0.0.1\",\"local_port\":80,"
 		"\"peer_address\":\"127.0.0.1\",\"peer_port\":40000,\"transport\":\"kernel\","
 		"\"reason\":\"accepted\",\"pid\":12,\"process\":\"redis-server\",\"uid\":1000,"
-		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0}\n]}\n");
+		"\"tx_bytes\":100,\"rx_bytes\":2000,\"wakes\":0,\"sleeps\":0,\"spins\":0,"
+		"\"family\":\"inet6\",\"fd\":-1,\"inode\":5,\"cookie\":6,\"sndbuf\":0,\"rcvbuf\":0,"
+		"\"tx_ring\":0,\"rx_ring\":0,\"drops\":4,\"age_ms\":0,\"shared\":true}\n]}\n");
+	free(got);
+	rows[1].users[0] = (struct ss_user){ .pid = 3, .fd = 4, .process = "a\"b" };
+	rows[1].user_count = 1;
+	show.processes = true;
+	f = open_memstream(&got, &size);
+	ss_json(f, "default", rows, 2, &show);
+	fclose(f);
+	assert_non_null(strstr(got, ",\"shared\":false,\"users\":[]},\n"));
+	assert_non_null(strstr(got, ",\"users\":[{\"process\":\"a\\\"b\",\"pid\":3,\"fd\":4}]}\n]}\n"));
 	free(got);
 	f = open_memstream(&got, &size);
-	ss_json(f, "default", NULL, 0);
+	ss_json(f, "default", NULL, 0, &show);
 	fclose(f);
 	assert_string_equal(got, "{\"domain\":\"default\",\"sockets\":[]}\n");
 	free(got);
@@ -257,7 +326,16 @@ static void kernel_line__both_families(void **state)
 				"00:00000000 00000000     0        0 9 1 0 100 0 0 10 0",
 				"tcp", &r));
 	assert_string_equal(r.local, "::1");
+	assert_int_equal(r.family, AF_INET6);
+	assert_int_equal(r.local_ip[15], 1);
 	assert_string_equal(r.state, "LISTEN");
+	assert_int_equal(r.drops, 0);
+	assert_true(kernel_line("  400: 0100007F:0035 00000000:0000 07 00000000:00000900 00:00000000 "
+				"00000000     0        0 15 2 0000000000000000 42\n", "udp", &r));
+	assert_string_equal(r.state, "UNCONN");
+	assert_int_equal(r.drops, 42);
+	assert_int_equal(r.local_ip[10], 0xff);
+	assert_int_equal(r.local_ip[12], 127);
 }
 
 static void kernel_line__refuses(void **state)
@@ -472,13 +550,12 @@ static void status_json__fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ss_row_make__in_memory),
-		cmocka_unit_test(ss_row_make__kernel),
-		cmocka_unit_test(ss_row_make__nothing_to_show),
-		cmocka_unit_test(ss_row_make__name_without_end),
-		cmocka_unit_test(ss_wanted__as_ss),
 		cmocka_unit_test(ss_table__aligned),
 		cmocka_unit_test(ss_table__options),
+		cmocka_unit_test(ss_table__names),
+		cmocka_unit_test(ss_table__details),
+		cmocka_unit_test(ss_table__colours),
+		cmocka_unit_test(ss_summary__lines),
 		cmocka_unit_test(ss_json__fields),
 		cmocka_unit_test(json_string__escapes),
 		cmocka_unit_test(kernel_line__both_families),
