@@ -98,6 +98,24 @@ const struct verb verbs[] = {
 	  "\n"
 	  "Exit status: 0; 1 on failure; 2 for bad usage; 3 where no daemon runs (with\n"
 	  "--listen it says mortise_up 0, and goes on).\n" },
+	{ "bench", verb_bench, "measure Mortise, the kernel and this machine",
+	  "Examples:\n"
+	  "  mortise bench --quick               less than half a minute\n"
+	  "  mortise bench --svg mortise.svg     two minutes, and a picture\n"
+	  "  mortise bench --json | jq '.figures[] | {what, where, gain}'\n"
+	  "\n"
+	  "Usage: mortise bench [--quick] [--rounds COUNT] [--json] [--svg FILE]\n"
+	  "\n"
+	  "Round trips, streams and connections through the kernel's loopback and through\n"
+	  "Mortise by turns, and what the machine itself allows. In a domain of its own; the\n"
+	  "machine should have nothing else to do.\n"
+	  "\n"
+	  "      --quick        short runs, 2 rounds\n"
+	  "      --rounds COUNT up to 32 (5)\n"
+	  "      --json         one object\n"
+	  "      --svg FILE     percentiles of the round trip, throughput over size\n"
+	  "\n"
+	  "Exit status: 0; 1 where something could not be measured; 2 for bad usage.\n" },
 	{ "status", verb_status, "show the domain's daemon and its counters",
 	  "Examples:\n"
 	  "  mortise status\n"
