@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/color.h"
 #include "cli/opt.h"
 #include "cli/top.h"
 
@@ -455,9 +456,7 @@ static void loop(struct screen *s)
 /** colours() - Return: the pair for what is the kernel's; 0 where there are no colours. */
 static short colours(void)
 {
-	const char *no = getenv("NO_COLOR");
-
-	if ((no && *no) || !has_colors() || start_color() == ERR)
+	if (color_wanted(stdout, NULL) != 1 || !has_colors() || start_color() == ERR)
 		return 0;
 	use_default_colors();
 	return init_pair(1, COLOR_YELLOW, -1) == ERR ? 0 : 1;
