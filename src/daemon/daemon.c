@@ -93,6 +93,9 @@ static bool daemon_close_door(struct daemon *d)
 	struct pollfd pfd = { .fd = d->k->listen_fd, .events = POLLIN };
 	char door[PATH_MAX], aside[PATH_MAX];
 
+	/* Whoever comes too late has us started again: the service manager listens, too. */
+	if (d->t->activated)
+		return poll(&pfd, 1, 0) != 1;
 	if (snprintf(door, sizeof(door), "%s/ctl", d->k->dir) >= (int)sizeof(door) ||
 	    snprintf(aside, sizeof(aside), "%s/ctl.leaving", d->k->dir) >= (int)sizeof(aside))
 		return true;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "ctl/client.h"
+#include "daemon/activate.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 
@@ -38,6 +39,8 @@ static const char usage[] =
 	"  --linger SECONDS   leave when unused for so long (default: 10)\n"
 	"  --keeper-handles N at most so many sockets' ends in each keeper process\n"
 	"                     (default: by ulimit -Hn)\n"
+	"  --link-socket PATH make the domain's programs connect to PATH, at which a\n"
+	"                     service manager listens, and leave\n"
 	"  --test-services    serve echo and discard on 127.0.0.1, ports 7 and 9\n"
 	"  --help             this text\n";
 
@@ -48,6 +51,8 @@ struct options {
 	bool test_services;
 	unsigned long linger;
 	unsigned long keeper_handles; /* 0: by the limit of descriptors */
+	const char *link_socket;      /* NULL: to serve */
+	int door;		      /* passed by a service manager, or -1 */
 };
 
 static _Noreturn void bad_usage(const char *what, const char *given, const char *remedy)
@@ -65,6 +70,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "test-services", no_argument, NULL, 't' },
 		{ "keeper-handles", required_argument, NULL, 'k' },
 		{ "linger", required_argument, NULL, 'l' },
+		{ "link-socket", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -103,6 +109,11 @@ static void parse(int argc, char **argv, struct options *o)
 			if (*optarg < '0' || *optarg > '9' || *end || errno ||
 			    o->keeper_handles == 0)
 				bad_usage("bad number of handles", optarg, "use 1 or more");
+			break;
+		case 's':
+			if (*optarg != '/')
+				bad_usage("bad path", optarg, "use an absolute one");
+			o->link_socket = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -188,18 +199,23 @@ static bool serves(const char *domain)
 
 /*
  * Become the one keeper of the domain.
+ * @activated: We have its socket, so that to connect to it says nothing.
  * Return: the lock's descriptor; -EEXIST: another one serves; or -errno.
  */
-static int keeper_elect(const char *domain, const char *dir)
+static int keeper_elect(const char *domain, const char *dir, bool activated)
 {
 	uint64_t deadline = clock_now_ns() + START_PATIENCE_NS;
 	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	int fd = lock_open(dir);
+	int fd;
 
+	/* To connect has it started, where it does not run yet. */
+	if (!activated && activate_linked(dir) && serves(domain))
+		return -EEXIST;
+	fd = lock_open(dir);
 	while (fd >= 0) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return fd;
-		if (serves(domain)) {
+		if (!activated && serves(domain)) {
 			close(fd);
 			return -EEXIST;
 		}
@@ -289,7 +305,8 @@ static int keeper_make(struct keeper *k, const struct options *o, const char *di
 	if (!k->registry)
 		return -errno;
 	registry_init(k->registry, o->policy);
-	k->listen_fd = door_open(dir);
+	t->activated = o->door >= 0;
+	k->listen_fd = t->activated ? o->door : door_open(dir);
 	return k->listen_fd < 0 ? k->listen_fd : 0;
 }
 
@@ -342,6 +359,27 @@ static void ready_tell(int ready, char status)
 	close(ready);
 }
 
+/* Let a service manager's socket be the domain's. Return: the exit status. */
+static int link_socket(const struct options *o, const char *dir)
+{
+	int lock = lock_open(dir), r = 0;
+
+	if (lock < 0)
+		r = lock;
+	else if (!activate_linked(dir) && flock(lock, LOCK_EX | LOCK_NB) != 0)
+		r = -EBUSY;
+	else
+		r = activate_link(dir, o->link_socket);
+	if (r == -EBUSY)
+		fprintf(stderr, "mortised: domain %s: a daemon of its own runs; end it with "
+			"`mortise down`\n", o->domain);
+	else if (r < 0)
+		fprintf(stderr, "mortised: domain %s: %s (%s)\n", o->domain, strerror(-r), dir);
+	if (lock >= 0)
+		close(lock);
+	return r < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .domain = CTL_DOMAIN_DEFAULT, .linger = LINGER_DEFAULT };
@@ -353,10 +391,20 @@ int main(int argc, char **argv)
 	unsetenv("LD_PRELOAD");
 	parse(argc, argv, &o);
 	umask(077);
+	o.door = activate_fd();
+	if (o.door < 0 && o.door != -ENOENT) {
+		fputs("mortised: the socket that was passed must be one, of AF_UNIX and "
+		      "SOCK_SEQPACKET, that listens\n", stderr);
+		return 1;
+	}
+	/* Who activates waits for this very process. */
+	o.foreground = o.foreground || o.door >= 0;
 	/* The starter's pipes and files are none of ours to hold open. */
 	if (!o.foreground)
 		close_range(3, ~0u, 0);
 	r = ctl_dir(o.domain, dir, sizeof(dir));
+	if (r == 0 && o.link_socket)
+		return link_socket(&o, dir);
 	if (r == 0 && !o.foreground)
 		r = background(&ready);
 	if (r < 0) {
@@ -366,7 +414,7 @@ int main(int argc, char **argv)
 	}
 	if (*dir == '/' && chdir("/") != 0)
 		log_line("cannot leave the working directory");
-	r = keeper_elect(o.domain, dir);
+	r = keeper_elect(o.domain, dir, o.door >= 0);
 	if (r == -EEXIST) {
 		ready_tell(ready, 0);
 		return 0;
@@ -388,8 +436,10 @@ int main(int argc, char **argv)
 		stdio_away();
 	}
 	ready_tell(ready, 0);
+	activate_ready();
 	status = keeper_run(&k, daemon_main);
 	/* The lock goes last: the next keeper removes a socket of that name. */
-	door_remove(dir);
+	if (!k.table->activated)
+		door_remove(dir);
 	return status;
 }

@@ -101,6 +101,7 @@ struct table {
 	char domain[64];
 	uint32_t policy;
 	uint32_t test_services;
+	uint32_t activated; /* a service manager has the listening socket, too */
 	uint64_t linger_ns;
 	uint64_t started_ns;
 	uint64_t netns;
