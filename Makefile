@@ -45,7 +45,7 @@ quick:
 
 lint:
 	@scripts/deps lint
-	@scripts/check --build $(BUILD) --jobs $(JOBS) include-rule lint
+	@scripts/check --build $(BUILD) --jobs $(JOBS) --deep include-rule lint
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(prefix)
@@ -69,4 +69,4 @@ fuzz-long:
 	@tests/fuzz/run --seconds $(or $(SECONDS),600)
 
 clean:
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan $(BUILD)-faults
