@@ -341,9 +341,9 @@ def malformed(settings, make):
     # Impossible, but no offence.
     c = hello(stage)
     for kind, body in ((PEER, struct.pack("<4I", 8191, 7, 0, 0)), (PEER, b"\xff" * 16),
-                       (PEER_BELL, b"\xff" * 16), (LISTEN, b"\xff" * 20),
-                       (UNLISTEN, b"\xff" * 20), (DEMOTE, b"\xff" * 20), (BIND, b"\xff" * 20),
-                       (LISTEN, struct.pack("<IHHIII", 0x7f000001, port, 3, 1, 0, 0))):
+                       (PEER_BELL, b"\xff" * 16), (LISTEN, b"\xff" * 24),
+                       (UNLISTEN, b"\xff" * 24), (DEMOTE, b"\xff" * 24), (BIND, b"\xff" * 24),
+                       (LISTEN, struct.pack("<Q4I", 0x7f000001 << 16 | port, 3, 1, 0, 0))):
         c.send(record(kind, body))
         check(c.recv(), "request %d: ended" % kind)
     c.close()
