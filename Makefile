@@ -62,6 +62,8 @@ cpython:
 conform-long: all
 	@tests/conform/conform --mortise $(BUILD)/src/cli/mortise \
 		--exec $(BUILD)/tests/conform/conform-exec --count 20000
+	@tests/conform/conform --mortise $(BUILD)/src/cli/mortise --datagrams --processes \
+		--exec $(BUILD)/tests/conform/conform-exec --count 50000
 
 # New inputs are kept in $(BUILD)/fuzz/corpus.
 fuzz-long:

@@ -61,7 +61,9 @@ enum {
 	LINE_MAX_BYTES = 1000,
 };
 
-enum kind { KIND_SOCKET, KIND_EPOLL, KIND_PIPE };
+/* A datagram socket's calls need no account: the network has done with each
+ * before it returns. */
+enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
 
 /**
  * struct file - An open file: what dup'ed slots share.
@@ -464,6 +466,8 @@ static void file_put(struct file *f, int line)
 	if (--f->refs)
 		return;
 	f->closed = true;
+	if (f->kind == KIND_DATAGRAM && f->shared)
+		nap_us(5000);	/* That it was the last one may be heard a little later. */
 	if (f->kind != KIND_SOCKET)
 		return;
 	/* Whether its port is the next one's by chance makes no difference. */
@@ -786,7 +790,9 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		w->slot_file[d] = i;
 	}
 	switch (st->op) {
-	case OP_SOCKET: file_new(w, d, KIND_SOCKET); break;
+	case OP_SOCKET:
+		file_new(w, d, (st->arg[2] & 0xf) == SOCK_DGRAM ? KIND_DATAGRAM : KIND_SOCKET);
+		break;
 	case OP_EPCREATE: file_new(w, d, KIND_EPOLL); break;
 	case OP_PIPE: {
 		int r = file_new(w, d, KIND_PIPE);
@@ -797,7 +803,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		files[r].rport = files[x].lport = (uint16_t)r;
 		break;
 	}
-	case OP_BIND:
+	case OP_BIND: case OP_DBIND:
 		if (f)
 			f->lport = out->lport;
 		if (st->argc > 3 && st->arg[3] >= PORTREF && st->arg[3] < PORTREF + PORTVARS)
@@ -833,7 +839,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		w->holding = st->op == OP_FORKHOLD;
 		break;
 	case OP_SHUTDOWN:
-		if (f)
+		if (f && f->kind == KIND_SOCKET)
 			shut(f, st->arg[1], line);
 		break;
 	case OP_CLOSE: case OP_CLOSERANGE:
@@ -1024,7 +1030,7 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 	}
 	fputs(bytes_name[out->bytes], stdout);
 	if (st->op == OP_GETSOCKOPT && !out->ret && st->arg[1] == SOL_SOCKET && f &&
-	    ((st->arg[2] == SO_SNDBUF && !f->tuned_snd) ||
+	    f->kind == KIND_SOCKET && ((st->arg[2] == SO_SNDBUF && !f->tuned_snd) ||
 	     (st->arg[2] == SO_RCVBUF && !f->tuned_rcv)))
 		printf(" value=~");
 	else
@@ -1059,7 +1065,7 @@ static void join(struct worker *w)
 	settle_owed(w->line);
 }
 
-static void prepare(struct worker *w, struct step *st)
+static void prepare(struct worker *w, struct step *st, int line)
 {
 	const struct file *f = subject(w, st);
 
@@ -1068,6 +1074,14 @@ static void prepare(struct worker *w, struct step *st)
 	if ((st->op == OP_BIND || st->op == OP_CONNECT) && st->arg[2] >= PORTREF &&
 	    st->arg[2] < PORTREF + PORTVARS)
 		st->arg[2] = port_var[st->arg[2] - PORTREF];
+	if (st->op >= OP_DBIND && st->op <= OP_DOVER) {
+		int port = st->op == OP_DSEND || st->op == OP_DSENDM ? 5 : 2;
+
+		if (st->arg[port] >= PORTREF && st->arg[port] < PORTREF + PORTVARS)
+			st->arg[port] = port_var[st->arg[port] - PORTREF];
+		st->key = (uint64_t)line + 1;
+		return;
+	}
 	if (!f)
 		return;
 	st->want = unread(f);
@@ -1177,7 +1191,7 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		printf("%d skip\n", line);
 		return;
 	}
-	prepare(w, st);
+	prepare(w, st, line);
 	if (thread) {
 		run_thread(w, st, line);
 		return;
@@ -1316,6 +1330,18 @@ static void leave_network(void)
 	close(fd);
 }
 
+/* The kernel stamps packets while somebody wants it, from a moment later on: so
+ * somebody does all the time. The socket lives as long as this process. */
+static void want_timestamps(void)
+{
+	int on = 1;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof(on)))
+		perror("conform-exec: SO_TIMESTAMP");
+	nap_us(20000);
+}
+
 static void start_workers(void)
 {
 	const char *mutate = getenv("CONFORM_MUTATE");
@@ -1355,6 +1381,7 @@ int main(int argc, char **argv)
 	if (getenv("CONFORM_NETNS"))
 		leave_network();
 	signal(SIGPIPE, SIG_IGN);	/* A worker that died is seen by its outcome. */
+	want_timestamps();
 	start_workers();
 	run_file(in);
 	if (getenv("CONFORM_STATS"))

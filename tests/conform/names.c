@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,19 @@ static const struct {
 	C(POLLRDNORM), C(POLLWRNORM), C(POLLRDBAND), C(POLLWRBAND),
 	C(EPOLL_CTL_ADD), C(EPOLL_CTL_MOD), C(EPOLL_CTL_DEL), C(EPOLL_CLOEXEC),
 	C(EPOLLIN), C(EPOLLOUT), C(EPOLLPRI), C(EPOLLERR), C(EPOLLHUP), C(EPOLLRDHUP),
+	C(SO_REUSEPORT), C(SO_RCVBUFFORCE), C(SO_TIMESTAMP), C(SO_TIMESTAMPNS), C(SO_TIMESTAMPING),
+	C(SO_RXQ_OVFL), C(SO_BINDTODEVICE), C(SO_NO_CHECK), C(SO_PEEK_OFF), C(SO_COOKIE),
+	C(IP_PKTINFO), C(IP_RECVTTL), C(IP_RECVTOS), C(IP_RECVERR), C(IP_RECVORIGDSTADDR),
+	C(IP_MTU_DISCOVER), C(IP_MTU), C(IP_MULTICAST_TTL), C(IP_MULTICAST_LOOP), C(IP_MULTICAST_ALL),
+	C(IP_FREEBIND), C(IPPROTO_IPV6), C(IPPROTO_ICMP), C(AF_INET6),
+	C(IPV6_V6ONLY), C(IPV6_RECVPKTINFO), C(IPV6_RECVHOPLIMIT), C(IPV6_RECVTCLASS), C(IPV6_RECVERR),
+	C(IPV6_UNICAST_HOPS), C(IPV6_MULTICAST_HOPS), C(IPV6_MULTICAST_LOOP), C(IPV6_TCLASS),
+	C(UDP_CORK), C(UDP_SEGMENT), C(UDP_GRO), C(UDP_ENCAP), C(MSG_CONFIRM), C(MSG_DONTROUTE),
+	C(MSG_WAITFORONE), C(MSG_OOB),
+	C(FORM_SEND), C(FORM_WRITE), C(FORM_WRITEV), C(FORM_SENDTO), C(FORM_SENDMSG),
+	C(FORM_RECV), C(FORM_READ), C(FORM_READV), C(FORM_RECVFROM), C(FORM_RECVMSG),
+	C(CONTROL_TTL), C(CONTROL_TOS), C(CONTROL_PKTINFO), C(CONTROL_HOPLIMIT), C(CONTROL_TCLASS),
+	C(CONTROL_PKTINFO6), C(CONTROL_SEGMENT), C(CONTROL_SHORT),
 	C(EPOLLRDNORM), C(EPOLLWRNORM), C(EPOLLET), C(EPOLLONESHOT), C(EPOLLEXCLUSIVE),
 #undef C
 #define X(n) { #n, MISC_##n },
@@ -59,6 +73,12 @@ static bool word_number(const char *word, int64_t *ret_value)
 	char *end;
 	int64_t v;
 
+	for (int i = 0; strchr(word, ':') && i < DGRAM_ADDR6; i++) {
+		if (strcmp(word, dgram_addr6[i]) != 0)
+			continue;
+		*ret_value = ADDR6 + i;
+		return true;
+	}
 	if (strchr(word, '.')) {
 		if (inet_pton(AF_INET, word, &in) != 1)
 			return false;

@@ -39,6 +39,11 @@ enum {
 	X(SETSOCKOPT, "setsockopt") X(POLL, "poll") X(SELECT, "select")     \
 	X(EPCREATE, "epcreate") X(EPCTL, "epctl") X(EPWAIT, "epwait")       \
 	X(PIPE, "pipe") X(MISC, "misc") X(EPALL, "epall")                   \
+	/* Datagrams: */                                                    \
+	X(DBIND, "dbind") X(DCONNECT, "dconnect") X(DISCONNECT, "disconnect") \
+	X(DNAME, "dname") X(DJOIN, "djoin")                                 \
+	X(DSEND, "dsend") X(DSENDM, "dsendm") X(DRECV, "drecv")             \
+	X(DRECVM, "drecvm") X(DOVER, "dover")                               \
 	/* A forked child, and what a second thread is in: */               \
 	X(FORKSEND, "forksend") X(FORKRECV, "forkrecv")                     \
 	X(FORKHOLD, "forkhold") X(FORKEND, "forkend") X(JOIN, "join")       \
@@ -74,6 +79,21 @@ enum misc {
 	MISC_COUNT
 };
 
+/* How a datagram is sent and received; which control message goes with it. */
+enum form {
+	FORM_SEND, FORM_WRITE, FORM_WRITEV, FORM_SENDTO, FORM_SENDMSG,
+	FORM_RECV, FORM_READ, FORM_READV, FORM_RECVFROM, FORM_RECVMSG,
+};
+enum extra {
+	CONTROL_TTL, CONTROL_TOS, CONTROL_PKTINFO, CONTROL_HOPLIMIT, CONTROL_TCLASS,
+	CONTROL_PKTINFO6, CONTROL_SEGMENT, CONTROL_SHORT,
+};
+
+/* ADDR6 + k: an IPv6 address, the kth that programs may name. */
+#define ADDR6 ((int64_t)1 << 40)
+enum { DGRAM_ADDR6 = 7 };
+extern const char *const dgram_addr6[DGRAM_ADDR6];
+
 /**
  * struct step - One call, as the coordinator sends it to a worker.
  * @op:   An enum op.
@@ -81,7 +101,7 @@ enum misc {
  * @again: What only the timer interrupted is made again.
  * @argc: Used entries of @arg.
  * @arg:  As in the program, ports resolved. Slots are indices.
- * @key:  Which byte stream: the pattern differs from stream to stream.
+ * @key:  Which byte stream, or datagram: the pattern differs from one to another.
  * @pos:  Bytes of that stream that went before: where the pattern goes on.
  * @want: What recvall, drain and settle wait for, bytes.
  */
@@ -123,7 +143,7 @@ struct outcome {
 	int32_t handle;
 	int32_t pid;
 	uint32_t open;
-	char text[480];
+	char text[1400];
 };
 
 /* SETTLE: arg[1], what to wait for. */

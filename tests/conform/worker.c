@@ -55,13 +55,6 @@ enum {
 	EPALL_ROUNDS = 24,
 };
 
-/* What CONFORM_MUTATE falsifies, to show that the comparison sees it. */
-enum mutation {
-	MUTATE_NONE, MUTATE_ERRNO, MUTATE_BYTE, MUTATE_POLLHUP, MUTATE_EPOLLRDHUP,
-	MUTATE_SHORT_SEND, MUTATE_SIGPIPE, MUTATE_FIONREAD, MUTATE_PEERPORT,
-	MUTATE_SO_ERROR, MUTATE_ONESHOT, MUTATE_LOST_WAKE,
-};
-
 struct worker_state worker;
 static __thread volatile sig_atomic_t sigpipes;
 static unsigned char buffers[2][STREAM_MAX + 1];
@@ -134,6 +127,16 @@ static void pattern_fill(uint64_t key, uint64_t pos, unsigned char *p, uint64_t 
 {
 	for (uint64_t i = 0; i < n; i++)
 		p[i] = pattern(key, pos + i);
+}
+
+unsigned char *worker_buffer(void)
+{
+	return buffer;
+}
+
+void worker_pattern(uint64_t key, unsigned char *p, uint64_t n)
+{
+	pattern_fill(key, 0, p, n);
 }
 
 static enum bytes pattern_check(uint64_t key, uint64_t pos, const unsigned char *p, uint64_t n,
@@ -225,6 +228,13 @@ static int raw_domain(int fd)
 	return domain;
 }
 
+bool worker_is_kernels(int fd)
+{
+	int domain = raw_domain(fd);
+
+	return domain == AF_INET || domain == AF_INET6;
+}
+
 /* Ports for the coordinator, who pairs the two ends by them. */
 static void learn_ports(struct outcome *out, int fd)
 {
@@ -238,7 +248,7 @@ static void learn_ports(struct outcome *out, int fd)
 	if (!getpeername(fd, (struct sockaddr *)&sin, &len))
 		out->rport = ntohs(sin.sin_port);
 	if (out->rport)
-		out->handle = raw_domain(fd) == AF_INET ? 1 : 2;
+		out->handle = worker_is_kernels(fd) ? 1 : 2;
 	errno = err;
 }
 
@@ -1087,7 +1097,9 @@ void worker_call(const struct step *st, struct outcome *out)
 		out->ret = (int64_t)tick_count();
 		return;
 	}
-	default: return;	/* family_step() */
+	default:
+		dgram_call(st, out);	/* Else it is family_step()'s. */
+		return;
 	}
 	out->err = errno;
 	if (out->ret >= 0 && (st->op == OP_SOCKET || st->op == OP_EPCREATE)) {
@@ -1110,7 +1122,7 @@ static bool is_bounded(const struct step *st)
 {
 	return st->op == OP_SETTLE || st->op == OP_PUSH || st->op == OP_RESET ||
 		st->op == OP_FILL || st->op == OP_DRAIN || st->op == OP_RECVALL ||
-		st->op == OP_OUTQ0 || st->op == OP_JOIN || st->op == OP_FORKSEND ||
+		st->op == OP_OUTQ0 || st->op == OP_DOVER || st->op == OP_JOIN || st->op == OP_FORKSEND ||
 		st->op == OP_FORKRECV || st->op >= OP_FORK || st->thread;
 }
 

@@ -16,6 +16,15 @@ enum {
 	FD_CHANNEL = 192,	/* To the other worker and its child: descriptors go there. */
 };
 
+/* What CONFORM_MUTATE falsifies, to show that the comparison sees it. */
+enum mutation {
+	MUTATE_NONE, MUTATE_ERRNO, MUTATE_BYTE, MUTATE_POLLHUP, MUTATE_EPOLLRDHUP,
+	MUTATE_SHORT_SEND, MUTATE_SIGPIPE, MUTATE_FIONREAD, MUTATE_PEERPORT,
+	MUTATE_SO_ERROR, MUTATE_ONESHOT, MUTATE_LOST_WAKE,
+	/* Of datagrams: */
+	MUTATE_D_SHORT, MUTATE_D_BYTE, MUTATE_D_TRUNC, MUTATE_D_FROM, MUTATE_D_LOST,
+};
+
 /**
  * struct worker_state - Of this process.
  * @slot_fd:   Its descriptor; kept when it is closed; -1: never used.
@@ -49,6 +58,19 @@ void worker_check_lowest(struct outcome *out, int64_t min);
 /** worker_say() - Append to @out's text. */
 void worker_say(struct outcome *out, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/** worker_is_kernels() - Is it a socket of the kernel's internet, as a raw system
+ * call sees it? */
+bool worker_is_kernels(int fd);
+
+/** worker_buffer() - This thread's, STREAM_MAX bytes and one. */
+unsigned char *worker_buffer(void);
+
+/** worker_pattern() - The first @n bytes of what @key names. */
+void worker_pattern(uint64_t key, unsigned char *p, uint64_t n);
+
+/** dgram_call() - As worker_call(), of datagrams. Return: whether it is one of theirs. */
+bool dgram_call(const struct step *st, struct outcome *out);
 
 /** worker_call() - Make the call of @st in this process. */
 void worker_call(const struct step *st, struct outcome *out);
