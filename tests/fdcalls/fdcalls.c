@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fdcalls.c - Make each call of calls.list on a TCP socket, and print what
+ * fdcalls.c - Make each call of calls.list on a TCP or UDP socket, and print what
  * came of it: "title/state result errno". Run once as it is and once under
  * Mortise; the outputs are to be the same. Sockets are on 127.0.0.1 and do
  * not block.
@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,17 +218,40 @@ static void fail(const char *what)
 	exit(2);
 }
 
+/* Two datagram sockets, each connected to the other; "hello" has arrived. */
+static void arrange_datagrams(void)
+{
+	struct sockaddr_in a;
+	socklen_t n = sizeof(a);
+
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	peer = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0 || peer < 0 || bind(fd, loopback(0), n) < 0 || bind(peer, loopback(0), n) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) < 0 ||
+	    connect(peer, (struct sockaddr *)&a, n) < 0 ||
+	    getsockname(peer, (struct sockaddr *)&a, &n) < 0 ||
+	    connect(fd, (struct sockaddr *)&a, n) < 0)
+		fail("datagram sockets");
+	if (send(peer, "hello", 5, 0) != 5)
+		fail("send");
+}
+
 static void arrange(char state)
 {
 	struct sockaddr_in a;
 	socklen_t n = sizeof(a);
-	int l = socket(AF_INET, SOCK_STREAM, 0), s = -1;
+	bool datagrams = state == 'd' || state == 'u';
+	int l = datagrams ? -1 : socket(AF_INET, SOCK_STREAM, 0), s = -1;
 	struct pollfd p;
 
 	fd = peer = -1;
-	if (l < 0)
+	if (l < 0 && !datagrams)
 		fail("socket");
-	if (state == 'n') {
+	if (state == 'd') {
+		arrange_datagrams();
+	} else if (state == 'u') {
+		fd = socket(AF_INET, SOCK_DGRAM, 0);
+	} else if (state == 'n') {
 		fd = l;
 	} else {
 		if (bind(l, loopback(0), sizeof(a)) < 0 || listen(l, 5) < 0 ||

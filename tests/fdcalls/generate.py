@@ -53,7 +53,10 @@ def main():
         out = open(sys.argv[2], "w") if len(sys.argv) > 2 else sys.stdout
         for i, (title, states, rest) in enumerate(calls()):
             if states != "skip":
-                out.write(f'CALL({i}, "{title}", "{states}", {rest})\n')
+                # What is tried on a stream is tried on datagrams: a connected
+                # socket with one that waits, and a new one.
+                more = "d" * ("c" in states) + "u" * ("n" in states)
+                out.write(f'CALL({i}, "{title}", "{states + more}", {rest})\n')
 
 
 main()
