@@ -38,9 +38,9 @@ const char *bits(uint32_t events)
 		      { POLLHUP, "HUP" }, { POLLNVAL, "NVAL" }, { POLLRDNORM, "RDNORM" },
 		      { POLLRDBAND, "RDBAND" }, { POLLWRNORM, "WRNORM" }, { POLLWRBAND, "WRBAND" },
 		      { POLLRDHUP, "RDHUP" } };
-	static char buffers[4][128];
+	static char buffers[8][128];
 	static unsigned turn;
-	char *out = buffers[turn++ % 4];
+	char *out = buffers[turn++ % 8];
 
 	out[0] = 0;
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -198,7 +198,7 @@ void *ended(const char *what, pthread_t t)
 int main(int argc, char **argv)
 {
 	const struct test *const all[] = { sets_tests, nested_tests, mixed_tests, pointer_tests,
-					   thread_tests, cancel_tests };
+					   thread_tests, cancel_tests, datagram_tests };
 
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)

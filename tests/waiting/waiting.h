@@ -47,13 +47,13 @@ struct test {
 
 /* Each ends with a name of NULL. */
 extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_tests[],
-	thread_tests[], cancel_tests[];
+	thread_tests[], cancel_tests[], datagram_tests[];
 
 /** say() - One line of the output, at once. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** said() - A call's result and, where it failed, errno's name. */
 void said(const char *what, long r);
-/** bits() - poll's or epoll's bits by name; of a few static buffers. */
+/** bits() - poll's or epoll's bits by name; of eight static buffers. */
 const char *bits(uint32_t events);
 
 void nap(unsigned ms);
