@@ -81,6 +81,7 @@ enum half_state {
 	HALF_OPEN = 5,
 	HALF_CLOSED = 6,     /* No descriptor; final tail, FIN or RST readable. */
 	HALF_RELEASED = 7,   /* Reads nothing of its peer's any more. */
+	HALF_DGRAM = 8,      /* A datagram socket; its seats are who sends to it. */
 };
 
 /* half.end */
@@ -165,7 +166,7 @@ struct half {
 	_Atomic uint64_t cookie;         /* unique in the domain's life */
 	_Atomic uint64_t born_ns;        /* CLOCK_MONOTONIC */
 	_Atomic uint32_t shared;         /* non-zero: several processes hold it */
-	_Atomic uint32_t pad0;
+	_Atomic uint32_t dgram;          /* DGRAM_*: how datagrams are to be sent to it */
 
 	/* Line 1: the producer. Under tx_lock where the side is shared. */
 	_Atomic uint64_t tail;  _Alignas(8) /* bytes ever written */
@@ -173,7 +174,8 @@ struct half {
 	_Atomic uint32_t event; /* futex word; bumped before each futex wake */
 	_Atomic uint64_t urgent;      /* ring index after the last urgent byte; 0: none yet */
 	_Atomic uint64_t urgent_skip; /* a reader whose head is below goes on from here */
-	uint8_t pad1[32];
+	_Atomic uint64_t drops;       /* of a channel: datagrams for which there was no room */
+	uint8_t pad1[24];
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */
@@ -240,6 +242,41 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_LINGER0 0x40u    /* SO_LINGER with 0 s: its end is RST; the only bit that is cleared */
 #define SIDE_LEASED 0x80u     /* its local port goes back to its owner's lease with the slot */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
+#define SIDE_CHANNEL 0x100u   /* one end of a channel of datagrams: no socket of its own */
+
+/* half.dgram */
+#define DGRAM_SOCKET 0x1u /* a datagram socket's half */
+#define DGRAM_KERNEL 0x2u /* nothing is sent to it through memory any more */
+#define DGRAM_GRO 0x4u    /* UDP_GRO: takes segments of one size together */
+
+/**
+ * struct dgram_record - What stands before each datagram in a channel's ring.
+ * @bytes:     Of the payload, which follows. The next record begins at the next
+ *             multiple of DGRAM_ALIGN.
+ * @segment:   Payload of each datagram but the last, where several of one size
+ *             are sent as one (UDP_SEGMENT to a reader with UDP_GRO); 0: it is one.
+ * @ttl, @tos: As in the IP header.
+ * @flags:     DGRAM_AFTER_KERNEL.
+ * @ticket_ns: CLOCK_MONOTONIC at the send: orders different senders' datagrams.
+ * @from, @to: addr_word.
+ * @half:      half_ref of the socket that sent it: where an answer can go.
+ * @half_party_gen: Generation of that party.
+ */
+struct dgram_record {
+	uint32_t bytes;
+	uint16_t segment;
+	uint8_t ttl, tos;
+	uint64_t ticket_ns;
+	uint64_t from, to;
+	uint64_t half;
+	uint32_t half_party_gen;
+	uint32_t flags;
+};
+_Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
+
+#define DGRAM_ALIGN 16u
+#define DGRAM_PAYLOAD_MAX 65535u
+#define DGRAM_AFTER_KERNEL 0x1u /* its sender sent through the kernel before: look there first */
 
 /* ----------------------------------------------------------------- arena */
 

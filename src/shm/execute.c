@@ -101,6 +101,17 @@ static void execute_wake_seat(struct party *d, const struct half *peer)
 	party_peer_put(d, owner);
 }
 
+/* A sender's channel has ended: its reader lets go of it when it looks. */
+static void execute_ring_box(struct party *d, struct peer *owner, const struct half *seat)
+{
+	half_ref ref = load_relaxed(&seat->moved);
+	const struct half *box = half_find(owner->base, ref);
+
+	if (box && half_ref_party(ref) == owner->id && half_gen(box) == half_ref_gen(ref) &&
+	    load_relaxed(&box->want) & WANT_HINT_DATA)
+		half_ring(d, owner, box);
+}
+
 static void execute_stream(struct party *d, struct half *h)
 {
 	struct peer *owner = NULL;
@@ -126,7 +137,9 @@ static void execute_stream(struct party *d, struct half *h)
 		if (peer)
 			half_notify(d, h, peer, owner, NOTIFY_END);
 	}
-	if (peer && half_state(peer) == HALF_SEAT)
+	if (peer && load_relaxed(&peer->side) & SIDE_CHANNEL)
+		execute_ring_box(d, owner, peer);
+	else if (peer && half_state(peer) == HALF_SEAT)
 		execute_ring(d, h);
 	else if (peer)
 		execute_wake_seat(d, peer);
@@ -150,8 +163,9 @@ static void execute_seat(struct party *d, struct peer *dead, unsigned slot, uint
 
 	if (half_gen(s) != gen)
 		return;
-	if (half_state(s) == HALF_CLOSED)
-		execute_stream(d, s); /* An executor before us came so far. */
+	if (half_state(s) == HALF_CLOSED ||
+	    (half_state(s) == HALF_OPEN && load_relaxed(&s->side) & SIDE_CHANNEL))
+		execute_stream(d, s); /* An executor before us came so far; a channel's end. */
 	if (half_state(s) != HALF_SEAT)
 		return;
 	if (load_acquire(&s->end) & END_MOVED) {
@@ -210,6 +224,7 @@ void execute_half(struct party *d, struct peer *dead, unsigned slot, uint32_t ge
 	case HALF_RELEASED:
 		return;
 	case HALF_LISTEN:
+	case HALF_DGRAM:
 		execute_listener(d, dead, h);
 		return;
 	case HALF_SEAT:

@@ -40,8 +40,7 @@ static bool row_test(const struct party *p, unsigned r)
 	return p->seat_used[r / 64] >> (r % 64) & 1;
 }
 
-/* Caller holds the party's lock. Rows of 64; entry 0 is the ticket counter. */
-static int row_take(struct party *p, unsigned entries)
+int seat_row_take(struct party *p, unsigned entries)
 {
 	unsigned need = (entries + 63) / 64, run = 0;
 
@@ -85,7 +84,7 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog)
 	if (half_state(listener) == HALF_LISTEN)
 		return 0;
 	lock_take(&p->lock);
-	base = row_take(p, n + 1);
+	base = seat_row_take(p, n + 1);
 	lock_drop(&p->lock);
 	if (base < 0)
 		return base;
@@ -110,14 +109,8 @@ void seat_ring(struct party *p, struct half *own, const struct half *l, struct p
 		p->ops->ring_shared(p->ops_arg, ref, owner->gen);
 }
 
-/*
- * claim_one() - Claim seat @i for @own.
- * @listens: The listener's gen_state as it was found.
- * Return: 0, -EAGAIN where it is not to be had, -ECONNREFUSED.
- */
-static int claim_one(struct party *p, struct half *own, const struct half *l,
-		     uint64_t listens, struct peer *owner, uint32_t base, uint32_t i,
-		     half_ref *ret)
+int seat_claim_one(struct party *p, struct half *own, const struct half *l, uint64_t listens,
+		   struct peer *owner, uint32_t base, uint32_t i, half_ref *ret)
 {
 	_Atomic uint64_t *word = &claim_words(owner->mbox, base)[i];
 	const _Atomic uint64_t *seat_word = arena_seats(owner->base) + base + 1 + i;
@@ -182,7 +175,7 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 	for (uint32_t try = 0; r == -EAGAIN && try < CLAIM_TRIES && try < n; try++) {
 		uint64_t t = atomic_fetch_add(&owner->mbox->claims[base], 1);
 
-		r = claim_one(p, own, l, listens, owner, base, (uint32_t)(t % n), &seat);
+		r = seat_claim_one(p, own, l, listens, owner, base, (uint32_t)(t % n), &seat);
 	}
 	if (r < 0) {
 		/* It refers to nobody: the reference to the party goes too. */

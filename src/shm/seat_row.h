@@ -20,6 +20,18 @@ static inline _Atomic uint64_t *claim_words(struct mailbox *mb, uint32_t base)
 	return &mb->claims[base] + 1;
 }
 
+/** seat_row_take() - Index entries for a row, rounded up to 64; the first is the
+ * ticket counter. Caller holds the party's lock. Return: the first, or -ENOSPC. */
+int seat_row_take(struct party *p, unsigned entries);
+
+/**
+ * seat_claim_one() - Claim seat @i for @own, which names it in `peer` then.
+ * @state: The gen_state with which @l was found.
+ * Return: 0, -EAGAIN where it is not to be had, -ECONNREFUSED.
+ */
+int seat_claim_one(struct party *p, struct half *own, const struct half *l, uint64_t state,
+		   struct peer *owner, uint32_t base, uint32_t i, half_ref *ret);
+
 /**
  * seat_init() - Make the FREE half @h of @slot a seat of the listener @l.
  * @p: Whose counter the cookie is from.

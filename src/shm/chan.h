@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * chan.h - A channel: what one party sends to one datagram socket.
+ *
+ * A connection (conn.h) whose ring carries records, one for each datagram, and
+ * whose other end is a seat of the receiver's half (inbox.h). It goes one way.
+ */
+#ifndef MORTISE_SHM_CHAN_H
+#define MORTISE_SHM_CHAN_H
+
+#include "shm/conn.h"
+
+/**
+ * chan_open() - Claim a seat at a datagram socket.
+ * @to:  The socket's half, in HALF_DGRAM.
+ * @ret: Set on success.
+ *
+ * Return: 0; -EAGAIN where no seat is free; -ECONNREFUSED where the socket is
+ *         gone, or takes nothing through memory; -ENOSPC, -ESRCH and others.
+ */
+int chan_open(struct party *p, const struct listener_ref *to, struct conn *ret);
+
+/**
+ * chan_put() - Put one datagram in, whole or not at all.
+ * @box:   The receiver's half; who sleeps there is woken.
+ * @rec:   Its @bytes is the sum of the pieces.
+ * @limit: Bytes that may be queued before it, records included.
+ *
+ * Caller holds the channel's lock. Return: 0; -EAGAIN where there is no room;
+ * -ENOBUFS where there is no ring memory; -EPIPE where the other end is gone.
+ */
+int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
+	     const struct iovec *iov, int n, uint64_t limit);
+
+/** chan_moved() - Has its reader read since this was asked last? For a sender that
+ * finds no room, and may wait a moment. */
+bool chan_moved(struct conn *c);
+
+/** chan_over() - Does its other end take nothing any more? */
+bool chan_over(const struct conn *c);
+
+/** chan_close() - End our side of it. @c is zeroed. */
+void chan_close(struct party *p, struct conn *c);
+
+#endif
