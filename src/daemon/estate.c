@@ -175,8 +175,12 @@ static void estate_drop(struct daemon *d, unsigned id)
 		for (unsigned i = 0; i < ARRAY_LEN(d->t->fallbacks); i++)
 			d->t->fallbacks[i] += load_relaxed(&hdr->fallbacks[i]);
 		/* Halves that nobody recycles any more. */
-		for (unsigned s = 0; s < load_relaxed(&hdr->slots_used) && s < SLOT_MAX; s++)
-			d->t->bytes += load_relaxed(&arena_half(c->peer.base, s)->tail);
+		for (unsigned s = 0; s < load_relaxed(&hdr->slots_used) && s < SLOT_MAX; s++) {
+			const struct half *h = arena_half(c->peer.base, s);
+
+			if (!(load_relaxed(&h->side) & SIDE_CHANNEL))
+				d->t->bytes += load_relaxed(&h->tail);
+		}
 		arena_unmap(c->peer.base, ARENA_BYTES);
 	}
 	if (c->peer.mbox)

@@ -132,6 +132,32 @@ static uint64_t list_waiting(const struct client *c, const struct half *l)
 	return waiting;
 }
 
+/* What waits in a datagram socket's channels, and what found no room there. */
+static void list_channels(struct daemon *d, const struct client *c, const struct half *h,
+			  struct ctl_msg *m)
+{
+	uint32_t base = load_relaxed(&h->seat_base), n = load_relaxed(&h->seat_count);
+
+	if (half_state(h) != HALF_DGRAM || n > SEAT_ROW_MAX || base >= SEAT_MAX - 1 - n)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t seat = load_relaxed(arena_seats(c->peer.base) + base + 1 + i);
+		half_ref claim = load_relaxed(&c->peer.mbox->claims[base + 1 + i]);
+		unsigned id = half_ref_party(claim);
+		const struct half *own, *tx;
+
+		if (!seat || slot_word_slot(seat) >= SLOT_MAX || !claim || id >= PARTY_MAX)
+			continue;
+		own = arena_half(c->peer.base, slot_word_slot(seat));
+		tx = list_find(d, claim, daemon_rec(d, id)->gen);
+		if (!tx)
+			continue;
+		m->row.recv_q += list_queue(load_relaxed(&tx->tail), load_relaxed(&own->head));
+		m->row.drops += load_relaxed(&tx->drops);
+		m->row.rx_ring += list_ring(tx);
+	}
+}
+
 static void list_owner(const struct rec *r, struct ctl_msg *m)
 {
 	m->row.pid = r->pid;
@@ -156,7 +182,8 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	uint64_t tail = load_relaxed(&h->tail), head = load_relaxed(&h->head);
 	struct ctl_msg *m;
 
-	if (s == HALF_FREE || s == HALF_SEAT || (s == HALF_BOUND && !load_relaxed(&h->local)))
+	if (s == HALF_FREE || s == HALF_SEAT || load_relaxed(&h->side) & SIDE_CHANNEL ||
+	    (s == HALF_BOUND && !load_relaxed(&h->local)))
 		return;
 	peer = list_peer(d, self, h);
 	if (s == HALF_CLOSED || s == HALF_RELEASED) {
@@ -189,6 +216,12 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	m->row.age_ns = list_age_ns(h);
 	m->row.cpu = load_relaxed(&h->cpu);
 	m->row.shared = load_relaxed(&h->shared) != 0;
+	if (load_relaxed(&h->dgram)) {
+		m->row.protocol = IPPROTO_UDP;
+		m->row.state = HALF_BOUND;
+		list_channels(d, c, h, m);
+		return;
+	}
 	if (s == HALF_LISTEN) {
 		uint32_t seats = load_relaxed(&h->seat_count);
 
@@ -285,7 +318,8 @@ static void status_party(struct daemon *d, unsigned id, struct ctl_msg *m)
 		half_ref self = half_ref_make(id, slot, half_gen(h));
 		enum half_state s = half_state(h);
 
-		if (s == HALF_FREE)
+		/* Each datagram's bytes are counted at its socket. */
+		if (s == HALF_FREE || load_relaxed(&h->side) & SIDE_CHANNEL)
 			continue;
 		m->status.bytes += load_relaxed(&h->tail);
 		m->status.listeners += s == HALF_LISTEN;

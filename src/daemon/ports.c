@@ -20,7 +20,8 @@
 
 /* ------------------------------------------------------------- listening */
 
-static const struct registry_listener *port_record(const struct daemon *d, uint16_t port)
+/* @port: As port_index() has it. */
+static const struct registry_listener *port_record(const struct daemon *d, unsigned port)
 {
 	uint32_t n = (uint32_t)load_relaxed(&d->reg->ports[port]);
 
@@ -31,7 +32,7 @@ static const struct registry_listener *port_record(const struct daemon *d, uint1
 static half_ref port_half(const struct daemon *d, addr_word at, bool overlap, half_ref but,
 			  addr_word *ret_at, uint32_t *ret_gen)
 {
-	const struct registry_listener *l = port_record(d, addr_word_port(at));
+	const struct registry_listener *l = port_record(d, port_index(at));
 	uint32_t n = l ? load_relaxed(&l->count) : 0;
 
 	for (uint32_t i = 0; i < n && i < LISTEN_PER_PORT; i++) {
@@ -53,7 +54,8 @@ static bool half_listens(struct daemon *d, half_ref ref, uint32_t party_gen)
 	void *base = clients_lookup(d, half_ref_party(ref), party_gen);
 	struct half *h = base ? half_find(base, ref) : NULL;
 
-	return h && half_gen(h) == half_ref_gen(ref) && half_state(h) == HALF_LISTEN;
+	return h && half_gen(h) == half_ref_gen(ref) &&
+	       (half_state(h) == HALF_LISTEN || half_state(h) == HALF_DGRAM);
 }
 
 static void listener_count(struct daemon *d, half_ref ref, int by)
@@ -114,7 +116,7 @@ static bool addr_named(const struct daemon *d, addr_word at)
 	uint8_t in6[16];
 	uint32_t scope;
 
-	return (at & ~(ADDR_WORD_DUAL | (ADDR_WORD_DUAL - 1))) == 0 &&
+	return (at & ~(ADDR_WORD_DGRAM | ADDR_WORD_DUAL | (ADDR_WORD_DUAL - 1))) == 0 &&
 	       registry_addr_get(d->reg, at, in6, &scope) == 0;
 }
 
@@ -316,7 +318,7 @@ static uint16_t lease_first(unsigned block)
 static bool lease_taken(const struct daemon *d, uint16_t first)
 {
 	for (unsigned i = 0; i < LEASE_PORTS; i++)
-		if (port_record(d, (uint16_t)(first + i)))
+		if (port_record(d, first + i))
 			return true;
 	if (d->t->policy != POLICY_NONE)
 		return false;
@@ -357,7 +359,8 @@ int ports_lease(struct daemon *d, unsigned id, struct ctl_msg *m)
 void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 {
 	half_ref ref = half_ref_make(id, arena_slot(d->clients[id].peer.base, h), half_gen(h));
-	uint16_t port = addr_word_port(load_relaxed(&h->local));
+	unsigned port = port_index(addr_word_port(load_relaxed(&h->local)) |
+				   (load_relaxed(&h->dgram) ? ADDR_WORD_DGRAM : 0));
 
 	/* Its own word for where it listens is a hint; its name is the key. */
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
@@ -383,12 +386,12 @@ void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 
 void ports_party_died(struct daemon *d, unsigned id)
 {
-	for (unsigned port = 0; port < 65536; port++) {
+	for (unsigned port = 0; port < PORT_WORDS; port++) {
 		const struct registry_listener *l;
 		uint32_t i = 0;
 
 		/* From the start again after each: the record is another one. */
-		while ((l = port_record(d, (uint16_t)port)) && i < LISTEN_PER_PORT &&
+		while ((l = port_record(d, port)) && i < LISTEN_PER_PORT &&
 		       i < load_relaxed(&l->count)) {
 			half_ref ref = load_relaxed(&l->half[i]);
 
@@ -419,8 +422,8 @@ void ports_repair(struct daemon *d)
 {
 	static bool named[LISTENER_MAX];
 
-	for (unsigned port = 0; port < 65536; port++) {
-		const struct registry_listener *l = port_record(d, (uint16_t)port);
+	for (unsigned port = 0; port < PORT_WORDS; port++) {
+		const struct registry_listener *l = port_record(d, port);
 
 		if (!l)
 			continue;

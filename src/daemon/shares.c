@@ -186,7 +186,8 @@ bool shares_listener(const struct daemon *d, unsigned id, unsigned slot, uint32_
 	uint32_t handle;
 	int fds[2];
 
-	if (!h || half_gen(h) != gen || half_state(h) != HALF_LISTEN)
+	if (!h || half_gen(h) != gen ||
+	    (half_state(h) != HALF_LISTEN && half_state(h) != HALF_DGRAM))
 		return false;
 	shares_find(d, id, slot, gen, fds);
 	handle = load_relaxed(&h->handle) - 1;

@@ -244,6 +244,8 @@ static void give(struct sock *s, bool leaves)
 		if (s->bell_fd < 0 && process_party() && ring_share(s) == 0)
 			watch_changed(s);
 		return;
+	case SOCK_PACKETS:
+		return; /* Its descriptors are the kernel's. */
 	case SOCK_NEW:
 		store_relaxed(&s->half->shared, 1);
 		if (s->shadow_fd >= 0)

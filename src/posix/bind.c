@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/sock.h"
@@ -128,7 +129,7 @@ long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_bind(fd, addr, len);
 	lock_take(&s->lock);
 	r = sock_bind(s, addr, len);
 	lock_drop(&s->lock);

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/fallback.h"
 #include "posix/options.h"
 #include "posix/ports.h"
@@ -122,6 +123,7 @@ static long sock_connect(struct sock *s, addr_word to)
 		}
 		return 0;
 	case SOCK_NEW:
+	case SOCK_PACKETS:
 		break;
 	}
 	if (load_relaxed(&s->refused)) {
@@ -194,7 +196,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_connect(fd, addr, len);
 	lock_take(&s->lock);
 	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
 	first = !was_open && !load_relaxed(&s->refused);

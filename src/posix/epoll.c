@@ -770,7 +770,7 @@ void epset_fork_child(void)
 			w->armed = 0;
 			/* Inner sets, too: what is in them is foreign. A shared
 			 * listener rings all who hold it. */
-			w->foreign = w->fresh = !watch_sock(w) || watch_sock(w)->bell_fd < 0;
+			w->foreign = w->fresh = !watch_sock(w) || watch_is_unheard(watch_sock(w));
 			w->mute = false;
 			r->slow += w->foreign;
 		}

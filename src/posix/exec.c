@@ -35,6 +35,7 @@
 #include "base/sys.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/exec.h"
 #include "posix/fallback.h"
 #include "posix/fdtab.h"
@@ -437,6 +438,7 @@ static void attempt_begin(struct attempt *a, const char *program, int dirfd, con
 			  const char *arg0, char *const *envp)
 {
 	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp };
+	dgram_exec_before(envp);
 	/* In a child that shares our memory the tables are its parent's. */
 	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid) && any_survives()) {
 		process_epoch_move();

@@ -193,7 +193,7 @@ static bool is_child_sharing_memory(void)
  * last one: it goes back to the pool, or its going is the end of the socket. */
 static long close_sock(int fd, struct sock *s)
 {
-	if (load_relaxed(&s->obj.nfds) == 0)
+	if (load_relaxed(&s->obj.nfds) == 0 && s->obj.kind == FOBJ_SOCK)
 		handle_park(fd, &s->parked_fd);
 	return sys1(SYS_close, fd);
 }
@@ -220,7 +220,7 @@ long call_close(int fd)
 		section_leave();
 		return -EBADF;
 	}
-	if (o->kind == FOBJ_SOCK) {
+	if (o->kind != FOBJ_EPOLL) {
 		struct sock *s = (struct sock *)o;
 
 		if (load_relaxed(&o->nfds) == 0)
@@ -302,10 +302,11 @@ long call_dup3(int fd, int to, int flags)
 		return -EBADF;
 	}
 	old = fdtab_remove(to);
-	if (old && old->kind == FOBJ_SOCK && load_relaxed(&old->nfds) == 0) {
+	if (old && old->kind != FOBJ_EPOLL && load_relaxed(&old->nfds) == 0) {
 		struct sock *s = (struct sock *)old;
 
-		handle_park(to, &s->parked_fd);
+		if (old->kind == FOBJ_SOCK)
+			handle_park(to, &s->parked_fd);
 		watch_gone(s);
 	}
 	ksock_forget(to);

@@ -11,7 +11,10 @@
 #include "base/defs.h"
 #include "shm/abi.h"
 
-enum fobj_kind { FOBJ_SOCK = 1, FOBJ_EPOLL = 2 };
+enum fobj_kind { FOBJ_SOCK = 1, FOBJ_EPOLL = 2, FOBJ_DGRAM = 3 };
+
+/** FOBJ_DGRAM - As FOBJ_SOCK a struct sock, but its descriptors are the kernel's
+ * socket: what is not done for it specially is libc's to do. */
 
 /**
  * struct fobj - First member of what a descriptor can refer to.

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/fallback.h"
 #include "posix/leave.h"
 #include "posix/process.h"
@@ -87,6 +88,7 @@ void leave_uid_before(void)
 		return;
 	section_enter();
 	socks_each(listener_one, NULL);
+	dgram_leave_all();
 	section_leave();
 }
 

@@ -23,6 +23,7 @@
 #include "base/sys.h"
 #include "ctl/proto.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -479,7 +480,7 @@ long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_setsockopt(fd, level, name, val, len);
 	lock_take(&s->lock);
 	r = sock_setsockopt(s, level, name, val, len);
 	lock_drop(&s->lock);
@@ -764,7 +765,7 @@ long call_ioctl(int fd, unsigned long request, void *arg)
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_ioctl(fd, request, arg);
 	r = sock_ioctl(s, fd, request, arg);
 	return sock_leave(s, r);
 }
@@ -782,7 +783,7 @@ long call_fcntl(int fd, int cmd, unsigned long arg)
 		return fd_dup_from(fd, cmd, arg);
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_fcntl(fd, cmd, arg);
 	if (cmd == F_GETFL)
 		r = (long)(O_RDWR | load_relaxed(&s->half->file_flags));
 	else if (cmd == F_SETFL && arg & O_DIRECT)

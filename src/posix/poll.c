@@ -78,7 +78,7 @@ static struct sock *sock_at(const struct pollcall *c, nfds_t i)
 {
 	struct fobj *o = c->objs[i];
 
-	return o && o->kind == FOBJ_SOCK ? (struct sock *)(void *)o : NULL;
+	return o && o->kind != FOBJ_EPOLL ? (struct sock *)(void *)o : NULL;
 }
 
 static struct epset *epset_at(const struct pollcall *c, nfds_t i)
@@ -125,6 +125,13 @@ static void resolve(struct pollcall *c)
 			continue;
 		}
 		shadow = sock_shadow(sock_at(c, i));
+		/* The kernel tells of its errors, too. */
+		if (sock_at(c, i)->dgram) {
+			c->k[i].fd = shadow;
+			c->k[i].events = (short)(c->k[i].events & ~(POLLOUT | POLLWRNORM | POLLWRBAND));
+			c->kernel++;
+			continue;
+		}
 		if (in && shadow >= 0) {
 			c->k[i] = (struct pollfd){ .fd = shadow, .events = POLLIN };
 			c->kernel++;
@@ -162,7 +169,7 @@ static uint32_t kernel_bits(const struct pollcall *c, nfds_t i)
 	/* select: EBADF is for what was no descriptor at the beginning. */
 	if (unlikely(bits & POLLNVAL && c->again && !c->implicit))
 		return care_of(c, i);
-	if (c->objs[i])
+	if (c->objs[i] && !(sock_at(c, i) && sock_at(c, i)->dgram))
 		bits = bits & POLLIN ? POLLIN | POLLRDNORM : 0;
 	return bits & (care_of(c, i) | POLLNVAL);
 }

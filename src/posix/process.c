@@ -18,6 +18,7 @@
 #include "posix/asleep.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/fdtab.h"
 #include "posix/handle.h"
 #include "posix/options.h"
@@ -558,6 +559,7 @@ void process_fork_before(void)
 	atomic_fetch_add(&process.forking, 1);
 	process_epoch_move();
 	ring_share_all();
+	dgram_share_all();
 	watch_fork_before();
 	sock_fork_before();
 	/* In the child, nobody would ever drop them. */

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/fallback.h"
 #include "posix/process.h"
 #include "posix/program.h"
@@ -22,25 +23,34 @@ int *rights_fds(struct cmsghdr *c, size_t *ret_count)
 	return (int *)(void *)CMSG_DATA(c);
 }
 
-static size_t ours_count(const struct msghdr *msg)
+/* How many of its descriptors are datagram sockets, or (@kind FOBJ_SOCK) others of
+ * ours. @fn: Called for each. */
+static size_t kind_each(const struct msghdr *msg, enum fobj_kind kind, void (*fn)(int fd))
 {
 	struct msghdr copy = *msg, *m = &copy;
-	size_t ours = 0;
+	size_t found = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		size_t n = 0;
 		int *fds = rights_fds(c, &n);
 
-		for (size_t i = 0; fds && i < n; i++)
-			ours += fd_is_ours(fds[i]);
+		for (size_t i = 0; fds && i < n; i++) {
+			const struct fobj *o = fdtab_peek(fds[i]);
+
+			if (!o || o->kind != kind)
+				continue;
+			found++;
+			if (fn)
+				fn(fds[i]);
+		}
 	}
-	return ours;
+	return found;
 }
 
 bool rights_any(const struct msghdr *msg)
 {
 	return msg->msg_control && msg->msg_controllen >= CMSG_LEN(sizeof(int)) &&
-	       ours_count(msg) > 0;
+	       kind_each(msg, FOBJ_SOCK, NULL) + kind_each(msg, FOBJ_DGRAM, NULL) > 0;
 }
 
 /* Is the library not in the program at the other end of @fd? The kernel says
@@ -118,7 +128,8 @@ void rights_begin(struct rights *r, int fd, struct msghdr *msg)
 	r->any = false;
 	if (likely(!rights_any(msg)))
 		return;
-	ours = ours_count(msg);
+	kind_each(msg, FOBJ_DGRAM, dgram_given);
+	ours = kind_each(msg, FOBJ_SOCK, NULL);
 	*r = (struct rights){ .any = true, .relay.go = -1 };
 	if (receiver_is_plain(fd)) {
 		plain_begin(r, msg, ours);

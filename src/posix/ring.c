@@ -38,20 +38,31 @@ static struct ctl_msg ring_message(uint16_t type, half_ref listener, uint32_t pa
 	return m;
 }
 
+static void half_shared(struct sock *s)
+{
+	if (s->dgram)
+		store_release(&s->half->shared, 1);
+	else
+		seat_share(s->party, s->half, s->accept_cursor);
+}
+
 int ring_share(struct sock *s)
 {
 	struct ctl_msg m = ring_message(CTL_SHARE, half_ref_of(s->party, s->half), s->party->gen);
 	int fds[2] = { -1, s->shadow_fd }, r;
+	bool shadow;
 
 	if (s->bell_fd >= 0) {
-		seat_share(s->party, s->half, s->accept_cursor);
+		half_shared(s);
 		return 0;
 	}
 	fds[0] = (int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fds[0] < 0)
 		return fds[0];
-	m.shared.has = CTL_HAS_BELL | (s->shadow_fd >= 0 ? CTL_HAS_SHADOW : 0);
-	r = process_call(&m, fds, s->shadow_fd >= 0 ? 2 : 1, NULL, NULL);
+	/* A datagram socket's goes with its descriptors. */
+	shadow = s->shadow_fd >= 0 && !s->dgram;
+	m.shared.has = CTL_HAS_BELL | (shadow ? CTL_HAS_SHADOW : 0);
+	r = process_call(&m, fds, shadow ? 2 : 1, NULL, NULL);
 	fds[0] = process_fd_high(fds[0]);
 	if (r == 0 && fds[0] < 0)
 		r = fds[0];
@@ -61,7 +72,7 @@ int ring_share(struct sock *s)
 		return r;
 	}
 	s->bell_fd = fds[0];
-	seat_share(s->party, s->half, s->accept_cursor);
+	half_shared(s);
 	/* Somebody may have come already. */
 	ring_write(s->bell_fd);
 	return 0;

@@ -19,6 +19,7 @@
 #include "posix/addr.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
 #include "posix/holder.h"
@@ -122,7 +123,7 @@ int sock_tell(const struct sock *s, uint16_t type, uint32_t party, uint32_t reus
 {
 	struct ctl_msg m = { .type = type };
 
-	m.listen.at = load_relaxed(&s->half->local);
+	m.listen.at = load_relaxed(&s->half->local) | (s->dgram ? ADDR_WORD_DGRAM : 0);
 	m.listen.slot = s->slot;
 	m.listen.gen = half_gen(s->half);
 	m.listen.party = party;
@@ -168,6 +169,8 @@ static void sock_last(struct fobj *o)
 		process_fd_high_close(s->shadow_fd);
 	if (s->bell_fd >= 0)
 		process_fd_high_close(s->bell_fd);
+	if (s->dgram)
+		dgram_gone(s, shared);
 	if (shared) {
 		holder_end(s);
 		if (!s->foreign)
@@ -192,6 +195,9 @@ static void sock_last(struct fobj *o)
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		half_release(s->half);
 		conn_detach(&s->conn);
+		party_slot_retire(s->party, s->slot);
+		break;
+	case SOCK_PACKETS:
 		party_slot_retire(s->party, s->slot);
 		break;
 	}
@@ -430,6 +436,8 @@ long call_socket(int domain, int type, int protocol)
 	section_enter();
 	if (domain == AF_INET6)
 		r = kernel_socket(domain, type, protocol, REASON_FAMILY);
+	else if (kind == SOCK_DGRAM)
+		r = dgram_socket(domain, type, protocol);
 	else if (kind != SOCK_STREAM)
 		r = kernel_socket(domain, type, protocol, REASON_DATAGRAM);
 	if (domain == AF_INET6 || kind != SOCK_STREAM)
@@ -510,7 +518,7 @@ long call_shutdown(int fd, int how)
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_shutdown(fd, how);
 	lock_take(&s->lock);
 	if (how < SHUT_RD || how > SHUT_RDWR) {
 		r = -EINVAL;
@@ -560,6 +568,8 @@ uint32_t sock_poll(struct sock *s)
 								    : 0u);
 	case SOCK_LISTEN:
 		return seat_waiting(s->party, s->half, &s->accept_cursor) ? POLLIN | POLLRDNORM : 0;
+	case SOCK_PACKETS:
+		return dgram_now(s);
 	case SOCK_OPEN:
 		break;
 	}
@@ -568,7 +578,7 @@ uint32_t sock_poll(struct sock *s)
 
 int sock_shadow(const struct sock *s)
 {
-	return load_relaxed(&s->stage) == SOCK_LISTEN ? s->shadow_fd : -1;
+	return load_relaxed(&s->stage) == SOCK_LISTEN || s->dgram ? s->shadow_fd : -1;
 }
 
 static uint32_t want_of_events(uint32_t events)
@@ -584,6 +594,7 @@ void sock_want(struct sock *s, uint32_t events)
 		conn_want_hint(&s->conn, want_of_events(events) | NOTIFY_DATA);
 		break;
 	case SOCK_LISTEN:
+	case SOCK_PACKETS:
 		/* Its own eventfd is rung in any case. */
 		if (s->foreign)
 			atomic_thread_fence(memory_order_seq_cst);
@@ -598,7 +609,7 @@ void sock_want(struct sock *s, uint32_t events)
 
 void sock_unwant(struct sock *s, uint32_t events)
 {
-	if (s->foreign && (load_acquire(&s->stage) == SOCK_LISTEN || !s->bell_at))
+	if (s->foreign && (load_acquire(&s->stage) == SOCK_LISTEN || s->dgram || !s->bell_at))
 		return; /* Not by us. */
 	if (load_acquire(&s->stage) == SOCK_OPEN)
 		conn_unwant_hint(&s->conn, want_of_events(events), s->bell_at);
@@ -672,6 +683,8 @@ static void adopt_one(struct sock *s)
 	s->conn.rx_limit = 0;
 	s->conn.tx_ext = 0;
 	s->lock = s->tx_lock = s->rx_lock = (struct lock){ 0 };
+	if (s->dgram)
+		dgram_fork_child(s);
 	/* The parent's calls in progress are not ours. */
 	store_relaxed(&s->obj.refs, load_relaxed(&s->obj.nfds));
 	if (load_relaxed(&s->obj.nfds) == 0) {

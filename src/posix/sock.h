@@ -20,6 +20,7 @@ enum sock_stage {
 	SOCK_NEW = 0,    /* socket(), perhaps bound */
 	SOCK_LISTEN,
 	SOCK_OPEN,       /* connected, or was */
+	SOCK_PACKETS,    /* a datagram socket: dgram.h */
 };
 
 /**
@@ -79,6 +80,7 @@ struct sock {
 	int linger_off; /* the seconds when it was last on */
 	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
+	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;
 	bool fork_held; /* by a fork under way; put through next_held */
 	struct sock *next_held;

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/orphan.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -336,7 +337,7 @@ long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 	do {
 		s = sock_enter(fd);
 		if (!s)
-			return NOT_OURS;
+			return dgram_sendv(fd, iov, n, flags);
 		r = iov_check(iov, n);
 		if (r == 0)
 			r = send_iov(s, iov, n, flags, broke);
@@ -348,9 +349,10 @@ long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 long call_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
 		 socklen_t addr_len)
 {
-	(void)addr;
+	if (!fd_is_ours(fd))
+		return dgram_sendto(fd, buf, len, flags, addr, addr_len);
 	/* A connected stream ignores the address, but not a bad length. */
-	if (fd_is_ours(fd) && addr && addr_len > sizeof(struct sockaddr_storage))
+	if (addr && addr_len > sizeof(struct sockaddr_storage))
 		return -EINVAL;
 	return call_send(fd, buf, len, flags);
 }
@@ -358,7 +360,7 @@ long call_sendto(int fd, const void *buf, size_t len, int flags, const struct so
 long call_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (!fd_is_ours(fd))
-		return NOT_OURS;
+		return dgram_send(fd, msg, flags);
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
 	/* TCP has no use for control messages, and says nothing. */
@@ -371,7 +373,7 @@ long call_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	long r = 0;
 
 	if (!fd_is_ours(fd))
-		return NOT_OURS;
+		return dgram_sendmmsg(fd, msgs, n, flags);
 	for (; done < n && done < IOV_MAX; done++) {
 		r = call_sendmsg(fd, &msgs[done].msg_hdr, flags);
 		if (r < 0)
@@ -549,7 +551,7 @@ long call_recvv(int fd, const struct iovec *iov, int n, int flags)
 	do {
 		s = sock_enter(fd);
 		if (!s)
-			return NOT_OURS;
+			return dgram_recvv(fd, iov, n, flags);
 		r = iov_check(iov, n);
 		if (r == 0)
 			r = recv_iov(s, iov, n, flags, broke);
@@ -568,8 +570,11 @@ long call_recv(int fd, void *buf, size_t len, int flags)
 long call_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 		   socklen_t *addr_len)
 {
-	long r = call_recv(fd, buf, len, flags);
+	long r;
 
+	if (!fd_is_ours(fd))
+		return dgram_recvfrom(fd, buf, len, flags, addr, addr_len);
+	r = call_recv(fd, buf, len, flags);
 	/* Linux names no source on a stream. */
 	if (r != NOT_OURS && r >= 0 && addr && addr_len)
 		*addr_len = 0;
@@ -590,7 +595,7 @@ long call_recvmsg(int fd, struct msghdr *msg, int flags)
 	long r;
 
 	if (!fd_is_ours(fd))
-		return NOT_OURS;
+		return dgram_recv(fd, msg, flags);
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
 	r = call_recvv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
@@ -612,7 +617,7 @@ long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 	long r = 0;
 
 	if (!fd_is_ours(fd))
-		return NOT_OURS;
+		return dgram_recvmmsg(fd, msgs, n, flags, timeout);
 	if (timeout && (timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_SEC ||
 			timeout->tv_sec < 0))
 		return -EINVAL;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "posix/asleep.h"
+#include "posix/dgram.h"
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/watch.h"
@@ -20,7 +21,10 @@ static bool sock_spin(struct sock *s, uint32_t events)
 
 	if (process.spin_ns == 0 || s->foreign)
 		return false;
-	cpu = s->conn.peer ? load_relaxed(&s->conn.peer->cpu) : 0;
+	cpu = s->dgram ? load_relaxed(&s->dgram->peer_cpu) :
+	      s->conn.peer ? load_relaxed(&s->conn.peer->cpu) : 0;
+	if (s->dgram)
+		store_relaxed(&s->half->cpu, spin_cpu());
 	if (spin_same_cpu(cpu)) {
 		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
 			sys0(SYS_sched_yield);

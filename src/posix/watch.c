@@ -57,9 +57,15 @@ void watch_unlock(void)
 
 static struct watch **target_list(struct fobj *target)
 {
-	if (target->kind == FOBJ_SOCK)
+	if (target->kind != FOBJ_EPOLL)
 		return &((struct sock *)(void *)target)->watches;
 	return &((struct epset *)(void *)target)->watches;
+}
+
+bool watch_is_unheard(const struct sock *s)
+{
+	/* A datagram socket without an eventfd has no inbox: the kernel tells. */
+	return s->bell_fd < 0 && !s->dgram;
 }
 
 struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t care)
@@ -77,7 +83,7 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 	w->fresh = true;
 	/* A shared listener rings an eventfd that all sharers have. */
 	if (watch_sock(w))
-		w->foreign = watch_sock(w)->foreign && watch_sock(w)->bell_fd < 0;
+		w->foreign = watch_sock(w)->foreign && watch_is_unheard(watch_sock(w));
 	else
 		w->foreign = ((struct epset *)(void *)target)->w.slow != 0;
 	r->slow += w->foreign;
@@ -183,8 +189,10 @@ static uint32_t shadow_now(struct watch *w)
 	struct pollfd p = { .fd = w->kernel_fd, .events = POLLIN };
 	struct timespec zero = { 0 };
 
-	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1 && p.revents & POLLIN)
-		return POLLIN | POLLRDNORM;
+	if (watch_sock(w)->dgram)
+		p.events = (short)IN_BITS;
+	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1)
+		return watch_sock(w)->dgram ? (uint16_t)p.revents : POLLIN | POLLRDNORM;
 	w->hot = false;
 	return 0;
 }
@@ -213,7 +221,7 @@ static uint64_t edge_sig(const struct watch *w, uint32_t now, uint64_t before)
 	uint64_t sig;
 
 	/* Nothing tells a listener's next client from the one before. */
-	if (!s || (now & POLLIN && load_relaxed(&s->stage) == SOCK_LISTEN))
+	if (!s || (now & POLLIN && (load_relaxed(&s->stage) == SOCK_LISTEN || s->dgram)))
 		return before + 1;
 	if (!peer)
 		return (uint64_t)now << 8 | (uint64_t)load_relaxed(&s->stage);

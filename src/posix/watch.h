@@ -112,7 +112,7 @@ void watch_unlock(void);
 
 static inline struct sock *watch_sock(const struct watch *w)
 {
-	return w->target->kind == FOBJ_SOCK ? (struct sock *)(void *)w->target : NULL;
+	return w->target->kind != FOBJ_EPOLL ? (struct sock *)(void *)w->target : NULL;
 }
 
 /**
@@ -121,6 +121,9 @@ static inline struct sock *watch_sock(const struct watch *w)
  * Return: NULL where there is no memory.
  */
 struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t care);
+
+/** watch_is_unheard() - Where another process made @s, does nobody ring us for it? */
+bool watch_is_unheard(const struct sock *s);
 
 /** watch_del() - End it. A watch has no reference on its target: the last
  * close of a socket ends its epoll entries, and a call holds its own. */

@@ -337,7 +337,7 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 
 EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
 {
-	if (likely(!fdtab_peek(in) && !fdtab_peek(out)))
+	if (likely(!fd_is_ours(in) && !fd_is_ours(out)))
 		return real.splice(in, in_at, out, out_at, n, flags);
 	cancellable();
 	return result(ours_splice(in, in_at, out, out_at, n, flags));

@@ -51,6 +51,7 @@ typedef uint64_t addr_word;
 
 #define ADDR_WORD_6 (1ull << 48)
 #define ADDR_WORD_DUAL (1ull << 49) /* where an AF_INET6 socket listens whom IPv4 reaches */
+#define ADDR_WORD_DGRAM (1ull << 50) /* in the registry: where datagrams are received */
 
 static inline addr_word addr_word_make(uint32_t addr, uint16_t port)
 {
@@ -248,6 +249,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define DGRAM_SOCKET 0x1u /* a datagram socket's half */
 #define DGRAM_KERNEL 0x2u /* nothing is sent to it through memory any more */
 #define DGRAM_GRO 0x4u    /* UDP_GRO: takes segments of one size together */
+#define DGRAM_GROUP 0x8u  /* SO_REUSEPORT: one of those with its address takes a datagram */
 
 /**
  * struct dgram_record - What stands before each datagram in a channel's ring.
@@ -431,6 +433,14 @@ struct registry_addr {
 #define ADDR_ANY6 0u      /* index of :: */
 #define ADDR_LOOPBACK6 1u /* index of ::1 */
 
+#define PORT_WORDS (2u * 65536u)
+
+/** port_index() - Which port word is about @at. */
+static inline unsigned port_index(addr_word at)
+{
+	return addr_word_port(at) + (at & ADDR_WORD_DGRAM ? 65536u : 0u);
+}
+
 struct registry {
 	uint64_t magic;
 	uint32_t version;
@@ -439,8 +449,9 @@ struct registry {
 	_Atomic uint64_t cookie_base;
 	_Atomic uint32_t addr_count;
 	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
-	/* Port words: sequence << 32 | record + 1; low half 0: nobody. */
-	_Alignas(CACHE_LINE) _Atomic uint64_t ports[65536];
+	/* Port words: sequence << 32 | record + 1; low half 0: nobody. Streams',
+	 * then datagrams': see port_index(). */
+	_Alignas(CACHE_LINE) _Atomic uint64_t ports[PORT_WORDS];
 	_Alignas(CACHE_LINE) struct registry_listener records[LISTENER_MAX];
 	_Alignas(CACHE_LINE) struct registry_addr addrs[ADDR_MAX];
 };

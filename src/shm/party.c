@@ -303,10 +303,13 @@ static void slot_recycle(struct party *p, unsigned slot)
 			party_peer_put(p, p->peers[p->slot_peers[slot][i] - 1]);
 		p->slot_peers[slot][i] = 0;
 	}
-	atomic_fetch_add_explicit(&hdr->tx_bytes_done, load_relaxed(&h->tail),
-				  memory_order_relaxed);
-	atomic_fetch_add_explicit(&hdr->rx_bytes_done, load_relaxed(&h->head),
-				  memory_order_relaxed);
+	/* A channel's are counted at the sockets. */
+	if (!(load_relaxed(&h->side) & SIDE_CHANNEL)) {
+		atomic_fetch_add_explicit(&hdr->tx_bytes_done, load_relaxed(&h->tail),
+					  memory_order_relaxed);
+		atomic_fetch_add_explicit(&hdr->rx_bytes_done, load_relaxed(&h->head),
+					  memory_order_relaxed);
+	}
 	half_renew(h);
 	p->free_slots[p->free_slot_count++] = (uint16_t)slot;
 }

@@ -62,7 +62,7 @@ static uint32_t record_matches(const struct registry_listener *l, uint32_t n, ad
 int registry_find_one(const struct registry *r, addr_word at, uint32_t pick,
 		      struct listener_ref *ret)
 {
-	uint16_t port = addr_word_port(at);
+	unsigned port = port_index(at);
 
 	for (int try = 0; try < REGISTRY_TRIES; try++) {
 		uint64_t word = load_acquire(&r->ports[port]);
@@ -116,6 +116,31 @@ int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32
 	return -ENOENT;
 }
 
+uint64_t registry_dgram_word(const struct registry *r, uint16_t port)
+{
+	return load_acquire(&r->ports[port_index(ADDR_WORD_DGRAM | port)]);
+}
+
+int registry_dgram(const struct registry *r, uint16_t port, unsigned i, struct listener_ref *ret)
+{
+	for (int try = 0; try < REGISTRY_TRIES; try++) {
+		uint64_t word = registry_dgram_word(r, port);
+		const struct registry_listener *l = word_record(r, word);
+		struct listener_ref found;
+
+		if (!l || i >= load_relaxed(&l->count) || i >= LISTEN_PER_PORT)
+			return -ENOENT;
+		found.half = load_relaxed(&l->half[i]);
+		found.party_gen = load_relaxed(&l->party_gen[i]);
+		atomic_thread_fence(memory_order_acquire);
+		if (registry_dgram_word(r, port) != word)
+			continue;
+		*ret = found;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void registry_init(struct registry *r, uint32_t policy)
 {
 	r->version = ABI_VERSION;
@@ -141,7 +166,7 @@ static uint32_t record_unused(const struct registry *r)
 	return 0;
 }
 
-static void word_swap(struct registry *r, uint16_t port, uint32_t record)
+static void word_swap(struct registry *r, unsigned port, uint32_t record)
 {
 	uint64_t old = load_relaxed(&r->ports[port]);
 	const struct registry_listener *was = word_record(r, old);
@@ -153,7 +178,7 @@ static void word_swap(struct registry *r, uint16_t port, uint32_t record)
 
 int registry_listen(struct registry *r, addr_word at, const struct listener_ref *ref, bool join)
 {
-	uint16_t port = addr_word_port(at);
+	unsigned port = port_index(at);
 	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
 	uint32_t n = was ? load_relaxed(&was->count) : 0;
 	struct registry_listener *now;
@@ -184,10 +209,10 @@ int registry_listen(struct registry *r, addr_word at, const struct listener_ref 
 	return 0;
 }
 
-/* Swap in a record without those entries of @at's port that @half or @party names. */
-static int port_filter(struct registry *r, addr_word at, half_ref half, int party)
+/* Swap in a record without those entries of a port's that @half at @at, or @party,
+ * names. */
+static int port_filter(struct registry *r, unsigned port, addr_word at, half_ref half, int party)
 {
-	uint16_t port = addr_word_port(at);
 	const struct registry_listener *was = word_record(r, load_relaxed(&r->ports[port]));
 	uint32_t n = was ? load_relaxed(&was->count) : 0, kept = 0, record;
 	struct registry_listener *now;
@@ -219,12 +244,12 @@ static int port_filter(struct registry *r, addr_word at, half_ref half, int part
 
 int registry_unlisten(struct registry *r, addr_word at, half_ref half)
 {
-	return port_filter(r, at, half, -1);
+	return port_filter(r, port_index(at), at, half, -1);
 }
 
 void registry_unlisten_party(struct registry *r, unsigned party)
 {
-	for (unsigned port = 0; port < 65536; port++)
+	for (unsigned port = 0; port < PORT_WORDS; port++)
 		if ((uint32_t)load_relaxed(&r->ports[port]) != 0)
-			port_filter(r, addr_word_make(0, (uint16_t)port), 0, (int)party);
+			port_filter(r, port, 0, 0, (int)party);
 }

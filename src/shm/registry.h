@@ -45,6 +45,14 @@ int registry_find_one(const struct registry *r, addr_word at, uint32_t pick,
 int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32_t gen,
 		     struct listener_ref *ret);
 
+/** registry_dgram_word() - Changes whenever the sockets do that receive datagrams
+ * at @port; low half 0: there is none. */
+uint64_t registry_dgram_word(const struct registry *r, uint16_t port);
+
+/** registry_dgram() - Number @i of those sockets, at whichever address.
+ * Return: 0, or -ENOENT at their end. */
+int registry_dgram(const struct registry *r, uint16_t port, unsigned i, struct listener_ref *ret);
+
 /** registry_party_alive() - Is party @id still the one of generation @gen? */
 bool registry_party_alive(const struct registry *r, unsigned id, uint32_t gen);
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ancillary.c - Control messages beside datagrams that came through memory: the
+ * ones, and in the order, that Linux gives for a datagram over loopback.
+ */
+#include <errno.h>
+#include <linux/net_tstamp.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+#include "posix/addr.h"
+#include "posix/dgram.h"
+
+#define LOOPBACK_INDEX 1 /* of lo, in each network namespace */
+
+/* Linux's put_cmsg(). */
+static void put(struct msghdr *msg, size_t *used, int level, int type, const void *data, size_t n)
+{
+	struct cmsghdr head = { .cmsg_level = level, .cmsg_type = type, .cmsg_len = CMSG_LEN(n) };
+	size_t left = msg->msg_controllen - *used;
+	char *at;
+
+	if (!msg->msg_control || left < sizeof(head)) {
+		msg->msg_flags |= MSG_CTRUNC;
+		return;
+	}
+	if (left < head.cmsg_len) {
+		msg->msg_flags |= MSG_CTRUNC;
+		head.cmsg_len = left;
+	}
+	at = (char *)msg->msg_control + *used;
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + CMSG_LEN(0), data, head.cmsg_len - CMSG_LEN(0));
+	*used += CMSG_SPACE(n) < left ? CMSG_SPACE(n) : left;
+}
+
+static void put_times(uint32_t want, uint64_t ticket_ns, struct msghdr *msg, size_t *used)
+{
+	struct timespec now, at[3] = { { 0 } };
+	struct timeval tv;
+	uint64_t ns, age = clock_now_ns() - ticket_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ns = (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+	at[0] = clock_timespec(ns > age ? ns - age : 0);
+	tv = (struct timeval){ .tv_sec = at[0].tv_sec, .tv_usec = at[0].tv_nsec / 1000 };
+	if (want & ANC_TIMESTAMP)
+		put(msg, used, SOL_SOCKET, SCM_TIMESTAMP, &tv, sizeof(tv));
+	if (want & ANC_TIMESTAMPNS)
+		put(msg, used, SOL_SOCKET, SCM_TIMESTAMPNS, &at[0], sizeof(at[0]));
+	if (want & ANC_TIMESTAMPING)
+		put(msg, used, SOL_SOCKET, SCM_TIMESTAMPING, at, sizeof(at));
+}
+
+static void put_ip(uint32_t want, const struct dgram_record *rec, struct msghdr *msg, size_t *used)
+{
+	struct in_addr to = { htonl(addr_word_addr(rec->to)) };
+	struct in_pktinfo info = { .ipi_ifindex = LOOPBACK_INDEX, .ipi_spec_dst = to, .ipi_addr = to };
+	struct sockaddr_in dst = { .sin_family = AF_INET, .sin_addr = to,
+				   .sin_port = htons(addr_word_port(rec->to)) };
+	int ttl = rec->ttl;
+
+	if (want & ANC_PKTINFO)
+		put(msg, used, SOL_IP, IP_PKTINFO, &info, sizeof(info));
+	if (want & ANC_TTL)
+		put(msg, used, SOL_IP, IP_TTL, &ttl, sizeof(ttl));
+	if (want & ANC_TOS)
+		put(msg, used, SOL_IP, IP_TOS, &rec->tos, 1);
+	if (want & ANC_ORIGDST)
+		put(msg, used, SOL_IP, IP_ORIGDSTADDR, &dst, sizeof(dst));
+}
+
+void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64_t drops,
+		    struct msghdr *msg)
+{
+	uint32_t want = load_relaxed(&s->dgram->ancillary), dropped = (uint32_t)drops;
+	int size = rec->segment;
+	size_t used = 0;
+
+	if (want & (ANC_TIMESTAMP | ANC_TIMESTAMPNS | ANC_TIMESTAMPING))
+		put_times(want, rec->ticket_ns, msg, &used);
+	if (want & ANC_RXQ_OVFL && dropped)
+		put(msg, &used, SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));
+	if (want & ANC_GRO && size)
+		put(msg, &used, SOL_UDP, UDP_GRO, &size, sizeof(size));
+	put_ip(want, rec, msg, &used);
+	msg->msg_controllen = used;
+}
+
+static int wish(struct dgram *d, uint32_t bits, bool on)
+{
+	if (on)
+		atomic_fetch_or(&d->ancillary, bits);
+	else
+		atomic_fetch_and(&d->ancillary, ~bits);
+	return 0;
+}
+
+/* Linux: of the two, the one set last. */
+static int wish_time(struct dgram *d, uint32_t bit, bool on)
+{
+	wish(d, ANC_TIMESTAMP | ANC_TIMESTAMPNS, false);
+	return wish(d, bit, on);
+}
+
+static int option_socket(struct dgram *d, int name, int value)
+{
+	switch (name) {
+	case SO_TIMESTAMP:
+		return wish_time(d, ANC_TIMESTAMP, value);
+	case SO_TIMESTAMPNS:
+		return wish_time(d, ANC_TIMESTAMPNS, value);
+	case SO_TIMESTAMPING:
+		if (value & ~(SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE))
+			return -1;
+		return wish(d, ANC_TIMESTAMPING, value & SOF_TIMESTAMPING_RX_SOFTWARE &&
+							 value & SOF_TIMESTAMPING_SOFTWARE);
+	case SO_RXQ_OVFL:
+		return wish(d, ANC_RXQ_OVFL, value);
+	default:
+		return 1;
+	}
+}
+
+static int option_ip(struct dgram *d, int name, int value)
+{
+	switch (name) {
+	case IP_PKTINFO:
+		return wish(d, ANC_PKTINFO, value);
+	case IP_RECVTTL:
+		return wish(d, ANC_TTL, value);
+	case IP_RECVTOS:
+		return wish(d, ANC_TOS, value);
+	case IP_RECVORIGDSTADDR:
+		return wish(d, ANC_ORIGDST, value);
+	default:
+		return 1;
+	}
+}
+
+int ancillary_option(struct dgram *d, int level, int name, int value)
+{
+	if (level == SOL_SOCKET)
+		return option_socket(d, name, value);
+	if (level == SOL_IP)
+		return option_ip(d, name, value);
+	if (level == SOL_UDP && name == UDP_GRO)
+		return wish(d, ANC_GRO, value);
+	return 1;
+}

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dgram.c - A datagram socket's life.
+ *
+ * Theory of operation. The program's descriptor is the kernel's socket, so
+ * binding, connecting, options and errors are the kernel's, and who knows
+ * nothing of us (another program, after exec, by a message) has a socket that
+ * works. We follow what the program does with it, and keep a half beside it. The
+ * half's handle is the library's own descriptor: its last copy is gone with the
+ * last process that looks into the inbox.
+ *
+ * The inbox opens when the socket first receives, and it is told of in the
+ * registry then, if the program chose its address; or when it first sends to a
+ * socket of this host, so that an answer finds it: datagrams say whose half they
+ * come from. A socket that only its kernel side is used of, because it sends to
+ * other hosts or is handed to another program (inetd), costs no more than that.
+ *
+ * Under policy none too, datagrams that memory does not carry are the kernel's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/addr.h"
+#include "posix/dgram.h"
+#include "posix/handle.h"
+#include "posix/pool.h"
+#include "posix/process.h"
+#include "posix/ring.h"
+#include "posix/sock_life.h"
+#include "posix/watch.h"
+#include "shm/addr.h"
+
+#define NOBODY (~0ull)                /* half.remote: an address without an addr_word */
+#define STOPPED_NS (10 * NS_PER_MS)   /* who has the lock for longer is stopped */
+#define TTL_DEFAULT 64
+#define STANDARD_FDS 3u
+#define LOOPBACK_FIRST 0x7f000000u
+#define LOOPBACK_LAST 0x7fffffffu
+
+static struct pool dgrams = { .size = sizeof(struct dgram) };
+static struct pool boxes = { .size = sizeof(struct inbox) };
+static struct lock pools_lock;
+
+static void *get(struct pool *p)
+{
+	void *o;
+
+	lock_take(&pools_lock);
+	o = pool_get(p);
+	lock_drop(&pools_lock);
+	return o;
+}
+
+static void put(struct pool *p, void *o)
+{
+	lock_take(&pools_lock);
+	pool_put(p, o);
+	lock_drop(&pools_lock);
+}
+
+struct sock *dgram_enter(int fd)
+{
+	struct fobj *o = fdtab_peek(fd);
+
+	if (!o || o->kind != FOBJ_DGRAM)
+		return NULL;
+	section_enter();
+	asleep_reap();
+	o = fdtab_get(fd);
+	if (o && o->kind == FOBJ_DGRAM)
+		return (struct sock *)(void *)o;
+	if (o)
+		fdtab_put(o);
+	section_leave();
+	return NULL;
+}
+
+/* --------------------------------------------------------------------- box */
+
+bool dgram_box_lock(struct sock *s)
+{
+	if (!__atomic_load_n(&s->dgram->box, __ATOMIC_ACQUIRE))
+		return false;
+	sock_rx_lock(s);
+	if (likely(!load_relaxed(&s->half->shared)) ||
+	    half_lock_until(&s->half->rx_lock, clock_now_ns() + STOPPED_NS))
+		return true;
+	sock_rx_unlock(s);
+	return false;
+}
+
+void dgram_box_unlock(struct sock *s)
+{
+	if (unlikely(load_relaxed(&s->half->rx_lock)))
+		half_unlock(&s->half->rx_lock);
+	sock_rx_unlock(s);
+}
+
+uint32_t dgram_now(struct sock *s)
+{
+	uint32_t now = POLLOUT | POLLWRNORM;
+
+	if (!dgram_box_lock(s))
+		return now;
+	if (inbox_next(s->dgram->box))
+		now |= POLLIN | POLLRDNORM;
+	dgram_box_unlock(s);
+	return now;
+}
+
+/* Others are told where it receives. Caller holds s->lock. */
+static void announce(struct sock *s)
+{
+	int group = 0, r;
+	socklen_t len = sizeof(group);
+
+	s->dgram->announced = true;
+	if (!s->bound || s->dgram->connected)
+		return;
+	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_REUSEPORT, &group, &len) == 0 && group)
+		atomic_fetch_or(&s->half->dgram, DGRAM_GROUP);
+	r = sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, CTL_REUSE_PORT);
+	if (r < 0)
+		process_log(2, "a datagram socket is not in the registry: %d", r);
+}
+
+/* Caller holds s->lock. */
+static void open_box(struct sock *s)
+{
+	uint16_t port = addr_word_port(load_relaxed(&s->half->local));
+	struct inbox *b;
+
+	if (port == 0)
+		return;
+	/* Its half is in another process's arena, where we can make no seats. */
+	if (s->foreign || process_port_excluded(port)) {
+		store_relaxed(&s->dgram->kernel, true);
+		return;
+	}
+	b = get(&boxes);
+	if (!b || inbox_open(b, s->party, s->half) < 0) {
+		if (b)
+			put(&boxes, b);
+		store_relaxed(&s->dgram->kernel, true);
+		return;
+	}
+	__atomic_store_n(&s->dgram->box, b, __ATOMIC_RELEASE);
+	watch_changed(s);
+}
+
+bool dgram_open(struct sock *s, bool listens)
+{
+	struct dgram *d = s->dgram;
+
+	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && (d->announced || !listens)))
+		return true;
+	if (load_relaxed(&d->kernel))
+		return d->box != NULL;
+	lock_take(&s->lock);
+	if (!d->box && !load_relaxed(&d->kernel))
+		open_box(s);
+	if (d->box && listens && !d->announced && !load_relaxed(&d->kernel))
+		announce(s);
+	lock_drop(&s->lock);
+	return d->box != NULL;
+}
+
+void dgram_to_kernel(struct sock *s)
+{
+	store_relaxed(&s->dgram->kernel, true);
+	atomic_fetch_or(&s->half->dgram, DGRAM_KERNEL);
+}
+
+/* ------------------------------------------------------------------- names */
+
+bool dgram_is_own(const struct sock *s, addr_word at)
+{
+	uint32_t addr = addr_word_addr(at);
+
+	/* The broadcast addresses of lo are not one host's. */
+	if (!addr_word_is6(at) && (addr == LOOPBACK_FIRST || addr == LOOPBACK_LAST))
+		return false;
+	return registry_addr_is_own(s->party->reg, at);
+}
+
+/* What the kernel calls it now. */
+static void name(struct sock *s, int fd)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	addr_word local = 0, was = load_relaxed(&s->half->local);
+
+	if (sys3(SYS_getsockname, fd, &at, &len) < 0 ||
+	    addr_parse((struct sockaddr *)&at, len, &local) < 0)
+		local = 0;
+	/* Who sends to it goes by the port that its seats were made for. */
+	if (s->dgram->box && addr_word_port(local) != addr_word_port(was))
+		dgram_to_kernel(s);
+	store_relaxed(&s->half->local, local);
+}
+
+long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct sock *s = dgram_enter(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	lock_take(&s->lock);
+	r = sys3(SYS_bind, fd, addr, len);
+	if (r == 0) {
+		name(s, fd);
+		s->bound = true;
+	}
+	lock_drop(&s->lock);
+	return sock_leave(s, r);
+}
+
+long dgram_autobind(struct sock *s, int fd)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	long r = 0;
+
+	lock_take(&s->lock);
+	if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
+		r = sys3(SYS_bind, fd, &any, sizeof(any));
+		/* EINVAL: it has one, since another process that holds it sent. */
+		if (r == -EINVAL)
+			r = 0;
+		if (r == 0)
+			name(s, fd);
+	}
+	lock_drop(&s->lock);
+	return r;
+}
+
+long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct sock *s = dgram_enter(fd);
+	addr_word to = 0;
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	lock_take(&s->lock);
+	r = sys3(SYS_connect, fd, addr, len);
+	if (r == 0) {
+		s->dgram->connected = addr->sa_family != AF_UNSPEC;
+		if (addr_parse(addr, len, &to) < 0)
+			to = s->dgram->connected ? NOBODY : 0;
+		s->dgram->peer = to != NOBODY && dgram_is_own(s, to) ? to : 0;
+		store_relaxed(&s->half->remote, to);
+		name(s, fd);
+	}
+	lock_drop(&s->lock);
+	return sock_leave(s, r);
+}
+
+long dgram_shutdown(int fd, int how)
+{
+	struct sock *s = dgram_enter(fd);
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	r = sys2(SYS_shutdown, fd, how);
+	if (r == 0)
+		dgram_to_kernel(s);
+	return sock_leave(s, r);
+}
+
+/* ----------------------------------------------------------------- options */
+
+/* Options that concern neither what is received nor, through memory, how it is
+ * sent; or that the kernel's socket alone is asked about. */
+static bool option_is_kernels(int level, int name)
+{
+	if (level == SOL_SOCKET)
+		return name == SO_REUSEADDR || name == SO_REUSEPORT || name == SO_BROADCAST ||
+		       name == SO_SNDBUF || name == SO_SNDBUFFORCE || name == SO_SNDTIMEO ||
+		       name == SO_RCVLOWAT || name == SO_KEEPALIVE || name == SO_LINGER ||
+		       name == SO_PRIORITY || name == SO_DEBUG || name == SO_OOBINLINE ||
+		       name == SO_NO_CHECK || name == SO_BUSY_POLL || name == SO_PASSCRED ||
+		       name == SO_INCOMING_CPU || name == SO_ZEROCOPY ||
+		       name == SO_MAX_PACING_RATE || name == SO_MARK;
+	if (level == SOL_IP)
+		return name == IP_RECVERR || name == IP_MTU_DISCOVER || name == IP_FREEBIND ||
+		       name == IP_BIND_ADDRESS_NO_PORT || name == IP_MULTICAST_IF ||
+		       name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP ||
+		       name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP ||
+		       name == IP_ADD_SOURCE_MEMBERSHIP || name == IP_DROP_SOURCE_MEMBERSHIP ||
+		       name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP ||
+		       name == IP_UNICAST_IF || name == IP_MULTICAST_ALL;
+	return level == SOL_UDP && name == UDP_NO_CHECK6_TX;
+}
+
+static void note_rcvbuf(struct sock *s, int fd)
+{
+	int bytes = 0;
+	socklen_t len = sizeof(bytes);
+
+	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0)
+		store_relaxed(&s->half->rcvbuf, (uint32_t)bytes);
+}
+
+static void note_timeout(struct sock *s, int fd)
+{
+	struct timeval t = { 0 };
+	socklen_t len = sizeof(t);
+
+	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t, &len) == 0)
+		s->rcvtimeo_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_usec * NS_PER_US;
+}
+
+/* @value: Of the ones that are numbers. */
+static void note_option(struct sock *s, int fd, int level, int name, int value)
+{
+	struct dgram *d = s->dgram;
+	int r = ancillary_option(d, level, name, value);
+
+	if (r < 0)
+		dgram_to_kernel(s);
+	if (level == SOL_UDP && name == UDP_GRO)
+		value ? atomic_fetch_or(&s->half->dgram, DGRAM_GRO)
+		      : atomic_fetch_and(&s->half->dgram, ~DGRAM_GRO);
+	if (r <= 0)
+		return;
+	if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE))
+		note_rcvbuf(s, fd);
+	else if (level == SOL_SOCKET && (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW))
+		note_timeout(s, fd);
+	else if (level == SOL_IP && name == IP_TTL)
+		d->ttl = (uint8_t)(value < 0 ? TTL_DEFAULT : value);
+	else if (level == SOL_IP && name == IP_TOS)
+		d->tos = (uint8_t)value;
+	else if (level == SOL_UDP && name == UDP_SEGMENT)
+		d->segment = (uint16_t)value;
+	else if (level == SOL_UDP && name == UDP_CORK)
+		store_relaxed(&d->corked, value != 0);
+	else if (!option_is_kernels(level, name))
+		dgram_to_kernel(s);
+}
+
+long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct sock *s = dgram_enter(fd);
+	int value = 0;
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	lock_take(&s->lock);
+	r = sys5(SYS_setsockopt, fd, level, name, val, len);
+	if (r == 0) {
+		if (val && len >= sizeof(value))
+			memcpy(&value, val, sizeof(value));
+		else if (val && len > 0)
+			value = *(const unsigned char *)val;
+		note_option(s, fd, level, name, value);
+	}
+	lock_drop(&s->lock);
+	return sock_leave(s, r);
+}
+
+/* Bytes of the next datagram, or -1 where memory has none. */
+static long next_bytes(struct sock *s)
+{
+	struct inbox_seat *seat;
+	long n = -1;
+
+	if (!dgram_box_lock(s))
+		return -1;
+	seat = inbox_next(s->dgram->box);
+	if (seat)
+		n = seat->rec.bytes;
+	dgram_box_unlock(s);
+	return n;
+}
+
+static void flags_note(struct sock *s, int fd)
+{
+	long flags = sys2(SYS_fcntl, fd, F_GETFL);
+
+	if (flags < 0)
+		return;
+	store_relaxed(&s->half->file_flags, (uint32_t)flags & (O_NONBLOCK | O_ASYNC));
+	/* Nobody but the kernel sends SIGIO for it. */
+	if (flags & O_ASYNC)
+		dgram_to_kernel(s);
+}
+
+long dgram_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct sock *s = dgram_enter(fd);
+	long r = NOT_OURS, n = -1;
+
+	if (!s)
+		return NOT_OURS;
+	if (request == FIONREAD)
+		n = next_bytes(s);
+	if (n >= 0) {
+		int bytes = (int)n;
+
+		memcpy(arg, &bytes, sizeof(bytes));
+		r = 0;
+	} else if (request == FIONBIO || request == FIOASYNC) {
+		r = sys3(SYS_ioctl, fd, request, arg);
+		if (r == 0)
+			flags_note(s, fd);
+	}
+	return sock_leave(s, r);
+}
+
+long dgram_fcntl(int fd, int cmd, unsigned long arg)
+{
+	struct sock *s = cmd == F_SETFL ? dgram_enter(fd) : NULL;
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	r = sys3(SYS_fcntl, fd, F_SETFL, arg);
+	if (r == 0)
+		flags_note(s, fd);
+	return sock_leave(s, r);
+}
+
+/* -------------------------------------------------------------------- life */
+
+/* The library's own descriptor of the kernel's socket: for who waits. */
+static long shadow_dup(int fd)
+{
+	return process_fd_high((int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first()));
+}
+
+/* What goes with the kernel's socket @fd. Return: NULL where there is no room. */
+static struct sock *dgram_make(struct party *p, int fd, uint32_t file_flags)
+{
+	struct dgram *d = get(&dgrams);
+	long error = 0, shadow = d ? shadow_dup(fd) : -ENOMEM;
+	struct sock *s = shadow < 0 ? NULL : sock_make(p, &error);
+	int slot = s ? party_slot_alloc(p) : -ENOSPC;
+
+	if (slot < 0) {
+		if (s)
+			sock_unmake(s);
+		if (shadow >= 0)
+			process_fd_high_close((int)shadow);
+		if (d)
+			put(&dgrams, d);
+		return NULL;
+	}
+	d->ttl = TTL_DEFAULT;
+	s->dgram = d;
+	s->shadow_fd = (int)shadow;
+	s->obj.kind = FOBJ_DGRAM;
+	sock_begin_half(s, (unsigned)slot, file_flags);
+	store_relaxed(&s->half->dgram, DGRAM_SOCKET);
+	note_rcvbuf(s, fd);
+	store_release(&s->stage, SOCK_PACKETS);
+	return s;
+}
+
+long dgram_socket(int domain, int type, int protocol)
+{
+	struct party *p = process_party();
+	struct sock *s;
+	long fd;
+
+	fd = fd_made(sys3(SYS_socket, domain, type, protocol));
+	if (fd < 0)
+		return fd;
+	if (protocol != 0 && protocol != IPPROTO_UDP) {
+		fdtab_kernel((int)fd, REASON_DATAGRAM);
+		return fd;
+	}
+	s = p && fd < (long)fdtab_size
+		    ? dgram_make(p, (int)fd, type & SOCK_NONBLOCK ? O_NONBLOCK : 0)
+		    : NULL;
+	if (s)
+		fdtab_install((int)fd, &s->obj);
+	else
+		fdtab_kernel((int)fd, p ? REASON_LIMIT : REASON_NO_DAEMON);
+	return fd;
+}
+
+void dgram_gone(struct sock *s, bool shared)
+{
+	struct dgram *d = s->dgram;
+
+	if (shared) {
+		if (d->box)
+			inbox_forget(d->box);
+	} else {
+		if (d->announced && s->bound)
+			sock_tell(s, CTL_UNLISTEN, 0, 0);
+		store_release(&arena_handles(s->party->base)[s->handle], 0);
+		if (d->box)
+			inbox_close(d->box);
+		else
+			half_release(s->half);
+	}
+	if (d->box)
+		put(&boxes, d->box);
+	put(&dgrams, d);
+	s->dgram = NULL;
+}
+
+/* ------------------------------------------------------------------ leaving */
+
+void dgram_given(int fd)
+{
+	struct sock *s = dgram_enter(fd);
+
+	if (!s)
+		return;
+	dgram_to_kernel(s);
+	sock_leave(s, 0);
+}
+
+static bool passes_sockets(char *const *envp)
+{
+	for (; envp && *envp; envp++)
+		if (strncmp(*envp, "LISTEN_FDS=", strlen("LISTEN_FDS=")) == 0)
+			return true;
+	return false;
+}
+
+void dgram_exec_before(char *const *envp)
+{
+	unsigned end = passes_sockets(envp) ? fdtab_size : STANDARD_FDS;
+
+	/* In a child that shares our memory the tables are its parent's. */
+	if (!process.enabled || process.pid != (uint32_t)sys0(SYS_getpid))
+		return;
+	for (unsigned fd = 0; fd < end && fd < fdtab_size; fd++) {
+		const struct fobj *o = fdtab_peek((int)fd);
+
+		if (o && o->kind == FOBJ_DGRAM && sys2(SYS_fcntl, fd, F_GETFD) == 0)
+			dgram_given((int)fd);
+	}
+}
+
+static void leave_one(struct sock *s, void *arg)
+{
+	(void)arg;
+	if (load_acquire(&s->stage) == SOCK_PACKETS)
+		dgram_to_kernel(s);
+}
+
+void dgram_leave_all(void)
+{
+	socks_each(leave_one, NULL);
+}
+
+/* -------------------------------------------------------------------- fork */
+
+/*
+ * A child is about to have it too. One that has an address gets an inbox that
+ * both read from. Without one, each of them would send from, and be answered at,
+ * a half of its own, which the other does not look into.
+ */
+static void share_one(struct sock *s, void *arg)
+{
+	struct dgram *d;
+
+	(void)arg;
+	if (load_acquire(&s->stage) != SOCK_PACKETS || load_relaxed(&s->obj.nfds) == 0)
+		return;
+	d = s->dgram;
+	lock_take(&s->lock);
+	if (!d->box && !load_relaxed(&d->kernel))
+		open_box(s);
+	if (!d->box) {
+		dgram_to_kernel(s);
+	} else if (s->bell_fd < 0 && !s->foreign && !load_relaxed(&d->kernel)) {
+		sock_rx_lock(s);
+		inbox_fill(d->box);
+		sock_rx_unlock(s);
+		if (ring_share(s) < 0)
+			dgram_to_kernel(s);
+		else
+			watch_changed(s);
+	}
+	lock_drop(&s->lock);
+}
+
+void dgram_share_all(void)
+{
+	socks_each(share_one, NULL);
+}
+
+void dgram_fork_child(struct sock *s)
+{
+	if (s->dgram->box)
+		inbox_forked(s->dgram->box);
+}

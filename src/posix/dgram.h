@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dgram.h - Datagram sockets.
+ *
+ * The program's descriptor is a UDP socket of the kernel's, which is bound,
+ * connected and given its options as the program says: it says whose a port is
+ * and what is wrong with a call, and it carries what does not go through
+ * memory. Beside it the socket has a half with an inbox (shm/inbox.h), to which
+ * other programs of the domain send.
+ */
+#ifndef MORTISE_POSIX_DGRAM_H
+#define MORTISE_POSIX_DGRAM_H
+
+#include "posix/calls.h"
+#include "posix/sock.h"
+#include "shm/inbox.h"
+
+/* dgram.ancillary: control messages that were asked for. */
+#define ANC_PKTINFO 0x1u
+#define ANC_TTL 0x2u
+#define ANC_TOS 0x4u
+#define ANC_ORIGDST 0x8u
+#define ANC_TIMESTAMP 0x10u
+#define ANC_TIMESTAMPNS 0x20u
+#define ANC_TIMESTAMPING 0x40u
+#define ANC_RXQ_OVFL 0x80u
+#define ANC_GRO 0x100u
+
+#define DGRAM_UDP_MOST 65507u /* payload of one datagram over IPv4 */
+
+/**
+ * struct dgram - Of a sock in SOCK_PACKETS.
+ * @box:       What it receives through memory; NULL: nothing, so far.
+ *             Guarded by sock->rx_lock, once it is there.
+ * @peer:      Whom it is connected to, of this host; 0: nobody, or another host.
+ * @connected: To anybody.
+ * @announced: The registry was told of it, or there was no way.
+ * @kernel:    Neither sends nor is sent to through memory any more.
+ * @corked:    UDP_CORK is on, or MSG_MORE was used last.
+ * @ancillary: ANC_*.
+ * @segment:   UDP_SEGMENT, bytes; 0: none.
+ * @looked_ns: When the kernel's socket was found empty last.
+ * @turns:     Receives, so that it has its turn while memory is busy.
+ * @peer_cpu:  Where the sender of the last datagram ran, + 1.
+ */
+struct dgram {
+	struct inbox *box;
+	addr_word peer;
+	bool connected, announced;
+	_Atomic bool kernel, corked;
+	_Atomic uint32_t ancillary;
+	uint16_t segment;
+	uint8_t ttl, tos;
+	uint64_t looked_ns;
+	uint32_t turns;
+	_Atomic uint32_t peer_cpu;
+};
+
+/** dgram_enter() - As sock_enter(), for datagram sockets. */
+struct sock *dgram_enter(int fd);
+
+/** dgram_socket() - A descriptor; @domain is AF_INET or AF_INET6. NOT_OURS: the
+ * kernel makes it. */
+long dgram_socket(int domain, int type, int protocol);
+
+/** dgram_open() - Have an inbox, where the socket has an address. @listens: the
+ * program receives: tell others where. Return: whether there is one. */
+bool dgram_open(struct sock *s, bool listens);
+
+/** dgram_autobind() - Give a socket without an address one, as its first send
+ * does. Return: 0 or -errno. */
+long dgram_autobind(struct sock *s, int fd);
+
+/** dgram_is_own() - Is it an address of this host's, and one host's alone? */
+bool dgram_is_own(const struct sock *s, addr_word at);
+
+/** dgram_to_kernel() - From now on all goes through the kernel's socket; what is
+ * in the inbox is still to be read. */
+void dgram_to_kernel(struct sock *s);
+
+/** dgram_box_lock() - Its inbox is ours. Return: false where there is none, or
+ * a process that was stopped has it. */
+bool dgram_box_lock(struct sock *s);
+void dgram_box_unlock(struct sock *s);
+
+/** dgram_now() - poll bits that hold through memory. */
+uint32_t dgram_now(struct sock *s);
+
+/** dgram_gone() - The last descriptor is closed, and no call is in progress.
+ * @shared: Other processes may have it. */
+void dgram_gone(struct sock *s, bool shared);
+
+/** dgram_exec_before() - A descriptor that is meant for the next program (standard
+ * input, LISTEN_FDS) is the kernel's socket alone from now on. */
+void dgram_exec_before(char *const *envp);
+/** dgram_given() - So is one that goes with a message. */
+void dgram_given(int fd);
+/** dgram_leave_all() - So are all of a process that cannot ask the daemon any more. */
+void dgram_leave_all(void);
+
+/* Around fork(). */
+void dgram_share_all(void);
+void dgram_fork_child(struct sock *s);
+
+/* What sock.c's, options.c's and stream.c's calls are for datagram sockets;
+ * NOT_OURS: @fd is none, or the kernel's socket does it. */
+long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len);
+long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len);
+long dgram_shutdown(int fd, int how);
+long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
+long dgram_ioctl(int fd, unsigned long request, void *arg);
+long dgram_fcntl(int fd, int cmd, unsigned long arg);
+
+/** dgram_send() - One datagram. @msg: as for sendmsg(), with the destination. */
+long dgram_send(int fd, const struct msghdr *msg, int flags);
+long dgram_sendv(int fd, const struct iovec *iov, int n, int flags);
+long dgram_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		  socklen_t addr_len);
+long dgram_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+
+/**
+ * dgram_recv() - One datagram.
+ * @msg: As for recvmsg(); msg_namelen and msg_controllen are what there is room for.
+ */
+long dgram_recv(int fd, struct msghdr *msg, int flags);
+long dgram_recvv(int fd, const struct iovec *iov, int n, int flags);
+long dgram_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+		    socklen_t *addr_len);
+long dgram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
+
+/* ancillary.c */
+
+/**
+ * ancillary_give() - Put the control messages that @s asked for beside a datagram.
+ * @drops: For SO_RXQ_OVFL.
+ */
+void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64_t drops,
+		    struct msghdr *msg);
+
+/** ancillary_option() - An option has been set that has to do with them.
+ * Return: 0; 1: it is none of those; -1: one that memory cannot serve. */
+int ancillary_option(struct dgram *d, int level, int name, int value);
+
+#endif

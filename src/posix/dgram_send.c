@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dgram_send.c - Sending datagrams: through memory to a socket of this host
+ * that is to be found there, else through the kernel.
+ *
+ * A datagram for which the receiver has no room is dropped and counted, as in
+ * Linux. But a sender through memory is faster than one through the kernel,
+ * which does most of the receiver's work as well: it waits a few microseconds
+ * first for a reader that reads.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "posix/addr.h"
+#include "posix/dgram.h"
+#include "posix/process.h"
+#include "posix/route.h"
+#include "shm/addr.h"
+
+#define RCVBUF_DEFAULT 212992u
+#define MEMORY_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM)
+#define SEGMENTS_MOST 64u /* Linux's UDP_MAX_SEGMENTS */
+#define WAIT_LOOKS 16u
+#define PIECES_MOST 16 /* of a payload; more are gathered by the kernel */
+
+/**
+ * struct sending - One datagram, or several of one size.
+ * @iov, @n: The payload.
+ * @bytes:   Of it.
+ * @after:   A datagram before it went through the kernel.
+ */
+struct sending {
+	struct sock *s;
+	struct channel *c;
+	const struct iovec *iov;
+	int n;
+	size_t bytes;
+	addr_word from, to;
+	bool after;
+};
+
+static uint64_t limit_of(const struct half *box)
+{
+	uint32_t bytes = load_relaxed(&box->rcvbuf);
+
+	return bytes ? bytes : RCVBUF_DEFAULT;
+}
+
+/* Its reader may be reading: give it a moment. Return: whether it read. */
+static bool wait_room(struct channel *c)
+{
+	uint64_t until;
+
+	if (spin_same_cpu(load_relaxed(&c->box->cpu))) {
+		for (unsigned i = 0; i < SPIN_YIELDS; i++) {
+			sys0(SYS_sched_yield);
+			if (chan_moved(&c->conn))
+				return true;
+		}
+		return false;
+	}
+	until = clock_now_ns() + spin_budget_ns(&c->spin, process.spin_ns);
+	do {
+		for (unsigned i = 0; i < WAIT_LOOKS; i++) {
+			if (chan_moved(&c->conn)) {
+				spin_done(&c->spin, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (clock_now_ns() < until);
+	spin_done(&c->spin, false);
+	return false;
+}
+
+/* Return: 0, also where it was dropped; -EPIPE where nobody is there. */
+static int put_one(struct sending *g, const struct iovec *iov, int n, size_t bytes,
+		   uint16_t segment)
+{
+	const struct half *h = g->s->half;
+	struct dgram_record rec = {
+		.bytes = (uint32_t)bytes, .segment = segment,
+		.ttl = g->s->dgram->ttl, .tos = g->s->dgram->tos,
+		.ticket_ns = clock_now_ns(), .from = g->from, .to = g->to,
+		.half = half_ref_of(g->s->party, h), .half_party_gen = g->s->party->gen,
+		.flags = g->after ? DGRAM_AFTER_KERNEL : 0,
+	};
+	struct channel *c = g->c;
+	int r;
+
+	do
+		r = chan_put(&c->conn, c->box, &rec, iov, n, limit_of(c->box));
+	while (r == -EAGAIN && wait_room(c));
+	if (r == -EPIPE)
+		return r;
+	g->after = false;
+	if (r < 0)
+		atomic_fetch_add_explicit(&c->conn.own->drops, 1, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&g->s->half->tail, bytes, memory_order_relaxed);
+	return 0;
+}
+
+/* The pieces of the payload's bytes [@at, @at + @len). Return: how many. */
+static int slice(const struct sending *g, size_t at, size_t len, struct iovec *ret)
+{
+	int n = 0;
+
+	for (int i = 0; i < g->n && len > 0; i++) {
+		size_t k = g->iov[i].iov_len;
+
+		if (at >= k) {
+			at -= k;
+			continue;
+		}
+		k = k - at < len ? k - at : len;
+		ret[n++] = (struct iovec){ (char *)g->iov[i].iov_base + at, k };
+		len -= k;
+		at = 0;
+	}
+	return n;
+}
+
+/* Several datagrams of @size bytes, the last perhaps shorter. */
+static int put_segments(struct sending *g, size_t size)
+{
+	struct iovec iov[PIECES_MOST];
+	int r = 0;
+
+	if (load_relaxed(&g->c->box->dgram) & DGRAM_GRO)
+		return put_one(g, g->iov, g->n, g->bytes, (uint16_t)size);
+	for (size_t at = 0; r == 0 && at < g->bytes; at += size) {
+		size_t len = g->bytes - at < size ? g->bytes - at : size;
+
+		r = put_one(g, iov, slice(g, at, len, iov), len, 0);
+	}
+	return r;
+}
+
+static int put_all(struct sending *g)
+{
+	uint16_t size = g->s->dgram->segment;
+	uint32_t cpu = load_relaxed(&g->s->half->cpu);
+
+	/* Where we run, for a reader that decides whether to spin. */
+	if (load_relaxed(&g->c->conn.own->cpu) != cpu)
+		store_relaxed(&g->c->conn.own->cpu, cpu);
+	return size && g->bytes > size ? put_segments(g, size)
+				       : put_one(g, g->iov, g->n, g->bytes, 0);
+}
+
+/* ------------------------------------------------------------------- whether */
+
+/* Where it goes, if it is a host's own address: else 0. */
+static addr_word destination(const struct sock *s, const struct msghdr *msg)
+{
+	addr_word to = 0;
+
+	if (!msg->msg_name)
+		return s->dgram->peer;
+	if (addr_parse(msg->msg_name, msg->msg_namelen, &to) < 0)
+		return 0;
+	if (addr_word_addr(to) == 0)
+		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	return dgram_is_own(s, to) ? to : 0;
+}
+
+/* Linux: a destination on this host is its own source, but for 127.0.0.0/8. */
+static addr_word source(const struct sock *s, addr_word to)
+{
+	addr_word local = load_relaxed(&s->half->local);
+
+	if (!addr_word_is_any(local))
+		return local;
+	if (!addr_word_is6(to) && addr_word_is_loopback(to))
+		to = addr_word_make(INADDR_LOOPBACK, 0);
+	return addr_word_at(to, addr_word_port(local));
+}
+
+static bool sends_by_memory(struct sock *s, const struct sending *g, const struct msghdr *msg,
+			    int flags)
+{
+	struct dgram *d = s->dgram;
+
+	if (load_relaxed(&d->kernel) || flags & ~MEMORY_FLAGS || msg->msg_controllen ||
+	    load_relaxed(&d->corked) || msg->msg_iovlen > PIECES_MOST)
+		return false;
+	/* The kernel says what is wrong with it. */
+	if (g->bytes > DGRAM_UDP_MOST || (d->segment && g->bytes > d->segment * SEGMENTS_MOST))
+		return false;
+	return addr_word_port(g->to) && !process_port_excluded(addr_word_port(g->to));
+}
+
+/* A connected socket whose last datagram was refused: the next call says so. */
+static long refused(const struct sock *s)
+{
+	int e = 0;
+	socklen_t len = sizeof(e);
+
+	if (!s->dgram->connected ||
+	    sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+		return 0;
+	return -e;
+}
+
+/* Return: bytes, -errno, or NOT_OURS. */
+static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags)
+{
+	struct sending g = { .s = s, .iov = msg->msg_iov, .n = (int)msg->msg_iovlen };
+	struct party *p;
+	long r;
+
+	for (int i = 0; i < g.n && i < PIECES_MOST; i++)
+		g.bytes += g.iov[i].iov_len;
+	/* What MSG_MORE began, the kernel ends. */
+	if (flags & MSG_MORE)
+		store_relaxed(&s->dgram->corked, true);
+	g.to = destination(s, msg);
+	if (!g.to)
+		return NOT_OURS;
+	if (!sends_by_memory(s, &g, msg, flags))
+		goto kernel;
+	if (unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0)) {
+		r = dgram_autobind(s, fd);
+		if (r < 0)
+			return r;
+	}
+	p = process_party();
+	if (!p || !dgram_open(s, false))
+		goto kernel;
+	g.from = source(s, g.to);
+	for (int tries = 0; tries < 2; tries++) {
+		g.c = route_get(p, g.from, g.to, &g.after);
+		if (!g.c)
+			break;
+		r = g.after ? refused(s) : 0;
+		if (r == 0)
+			r = put_all(&g);
+		route_put(g.c);
+		if (r == 0)
+			return (long)g.bytes;
+		if (r != -EPIPE)
+			return r;
+	}
+kernel:
+	if (!load_relaxed(&s->dgram->kernel))
+		route_kernel(g.to);
+	return NOT_OURS;
+}
+
+long dgram_send(int fd, const struct msghdr *msg, int flags)
+{
+	struct sock *s = dgram_enter(fd);
+
+	return s ? sock_leave(s, send_one(s, fd, msg, flags)) : NOT_OURS;
+}
+
+long dgram_sendv(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+
+	return n < 0 ? NOT_OURS : dgram_send(fd, &msg, flags);
+}
+
+long dgram_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+		  socklen_t addr_len)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr msg = { .msg_name = (void *)(uintptr_t)addr, .msg_namelen = addr_len,
+			      .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return dgram_send(fd, &msg, flags);
+}
+
+long dgram_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	unsigned done = 0;
+	long r = 0;
+
+	if (!fdtab_peek(fd))
+		return NOT_OURS;
+	for (; done < n && done < IOV_MAX; done++) {
+		r = dgram_send(fd, &msgs[done].msg_hdr, flags);
+		/* The rest at once, where that is the kernel's. */
+		if (r == NOT_OURS && done == 0)
+			return r;
+		if (r == NOT_OURS)
+			r = sys3(SYS_sendmsg, fd, &msgs[done].msg_hdr, flags);
+		if (r < 0)
+			break;
+		msgs[done].msg_len = (unsigned)r;
+	}
+	return done ? (long)done : r;
+}

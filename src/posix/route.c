@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * route.c - From an address to a channel.
+ *
+ * Who receives at an address is in the registry, where the program chose it and
+ * receives there. Of several, Linux's order: connected to us, before an exact
+ * address, before the wildcard; of a SO_REUSEPORT group the one that the two
+ * addresses' hash picks, of others the last. Who is not there can be answered
+ * nonetheless: its datagrams say from which half they came.
+ *
+ * The result is remembered for each address, and holds while the port's word in
+ * the registry is the same and the half still is what it was. Channels are one
+ * for each receiving socket, found by its name, and looked through now and then
+ * for those whose other end is gone.
+ */
+#include <errno.h>
+#include <sys/single_threaded.h>
+
+#include "posix/pool.h"
+#include "posix/route.h"
+#include "shm/addr.h"
+
+#define ROUTES 1024u
+#define LEARNED 1024u
+#define CHAINS 1024u
+#define SWEEP_FEW 2u /* chains that are looked through when a channel is made */
+
+/**
+ * struct route - How an address was reached last.
+ * @word:    The registry's, of that port.
+ * @target:  Of the channel when it was found.
+ * @kernel:  The last datagram went through the kernel.
+ */
+struct route {
+	addr_word to, from;
+	uint64_t word;
+	struct channel *channel;
+	half_ref target;
+	bool kernel;
+};
+
+/** struct learned - Whose half answers to @at. */
+struct learned {
+	addr_word at;
+	half_ref half;
+	uint32_t party_gen;
+};
+
+static struct lock the_lock;
+static struct route routes[ROUTES];
+static struct learned learned[LEARNED];
+static struct channel *chains[CHAINS];
+static struct pool channels = { .size = sizeof(struct channel) };
+static unsigned sweep_at;
+
+static void routes_lock(void)
+{
+	if (!__libc_single_threaded)
+		lock_take(&the_lock);
+}
+
+static void routes_unlock(void)
+{
+	if (load_relaxed(&the_lock.word))
+		lock_drop(&the_lock);
+}
+
+static unsigned hash(uint64_t w, unsigned n)
+{
+	return (unsigned)((w * 0x9e3779b97f4a7c15ull) >> 40) % n;
+}
+
+static struct route *route_at(addr_word to)
+{
+	return &routes[hash(to, ROUTES)];
+}
+
+/* ---------------------------------------------------------------- channels */
+
+static struct channel **chain_of(half_ref target)
+{
+	return &chains[hash(target, CHAINS)];
+}
+
+/* End those of a chain whose other end is gone. */
+static void chain_sweep(struct party *p, struct channel **at)
+{
+	while (*at) {
+		struct channel *c = *at;
+
+		/* One that is being written to is looked at another time. */
+		if (!lock_try(&c->lock)) {
+			at = &c->next;
+			continue;
+		}
+		if (!chan_over(&c->conn)) {
+			lock_drop(&c->lock);
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		c->target = 0;
+		chan_close(p, &c->conn);
+		lock_drop(&c->lock);
+		pool_put(&channels, c);
+	}
+}
+
+/* The channel to @ref's socket. Caller holds the lock. */
+static struct channel *channel_get(struct party *p, const struct listener_ref *ref)
+{
+	struct channel **chain = chain_of(ref->half), *c;
+
+	for (c = *chain; c; c = c->next)
+		if (c->target == ref->half && !chan_over(&c->conn))
+			return c;
+	chain_sweep(p, chain);
+	for (unsigned i = 0; i < SWEEP_FEW; i++)
+		chain_sweep(p, &chains[sweep_at++ % CHAINS]);
+	c = pool_get(&channels);
+	if (!c)
+		return NULL;
+	if (chan_open(p, ref, &c->conn) < 0) {
+		pool_put(&channels, c);
+		return NULL;
+	}
+	c->target = ref->half;
+	c->box = half_find(c->conn.owner->base, ref->half);
+	c->next = *chain;
+	*chain = c;
+	return c;
+}
+
+/* ------------------------------------------------------------------ choice */
+
+/* Does the socket of @box take a datagram from @from to @to? */
+static bool box_takes(const struct half *box, half_ref ref, addr_word from, addr_word to)
+{
+	addr_word local = load_relaxed(&box->local), remote = load_relaxed(&box->remote);
+
+	return load_acquire(&box->gen_state) ==
+		       ((uint64_t)half_ref_gen(ref) << 32 | HALF_DGRAM) &&
+	       !(load_relaxed(&box->dgram) & DGRAM_KERNEL) && (remote == 0 || remote == from) &&
+	       addr_word_port(local) == addr_word_port(to) && addr_rank(local, to) > 0;
+}
+
+/**
+ * struct choice - The best of those that were looked at.
+ * @rank: 0: none.
+ * @same: How many are as good.
+ */
+struct choice {
+	struct listener_ref ref;
+	unsigned rank, same;
+};
+
+static void choose(struct party *p, const struct listener_ref *ref, addr_word from, addr_word to,
+		   uint32_t pick, struct choice *ret)
+{
+	const struct half *box;
+	struct peer *owner;
+	unsigned rank;
+
+	if (party_peer_get(p, half_ref_party(ref->half), ref->party_gen, &owner) < 0)
+		return;
+	box = half_find(owner->base, ref->half);
+	if (box && box_takes(box, ref->half, from, to)) {
+		rank = addr_rank(load_relaxed(&box->local), to) * 2 +
+		       (load_relaxed(&box->remote) ? 64u : 0u);
+		if (rank > ret->rank)
+			*ret = (struct choice){ *ref, rank, 1 };
+		/* The last; of a group one that does not change while it is the same. */
+		else if (rank == ret->rank &&
+			 (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++ret->same == 0))
+			ret->ref = *ref;
+	}
+	party_peer_put(p, owner);
+}
+
+/* Who receives at @to. */
+static bool target_find(struct party *p, addr_word from, addr_word to, struct choice *best)
+{
+	uint32_t pick = (uint32_t)((from * 31 + to) * 2654435761u) >> 8;
+	const struct learned *l = &learned[hash(to, LEARNED)];
+	struct listener_ref ref;
+
+	*best = (struct choice){ .rank = 0 };
+	for (unsigned i = 0; registry_dgram(p->reg, addr_word_port(to), i, &ref) == 0; i++)
+		choose(p, &ref, from, to, pick, best);
+	if (!best->rank && l->at == to) {
+		ref = (struct listener_ref){ l->half, l->party_gen };
+		choose(p, &ref, from, to, pick, best);
+	}
+	return best->rank > 0;
+}
+
+static bool route_holds(const struct route *r, addr_word from, addr_word to, uint64_t word)
+{
+	const struct channel *c = r->channel;
+
+	return r->to == to && r->from == from && c && r->word == word && c->target == r->target &&
+	       box_takes(c->box, c->target, from, to) && !chan_over(&c->conn);
+}
+
+struct channel *route_get(struct party *p, addr_word from, addr_word to, bool *ret_after)
+{
+	uint64_t word = registry_dgram_word(p->reg, addr_word_port(to));
+	struct route *r = route_at(to);
+	struct channel *c = NULL;
+	struct choice best;
+
+	routes_lock();
+	if (likely(route_holds(r, from, to, word))) {
+		c = r->channel;
+	} else if (target_find(p, from, to, &best)) {
+		c = channel_get(p, &best.ref);
+		if (c)
+			*r = (struct route){ to, from, word, c, c->target,
+					     r->to == to && r->kernel };
+	}
+	if (c) {
+		*ret_after = r->kernel;
+		r->kernel = false;
+		if (!__libc_single_threaded)
+			lock_take(&c->lock);
+	}
+	routes_unlock();
+	return c;
+}
+
+void route_put(struct channel *c)
+{
+	if (load_relaxed(&c->lock.word))
+		lock_drop(&c->lock);
+}
+
+void route_kernel(addr_word to)
+{
+	struct route *r = route_at(to);
+
+	routes_lock();
+	if (r->to != to)
+		*r = (struct route){ .to = to };
+	r->kernel = true;
+	routes_unlock();
+}
+
+void route_learn(addr_word from, half_ref half, uint32_t party_gen)
+{
+	struct learned *l = &learned[hash(from, LEARNED)];
+
+	if (likely(l->at == from && l->half == half))
+		return;
+	routes_lock();
+	*l = (struct learned){ from, half, party_gen };
+	routes_unlock();
+}
+
+void route_fork_child(void)
+{
+	the_lock = (struct lock){ 0 };
+	for (unsigned i = 0; i < ROUTES; i++)
+		routes[i] = (struct route){ .to = 0 };
+	for (unsigned i = 0; i < CHAINS; i++)
+		chains[i] = NULL;
+	/* Their memory is not used again: a thread of the parent's may have been
+	 * in the middle of changing it. */
+	channels = (struct pool){ .size = sizeof(struct channel) };
+}

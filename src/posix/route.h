@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * route.h - Which channel leads to whoever receives datagrams at an address.
+ */
+#ifndef MORTISE_POSIX_ROUTE_H
+#define MORTISE_POSIX_ROUTE_H
+
+#include "base/lock.h"
+#include "shm/chan.h"
+#include "shm/spin.h"
+
+/**
+ * struct channel - To one socket of another party's, or of ours.
+ * @lock:   Between threads, while it is written to.
+ * @target: The socket's half.
+ * @box:    The same, mapped.
+ * @conn:   Attached while @target is not 0.
+ * @spin:   What waiting for its reader was worth.
+ */
+struct channel {
+	struct lock lock;
+	half_ref target;
+	const struct half *box;
+	struct conn conn;
+	struct spin spin;
+	struct channel *next;
+};
+
+/**
+ * route_get() - The channel to @to, locked.
+ * @from: Address that the datagram comes from: a connected receiver takes no other.
+ * @ret_after: The last datagram to @to went through the kernel: say so in this one.
+ * Return: NULL where nobody is reached through memory there.
+ */
+struct channel *route_get(struct party *p, addr_word from, addr_word to, bool *ret_after);
+
+/** route_put() - Unlock it. */
+void route_put(struct channel *c);
+
+/** route_kernel() - A datagram to @to goes through the kernel. */
+void route_kernel(addr_word to);
+
+/** route_learn() - A datagram came from @from, whose socket's half is @half. */
+void route_learn(addr_word from, half_ref half, uint32_t party_gen);
+
+/** route_fork_child() - Channels are the parent's. */
+void route_fork_child(void);
+
+#endif
