@@ -209,7 +209,7 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	m->row.spins = load_relaxed(&h->spins);
 	m->row.cookie = load_relaxed(&h->cookie);
 	m->row.inode = (uint64_t)id << 32 | load_relaxed(&h->handle);
-	m->row.family = AF_INET;
+	m->row.family = load_relaxed(&h->side) & SIDE_INET6 ? AF_INET6 : AF_INET;
 	m->row.protocol = IPPROTO_TCP;
 	m->row.sndbuf = load_relaxed(&h->sndbuf);
 	m->row.rcvbuf = load_relaxed(&h->rcvbuf);

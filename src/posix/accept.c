@@ -80,11 +80,14 @@ static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 	}
 	sock_set_half(a, arena_slot(a->party->base, a->conn.own));
 	a->connect_told = true;
+	a->family = s->family;
+	a->v6only = s->v6only;
+	atomic_fetch_or(&a->half->side, sock_side_family(a));
 	store_relaxed(&a->stage, SOCK_OPEN);
 	options_inherit(a, s);
 	store_relaxed(&a->half->file_flags, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
 	if (addr)
-		sock_addr_fill(load_relaxed(&a->half->remote), addr, len);
+		addr_fill(a, load_relaxed(&a->half->remote), addr, len);
 	sock_number_set(a, number);
 	return number;
 }

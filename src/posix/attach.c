@@ -548,10 +548,14 @@ static int take_shared(struct arrival *a, int fd)
 static int take_anew(struct arrival *a, int fd)
 {
 	long flags = sys2(SYS_fcntl, fd, F_GETFD), r = 0;
-	struct sock *s = sock_fresh(load_relaxed(&a->half->file_flags), &r);
+	uint32_t side = load_relaxed(&a->half->side);
+	struct sock *s = sock_fresh(side & SIDE_INET6 ? AF_INET6 : AF_INET,
+				    load_relaxed(&a->half->file_flags), &r);
 
 	if (!s)
 		return (int)r;
+	s->v6only = side & SIDE_V6ONLY;
+	store_relaxed(&s->half->side, sock_side_family(s));
 	store_relaxed(&s->half->local, load_relaxed(&a->half->local));
 	store_relaxed(&s->half->sndbuf, load_relaxed(&a->half->sndbuf));
 	store_relaxed(&s->half->rcvbuf, load_relaxed(&a->half->rcvbuf));

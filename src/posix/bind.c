@@ -11,6 +11,7 @@
 #include "posix/addr.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/fallback.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/sock.h"
@@ -21,7 +22,7 @@
 
 long shadow_make(struct sock *s)
 {
-	long fd = sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	long fd = sys3(SYS_socket, s->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd >= 0)
 		fd = process_fd_high((int)fd);
@@ -38,14 +39,27 @@ void shadow_drop(struct sock *s)
 	s->shadow_fd = -1;
 }
 
-void shadow_name(struct sock *s)
+/* Linux: who is bound to an IPv6 address cannot do with IPv4. */
+static void bound_at(struct sock *s, addr_word at)
 {
-	struct sockaddr_in in = { 0 };
-	socklen_t len = sizeof(in);
+	if (addr_word_is6(at) && !addr_word_is_any(at))
+		s->v6only = true;
+	atomic_fetch_or(&s->half->side, sock_side_family(s));
+	store_relaxed(&s->half->local, addr_bound(s, at));
+	s->bound = true;
+}
 
-	if (sys3(SYS_getsockname, s->shadow_fd, &in, &len) == 0)
-		store_relaxed(&s->half->local, addr_word_make(ntohl(in.sin_addr.s_addr),
-							      ntohs(in.sin_port)));
+long shadow_name(struct sock *s)
+{
+	struct sockaddr_storage at;
+	socklen_t len = sizeof(at);
+	addr_word local = ADDR_WORD_OTHER;
+
+	if (sys3(SYS_getsockname, s->shadow_fd, &at, &len) < 0 ||
+	    addr_parse(s, (struct sockaddr *)&at, len, &local) < 0 || local == ADDR_WORD_OTHER)
+		return -EADDRNOTAVAIL;
+	bound_at(s, local);
+	return 0;
 }
 
 long bind_in_domain(struct sock *s, addr_word want)
@@ -59,7 +73,7 @@ long bind_in_domain(struct sock *s, addr_word want)
 	m.listen.reuse = options_reuse(s);
 	r = process_call(&m, NULL, 0, NULL, NULL);
 	if (r == 0)
-		store_relaxed(&s->half->local, m.listen.at);
+		bound_at(s, m.listen.at);
 	return r;
 }
 
@@ -70,7 +84,7 @@ static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t l
 	long r = sys3(SYS_bind, s->shadow_fd, addr, len);
 	addr_word want = 0;
 
-	if (r != -EADDRINUSE || addr_parse(addr, len, &want) < 0)
+	if (r != -EADDRINUSE || addr_parse(s, addr, len, &want) < 0)
 		return r;
 	for (unsigned i = 0; i < ENDING_LOOKS && r == -EADDRINUSE; i++) {
 		struct timespec t = clock_timespec(ENDING_LOOK_NS);
@@ -85,6 +99,20 @@ static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t l
 	return r;
 }
 
+/* Policy none: what the kernel would say. */
+static long bind_checked(struct sock *s, addr_word want)
+{
+	if (s->family == AF_INET6 && s->v6only && !addr_word_is6(want))
+		return -EINVAL;
+	if (want == ADDR_WORD_OTHER ||
+	    (!addr_word_is_any(want) && !registry_addr_is_own(s->party->reg, want)))
+		return -EADDRNOTAVAIL;
+	if (s->bound || load_relaxed(&s->stage) != SOCK_NEW)
+		return -EINVAL; /* Linux: a socket is bound once. */
+	return bind_in_domain(s, addr_bound(s, want));
+}
+
+/* Return: 0, -errno, or FALLBACK | reason. */
 static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
 {
 	addr_word want = 0;
@@ -93,14 +121,9 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	if (s->foreign && !sock_own(s))
 		return -EINVAL;
 	if (process.policy == POLICY_NONE) {
-		r = addr_parse(addr, len, &want);
-		if (r == 0 && addr_word_addr(want) != 0 && !addr_is_loopback(addr_word_addr(want)))
-			r = -EADDRNOTAVAIL;
+		r = addr_parse(s, addr, len, &want);
 		if (r == 0)
-			r = s->bound || load_relaxed(&s->stage) != SOCK_NEW ? -EINVAL
-									    : bind_in_domain(s, want);
-		if (r == 0)
-			s->bound = true;
+			r = addr_is_group(s, addr) ? -EINVAL : bind_checked(s, want);
 		return r;
 	}
 	if (s->shadow_fd >= 0)
@@ -117,9 +140,8 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 		shadow_drop(s);
 		return r;
 	}
-	shadow_name(s);
-	s->bound = true;
-	return 0;
+	/* An address that is the host's by some rule of its own, or since a moment ago. */
+	return shadow_name(s) < 0 ? FALLBACK(REASON_REMOTE) : 0;
 }
 
 long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -132,6 +154,8 @@ long call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		return dgram_bind(fd, addr, len);
 	lock_take(&s->lock);
 	r = sock_bind(s, addr, len);
+	if (r <= FALLBACK(0))
+		r = fallback_socket(s, FALLBACK_REASON(r));
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
 }

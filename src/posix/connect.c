@@ -56,12 +56,52 @@ static int connect_group(struct sock *s, addr_word to, uint32_t pick)
 	return r;
 }
 
-/* Return: 0, or FALLBACK | reason. */
-static long connect_local(struct sock *s, addr_word to)
+/* A wildcard is the socket's own address, or loopback's. */
+static addr_word connect_any(const struct sock *s, addr_word to)
+{
+	addr_word local = load_relaxed(&s->half->local);
+	bool bound4 = s->bound && !addr_word_is6(local);
+
+	if (to == ADDR_WORD_OTHER || !addr_word_is_any(to))
+		return to;
+	if (!addr_word_is6(to) && bound4 && !addr_word_is_any(local))
+		return addr_word_make(addr_word_addr(local), addr_word_port(to));
+	if (!addr_word_is6(to) || bound4)
+		return addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	return addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to));
+}
+
+/* From where: where it is bound, else from where the kernel would. Port 0.
+ * Return: 0, -errno, or FALLBACK | reason where the kernel has more to say. */
+static long connect_from(const struct sock *s, addr_word to, addr_word *ret)
+{
+	addr_word local = addr_word_at(load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL, 0);
+	bool share = process.policy == POLICY_SHARE;
+
+	if (s->family == AF_INET6 && s->v6only && !addr_word_is6(to))
+		return -ENETUNREACH;
+	/* Bound to ::ffff:a.b.c.d. */
+	if (s->bound && !addr_word_is6(local) && addr_word_is6(to))
+		return share ? FALLBACK(REASON_REMOTE) : -EAFNOSUPPORT;
+	if (!s->bound || addr_word_is_any(local)) {
+		*ret = addr_source(s, to);
+		return 0;
+	}
+	/* One that is bound to an interface reaches what is there. */
+	if (!registry_addr_is_own(s->party->reg, local) ||
+	    ((addr_needs_scope(s, local) || addr_needs_scope(s, to)) &&
+	     addr_word_at(to, 0) != local))
+		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
+	*ret = local;
+	return 0;
+}
+
+/* @from: With port 0. Return: 0, or FALLBACK | reason. */
+static long connect_local(struct sock *s, addr_word to, addr_word from)
 {
 	struct listener_ref ref;
 	uint16_t port = 0;
-	addr_word from = load_relaxed(&s->half->local);
+	addr_word was = load_relaxed(&s->half->local);
 	uint32_t pick;
 	int r;
 
@@ -71,10 +111,8 @@ static long connect_local(struct sock *s, addr_word to)
 		port = port_take();
 		if (port == 0)
 			return FALLBACK(REASON_LIMIT);
-		from = addr_word_make(INADDR_LOOPBACK, port);
-	} else if (addr_word_addr(from) == 0) {
-		from = addr_word_make(INADDR_LOOPBACK, addr_word_port(from));
 	}
+	from = addr_word_at(from, port ? port : addr_word_port(was));
 	store_relaxed(&s->half->local, from);
 	store_relaxed(&s->half->remote, to);
 	pick = addr_word_port(from) * 2654435761u >> 16;
@@ -92,10 +130,9 @@ static long connect_local(struct sock *s, addr_word to)
 		store_release(&s->stage, SOCK_OPEN);
 		return 0;
 	}
-	if (port) {
+	if (port)
 		port_give(port);
-		store_relaxed(&s->half->local, 0);
-	}
+	store_relaxed(&s->half->local, was);
 	store_relaxed(&s->half->remote, 0);
 	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
 }
@@ -104,6 +141,7 @@ static long connect_local(struct sock *s, addr_word to)
 static long sock_connect(struct sock *s, addr_word to)
 {
 	bool share = process.policy == POLICY_SHARE;
+	addr_word from = 0;
 	long r;
 
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
@@ -131,9 +169,8 @@ static long sock_connect(struct sock *s, addr_word to)
 		store_relaxed(&s->refused, 0);
 		return r ? -r : -ECONNABORTED;
 	}
-	if (addr_word_addr(to) == 0)
-		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
-	if (!addr_is_loopback(addr_word_addr(to)))
+	to = connect_any(s, to);
+	if (to == ADDR_WORD_OTHER || !registry_addr_is_own(s->party->reg, to))
 		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
 	if (s->foreign && !sock_own(s))
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
@@ -141,10 +178,9 @@ static long sock_connect(struct sock *s, addr_word to)
 		return FALLBACK(REASON_EXCLUDED);
 	if (share && options_kernel_only(s))
 		return FALLBACK(REASON_OPTION);
-	if (s->bound && addr_word_addr(load_relaxed(&s->half->local)) != 0 &&
-	    !addr_is_loopback(addr_word_addr(load_relaxed(&s->half->local))))
-		return FALLBACK(REASON_REMOTE);
-	r = connect_local(s, to);
+	r = connect_from(s, to, &from);
+	if (r == 0)
+		r = connect_local(s, to, from);
 	if (r <= FALLBACK(0) && !share)
 		r = FALLBACK_REASON(r) == REASON_BACKLOG ? -EAGAIN : -ECONNREFUSED;
 	return r;
@@ -200,8 +236,11 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	lock_take(&s->lock);
 	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
 	first = !was_open && !load_relaxed(&s->refused);
-	r = addr_parse(addr, len, &to);
-	if (r == 0)
+	r = addr_parse(s, addr, len, &to);
+	/* Bound to an interface, it may do without a scope. */
+	if (r == -EINVAL && process.policy == POLICY_SHARE && options_kernel_only(s))
+		r = FALLBACK(REASON_OPTION);
+	else if (r == 0)
 		r = sock_connect(s, to);
 	if (r <= FALLBACK(0)) {
 		r = fallback_socket(s, FALLBACK_REASON(r));

@@ -198,7 +198,7 @@ static void name(struct sock *s, int fd)
 	addr_word local = 0, was = load_relaxed(&s->half->local);
 
 	if (sys3(SYS_getsockname, fd, &at, &len) < 0 ||
-	    addr_parse((struct sockaddr *)&at, len, &local) < 0)
+	    addr_parse(s, (struct sockaddr *)&at, len, &local) < 0)
 		local = 0;
 	/* Who sends to it goes by the port that its seats were made for. */
 	if (s->dgram->box && addr_word_port(local) != addr_word_port(was))
@@ -253,7 +253,7 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	r = sys3(SYS_connect, fd, addr, len);
 	if (r == 0) {
 		s->dgram->connected = addr->sa_family != AF_UNSPEC;
-		if (addr_parse(addr, len, &to) < 0)
+		if (addr_parse(s, addr, len, &to) < 0)
 			to = s->dgram->connected ? NOBODY : 0;
 		s->dgram->peer = to != NOBODY && dgram_is_own(s, to) ? to : 0;
 		store_relaxed(&s->half->remote, to);
@@ -440,7 +440,7 @@ static long shadow_dup(int fd)
 }
 
 /* What goes with the kernel's socket @fd. Return: NULL where there is no room. */
-static struct sock *dgram_make(struct party *p, int fd, uint32_t file_flags)
+static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t file_flags)
 {
 	struct dgram *d = get(&dgrams);
 	long error = 0, shadow = d ? shadow_dup(fd) : -ENOMEM;
@@ -458,6 +458,7 @@ static struct sock *dgram_make(struct party *p, int fd, uint32_t file_flags)
 	}
 	d->ttl = TTL_DEFAULT;
 	s->dgram = d;
+	s->family = (uint16_t)domain;
 	s->shadow_fd = (int)shadow;
 	s->obj.kind = FOBJ_DGRAM;
 	sock_begin_half(s, (unsigned)slot, file_flags);
@@ -481,7 +482,7 @@ long dgram_socket(int domain, int type, int protocol)
 		return fd;
 	}
 	s = p && fd < (long)fdtab_size
-		    ? dgram_make(p, (int)fd, type & SOCK_NONBLOCK ? O_NONBLOCK : 0)
+		    ? dgram_make(p, domain, (int)fd, type & SOCK_NONBLOCK ? O_NONBLOCK : 0)
 		    : NULL;
 	if (s)
 		fdtab_install((int)fd, &s->obj);

@@ -38,10 +38,10 @@ static size_t scatter(struct inbox_seat *seat, const struct msghdr *msg)
 	return at;
 }
 
-static void give_name(addr_word from, struct msghdr *msg)
+static void give_name(const struct sock *s, addr_word from, struct msghdr *msg)
 {
 	if (msg->msg_name)
-		sock_addr_fill(from, msg->msg_name, &msg->msg_namelen);
+		addr_fill(s, from, msg->msg_name, &msg->msg_namelen);
 }
 
 /* The oldest one of the inbox. Caller has its lock. */
@@ -50,7 +50,7 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 	size_t all = seat->rec.bytes, got = scatter(seat, msg);
 
 	msg->msg_flags = got < all ? MSG_TRUNC : 0;
-	give_name(seat->rec.from, msg);
+	give_name(s, seat->rec.from, msg);
 	if (msg->msg_controllen || load_relaxed(&s->dgram->ancillary))
 		ancillary_give(s, &seat->rec, inbox_drops(s->dgram->box), msg);
 	else

@@ -163,7 +163,7 @@ static addr_word destination(const struct sock *s, const struct msghdr *msg)
 
 	if (!msg->msg_name)
 		return s->dgram->peer;
-	if (addr_parse(msg->msg_name, msg->msg_namelen, &to) < 0)
+	if (addr_parse(s, msg->msg_name, msg->msg_namelen, &to) < 0)
 		return 0;
 	if (addr_word_addr(to) == 0)
 		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));

@@ -19,7 +19,7 @@ long fallback_socket(struct sock *s, enum reason why)
 	long r;
 
 	if (kernel < 0) {
-		r = sys3(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		r = sys3(SYS_socket, s->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (r < 0)
 			return r;
 		kernel = process_fd_high((int)r);

@@ -45,17 +45,21 @@ void sock_unlisten(struct sock *s)
 /* A local address. Under share the kernel chooses it. */
 static long listen_bind(struct sock *s, bool share)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET };
+	union {
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} any = { .in6.sin6_family = s->family };
 	long r;
 
 	if (s->bound)
 		return 0;
-	r = share ? shadow_make(s) : bind_in_domain(s, 0);
+	r = share ? shadow_make(s) : bind_in_domain(s, addr_any(s));
 	if (r == 0 && share) {
-		r = sys3(SYS_bind, s->shadow_fd, &any, sizeof(any));
+		r = sys3(SYS_bind, s->shadow_fd, &any,
+			 s->family == AF_INET6 ? sizeof(any.in6) : sizeof(any.in));
 		if (r == 0)
-			shadow_name(s);
-		else
+			r = shadow_name(s);
+		if (r < 0)
 			shadow_drop(s);
 	}
 	if (r == 0)
@@ -63,15 +67,23 @@ static long listen_bind(struct sock *s, bool share)
 	return r;
 }
 
+/* Is it bound where connectors of this host are looked for in memory? */
+static bool listens_here(const struct sock *s)
+{
+	addr_word local = load_relaxed(&s->half->local);
+
+	return addr_word_is_any(local) || registry_addr_is_own(s->party->reg, local);
+}
+
 bool sock_listen_ready(struct sock *s)
 {
-	uint32_t addr = addr_word_addr(load_relaxed(&s->half->local));
+	addr_word local = load_relaxed(&s->half->local);
 	bool share = process.policy == POLICY_SHARE;
 
 	if (s->foreign || !s->bound || s->retired || load_relaxed(&s->stage) != SOCK_NEW)
 		return false;
-	if (share && ((addr != 0 && !addr_is_loopback(addr)) || options_kernel_only(s) ||
-		      process_port_excluded(addr_word_port(load_relaxed(&s->half->local)))))
+	if (share && (!listens_here(s) || options_kernel_only(s) ||
+		      process_port_excluded(addr_word_port(local))))
 		return false;
 	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
 		return false;
@@ -102,7 +114,6 @@ static long listen_again(struct sock *s, int backlog)
 static long sock_listen(struct sock *s, int backlog)
 {
 	bool share = process.policy == POLICY_SHARE;
-	uint32_t addr;
 	uint16_t port;
 	long r, kernel;
 
@@ -115,9 +126,8 @@ static long sock_listen(struct sock *s, int backlog)
 	r = listen_bind(s, share);
 	if (r < 0)
 		return r;
-	addr = addr_word_addr(load_relaxed(&s->half->local));
 	port = addr_word_port(load_relaxed(&s->half->local));
-	if (share && addr != 0 && !addr_is_loopback(addr))
+	if (share && !listens_here(s))
 		return FALLBACK(REASON_REMOTE);
 	if (share && process_port_excluded(port))
 		return FALLBACK(REASON_EXCLUDED);

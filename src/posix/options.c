@@ -15,6 +15,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/in6.h> /* after netinet/in.h: what that lacks */
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -24,6 +25,7 @@
 #include "ctl/proto.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/fallback.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -54,8 +56,11 @@ struct sockopts {
 
 static struct sockopts *opts_free;
 static struct lock opts_lock;
-static int template_fd = -1;
+/* By family: AF_INET, AF_INET6. */
+static int template_fds[2] = { -1, -1 };
 static struct lock template_lock;
+/* Of IPv6: 0 not asked yet, 1 there is none, 2 there is, 3 and V6ONLY is the default. */
+static _Atomic uint32_t inet6_known;
 
 /* Options with which a connection in memory is as good as the kernel's:
  * they act here, or have nothing to act on where no packet travels. */
@@ -79,6 +84,12 @@ static const struct {
 	{ IPPROTO_TCP, TCP_WINDOW_CLAMP }, { IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS },
 	{ IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_TTL }, { IPPROTO_IP, IP_MTU_DISCOVER },
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT }, { IPPROTO_IP, IP_FREEBIND },
+	{ IPPROTO_IPV6, IPV6_V6ONLY }, { IPPROTO_IPV6, IPV6_TCLASS },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS }, { IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+	{ IPPROTO_IPV6, IPV6_MTU }, { IPPROTO_IPV6, IPV6_DONTFRAG },
+	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL }, { IPPROTO_IPV6, IPV6_FREEBIND },
+	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES }, { IPPROTO_IPV6, IPV6_MULTICAST_HOPS },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP },
 };
 
 /* Options that servers set on each connection, or on each request: checked
@@ -106,23 +117,55 @@ static bool is_in_memory(int level, int name)
 }
 
 /* Takes template_lock where it succeeds. */
-static int template_get(void)
+static int template_get(int family)
 {
+	int *fd = &template_fds[family == AF_INET6];
+
 	lock_take(&template_lock);
-	if (template_fd < 0)
-		template_fd = process_fd_high((int)sys3(SYS_socket, AF_INET,
-							SOCK_STREAM | SOCK_CLOEXEC, 0));
-	if (template_fd < 0)
+	if (*fd < 0)
+		*fd = process_fd_high((int)sys3(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (*fd < 0)
 		lock_drop(&template_lock);
-	return template_fd;
+	return *fd;
 }
 
 /* The template is every socket's: what was set on it is not kept. Caller
  * holds template_lock. */
-static void template_reset(void)
+static void template_reset(int family)
 {
-	process_fd_high_close(template_fd);
-	template_fd = -1;
+	int *fd = &template_fds[family == AF_INET6];
+
+	if (*fd >= 0)
+		process_fd_high_close(*fd);
+	*fd = -1;
+}
+
+/* It takes a socket to know; so, once. */
+static uint32_t inet6_ask(void)
+{
+	uint32_t known = load_relaxed(&inet6_known);
+	socklen_t len = sizeof(int);
+	int fd, v = 0;
+
+	if (known)
+		return known;
+	fd = template_get(AF_INET6);
+	if (fd < 0)
+		return fd == -EAFNOSUPPORT ? 1 : 2; /* no room just now: asked again */
+	sys5(SYS_getsockopt, fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, &len);
+	lock_drop(&template_lock);
+	store_relaxed(&inet6_known, v ? 3 : 2);
+	return v ? 3 : 2;
+}
+
+bool options_have_inet6(void)
+{
+	return inet6_ask() != 1;
+}
+
+bool options_v6only_default(void)
+{
+	return inet6_ask() == 3;
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -260,8 +303,12 @@ void options_replay(struct sock *s, int fd)
 {
 	struct timeval tv;
 
-	owner_replay(s, fd);
+	int v6only = s->v6only;
 
+	owner_replay(s, fd);
+	/* Once it is bound, the kernel knows. */
+	if (s->family == AF_INET6)
+		sys5(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
 	for (uint32_t i = 0; s->opts && i < s->opts->count; i++) {
 		const struct opt *e = &s->opts->opt[i];
 
@@ -332,9 +379,9 @@ void options_fork_parent(void)
 
 void options_fork_child(void)
 {
-	/* The kernel's socket behind it is the parent's as well. */
-	if (template_fd >= 0)
-		template_reset();
+	/* The kernel's sockets behind them are the parent's as well. */
+	template_reset(AF_INET);
+	template_reset(AF_INET6);
 	opts_lock = (struct lock){ 0 };
 	template_lock = (struct lock){ 0 };
 }
@@ -374,7 +421,7 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 {
 	unsigned char back[OPT_BYTES];
 	socklen_t back_len = sizeof(back);
-	int fd = template_get();
+	int fd = template_get(s->family);
 	bool buffer = level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF ||
 					      name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE);
 	long r;
@@ -388,7 +435,7 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 							       : name,
 			   back, &back_len) != 0)
 		back_len = 0;
-	template_reset();
+	template_reset(s->family);
 	lock_drop(&template_lock);
 	if (r < 0)
 		return r;
@@ -415,6 +462,34 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 	if (r == 0 && s->shadow_fd >= 0)
 		sys5(SYS_setsockopt, s->shadow_fd, level, name, val, len);
 	return r;
+}
+
+static long v6only_set(struct sock *s, int v, socklen_t len)
+{
+	if (len < sizeof(v) || s->bound || load_relaxed(&s->stage) != SOCK_NEW)
+		return -EINVAL;
+	s->v6only = v;
+	if (v)
+		atomic_fetch_or(&s->half->side, SIDE_V6ONLY);
+	else
+		atomic_fetch_and(&s->half->side, ~SIDE_V6ONLY);
+	if (s->shadow_fd >= 0)
+		sys5(SYS_setsockopt, s->shadow_fd, IPPROTO_IPV6, IPV6_V6ONLY, &v, sizeof(v));
+	return 0;
+}
+
+/* An AF_INET6 socket that is connected over IPv4 becomes an AF_INET one. */
+static long addrform_set(struct sock *s, int v, socklen_t len)
+{
+	if (len < sizeof(v) || v != AF_INET)
+		return -EINVAL;
+	if (load_relaxed(&s->stage) != SOCK_OPEN || sock_tcp_state(s) != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	if (s->v6only || addr_word_is6(load_relaxed(&s->half->remote)))
+		return -EADDRNOTAVAIL;
+	s->family = AF_INET;
+	atomic_fetch_and(&s->half->side, ~SIDE_INET6);
+	return 0;
 }
 
 static long sock_setsockopt(struct sock *s, int level, int name, const void *val, socklen_t len)
@@ -456,6 +531,14 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			break;
 		}
 	}
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
+		return v6only_set(s, v, len);
+	/* There are no packets to label, and no kernel to say which labels may be. */
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_FLOWINFO_SEND && v &&
+	    process.policy == POLICY_NONE)
+		return -ENOPROTOOPT;
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_ADDRFORM)
+		return addrform_set(s, v, len);
 	for (unsigned i = 0; i < ARRAY_LEN(kept_here); i++) {
 		if (kept_here[i].level != level || kept_here[i].name != name)
 			continue;
@@ -473,6 +556,17 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 	return template_set(s, level, name, val, len);
 }
 
+/* A label is leased to one socket: it must be the kernel's from here on. */
+static long flow_label_set(struct sock *s)
+{
+	long r = -ENOPROTOOPT;
+
+	if (process.policy == POLICY_SHARE && load_relaxed(&s->stage) == SOCK_NEW &&
+	    fallback_socket(s, REASON_OPTION) == 0)
+		r = NOT_OURS;
+	return r;
+}
+
 long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
 	struct sock *s;
@@ -482,7 +576,10 @@ long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	if (!s)
 		return dgram_setsockopt(fd, level, name, val, len);
 	lock_take(&s->lock);
-	r = sock_setsockopt(s, level, name, val, len);
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR)
+		r = flow_label_set(s);
+	else
+		r = sock_setsockopt(s, level, name, val, len);
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
 }
@@ -531,12 +628,18 @@ int sock_tcp_state(struct sock *s)
 	return side & SIDE_WR_SHUT ? TCP_FIN_WAIT2 : TCP_ESTABLISHED;
 }
 
+/* Of loopback: its MTU without headers and timestamps; IPv4's total length has 16 bits. */
+static int sock_mss(const struct sock *s)
+{
+	return addr_word_is6(load_relaxed(&s->half->remote)) ? 65464 : 65483;
+}
+
 static long give_tcp_info(struct sock *s, void *val, socklen_t *len)
 {
 	struct tcp_info t = { 0 };
 
 	t.tcpi_state = (uint8_t)sock_tcp_state(s);
-	t.tcpi_snd_mss = t.tcpi_rcv_mss = t.tcpi_advmss = 65483;
+	t.tcpi_snd_mss = t.tcpi_rcv_mss = t.tcpi_advmss = (uint32_t)sock_mss(s);
 	t.tcpi_pmtu = 65535;
 	t.tcpi_rtt = t.tcpi_rcv_rtt = 1;
 	t.tcpi_snd_cwnd = 64;
@@ -550,7 +653,7 @@ static long give_tcp_info(struct sock *s, void *val, socklen_t *len)
 static long template_give(struct sock *s, int level, int name, void *val, socklen_t *len)
 {
 	const struct opt *e = opt_find(s, level, name);
-	int fd = template_get();
+	int fd = template_get(s->family);
 	long r;
 
 	if (fd < 0)
@@ -559,7 +662,7 @@ static long template_give(struct sock *s, int level, int name, void *val, sockle
 		sys5(SYS_setsockopt, fd, level, name, e->val, e->len);
 	r = sys5(SYS_getsockopt, fd, level, name, val, len);
 	if (e)
-		template_reset();
+		template_reset(s->family);
 	lock_drop(&template_lock);
 	return r;
 }
@@ -584,12 +687,14 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 			return give_int(val, len, opt_int(s, level, name, 1));
 		case TCP_MAXSEG:
 			if (open && !opt_find(s, level, name))
-				return give_int(val, len, 65483);
+				return give_int(val, len, sock_mss(s));
 			break;
 		default:
 			break;
 		}
 	}
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
+		return give_int(val, len, s->v6only);
 	if (level != SOL_SOCKET)
 		return template_give(s, level, name, val, len);
 	switch (name) {
@@ -598,7 +703,7 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 	case SO_TYPE:
 		return give_int(val, len, SOCK_STREAM);
 	case SO_DOMAIN:
-		return give_int(val, len, AF_INET);
+		return give_int(val, len, s->family);
 	case SO_PROTOCOL:
 		return give_int(val, len, IPPROTO_TCP);
 	case SO_ACCEPTCONN:
@@ -749,7 +854,7 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 		return NOT_OURS; /* of the descriptor: the handle's will do */
 	default:
 		/* Interfaces and the like: the same for every TCP socket. */
-		v = template_get();
+		v = template_get(s->family);
 		if (v < 0)
 			return v;
 		r = sys3(SYS_ioctl, v, request, arg);

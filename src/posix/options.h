@@ -34,6 +34,12 @@ void options_fork_parent(void);
 /** options_fork_child() - Only this thread is left. */
 void options_fork_child(void);
 
+/** options_have_inet6() - Has the kernel IPv6? */
+bool options_have_inet6(void);
+
+/** options_v6only_default() - IPV6_V6ONLY of a fresh AF_INET6 socket. */
+bool options_v6only_default(void);
+
 uint32_t options_reuse(const struct sock *s);
 void options_free(struct sock *s);
 

@@ -258,6 +258,7 @@ void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 	sock_set_half(s, slot);
 	store_relaxed(&s->half->rcvlowat, 1);
 	store_relaxed(&s->half->file_flags, file_flags);
+	store_relaxed(&s->half->side, sock_side_family(s));
 	store_relaxed(&s->half->cookie, atomic_fetch_add(&s->party->cookie_next, 1));
 	store_relaxed(&s->half->handle, s->handle + 1);
 	half_set_state(s->half, HALF_BOUND);
@@ -265,7 +266,7 @@ void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 		      slot_word_make(s->slot, half_gen(s->half)));
 }
 
-struct sock *sock_fresh(uint32_t file_flags, long *ret_error)
+struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error)
 {
 	struct party *p = process_party();
 	struct sock *s = p ? sock_make(p, ret_error) : NULL;
@@ -280,6 +281,8 @@ struct sock *sock_fresh(uint32_t file_flags, long *ret_error)
 		}
 		return NULL;
 	}
+	s->family = (uint16_t)family;
+	s->v6only = family == AF_INET6 && options_v6only_default();
 	sock_begin_half(s, (unsigned)slot, file_flags);
 	return s;
 }
@@ -338,6 +341,7 @@ bool sock_own(struct sock *s)
 struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
 {
 	struct sock *s = sock_struct_get();
+	uint32_t side;
 
 	if (!s)
 		return NULL;
@@ -348,6 +352,9 @@ struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
 	s->party = p;
 	s->slot = slot;
 	s->half = arena_half(p->base, slot);
+	side = load_relaxed(&s->half->side);
+	s->family = side & SIDE_INET6 ? AF_INET6 : AF_INET;
+	s->v6only = side & SIDE_V6ONLY;
 	s->handle = handle;
 	s->parked_fd = s->shadow_fd = s->bell_fd = -1;
 	s->linger = -1;
@@ -434,14 +441,14 @@ long call_socket(int domain, int type, int protocol)
 	if (!process.enabled || (domain != AF_INET && domain != AF_INET6))
 		return NOT_OURS;
 	section_enter();
-	if (domain == AF_INET6)
-		r = kernel_socket(domain, type, protocol, REASON_FAMILY);
-	else if (kind == SOCK_DGRAM)
-		r = dgram_socket(domain, type, protocol);
-	else if (kind != SOCK_STREAM)
-		r = kernel_socket(domain, type, protocol, REASON_DATAGRAM);
-	if (domain == AF_INET6 || kind != SOCK_STREAM)
+	if (kind != SOCK_STREAM) {
+		if (kind == SOCK_DGRAM && domain == AF_INET)
+			r = dgram_socket(domain, type, protocol);
+		else
+			r = kernel_socket(domain, type, protocol,
+					  domain == AF_INET6 ? REASON_FAMILY : REASON_DATAGRAM);
 		goto out;
+	}
 	r = NOT_OURS;
 	if ((protocol != 0 && protocol != IPPROTO_TCP) ||
 	    type & ~(0xf | SOCK_NONBLOCK | SOCK_CLOEXEC))
@@ -452,7 +459,12 @@ long call_socket(int domain, int type, int protocol)
 			    : kernel_socket(domain, type, protocol, REASON_NO_DAEMON);
 		goto out;
 	}
-	s = sock_fresh(type & SOCK_NONBLOCK ? O_NONBLOCK : 0, &r);
+	/* A kernel without IPv6 says so itself. */
+	if (domain == AF_INET6 && !options_have_inet6()) {
+		r = kernel_socket(domain, type, protocol, REASON_FAMILY);
+		goto out;
+	}
+	s = sock_fresh(domain, type & SOCK_NONBLOCK ? O_NONBLOCK : 0, &r);
 	if (!s) {
 		r = process.policy == POLICY_NONE
 			    ? -ENOBUFS
@@ -487,7 +499,7 @@ long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 	if (!s)
 		return NOT_OURS;
-	return sock_leave(s, sock_addr_fill(load_relaxed(&s->half->local), addr, len));
+	return sock_leave(s, addr_fill(s, load_relaxed(&s->half->local), addr, len));
 }
 
 long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
@@ -498,7 +510,7 @@ long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	if (!s)
 		return NOT_OURS;
 	r = sock_is_over(s) ? -ENOTCONN
-			    : sock_addr_fill(load_relaxed(&s->half->remote), addr, len);
+			    : addr_fill(s, load_relaxed(&s->half->remote), addr, len);
 	return sock_leave(s, r);
 }
 

@@ -62,6 +62,8 @@ struct sock {
 	uint32_t pid;
 	bool foreign;
 	bool bound, connect_told;
+	bool v6only;      /* IPV6_V6ONLY, or bound to an IPv6 address */
+	uint16_t family;  /* AF_INET or AF_INET6; in half.side, too */
 	bool unannounced; /* SOCK_LISTEN, but perhaps nobody has called listen() yet */
 	bool retired;     /* a listener's half that was closed: see fallback.c */
 	bool accept_busy; /* an ordinary client was accepted last */
@@ -85,6 +87,12 @@ struct sock {
 	bool fork_held; /* by a fork under way; put through next_held */
 	struct sock *next_held;
 };
+
+/** sock_side_family() - The flags of half.side that say its family. */
+static inline uint32_t sock_side_family(const struct sock *s)
+{
+	return (s->family == AF_INET6 ? SIDE_INET6 : 0) | (s->v6only ? SIDE_V6ONLY : 0);
+}
 
 static inline bool sock_nonblocking(const struct sock *s)
 {
@@ -228,7 +236,7 @@ bool sock_listen_ready(struct sock *s);
 
 /** sock_fresh() - A socket that is neither bound nor connected, with a
  * reference, no number yet. Return: NULL with *@ret_error set. */
-struct sock *sock_fresh(uint32_t file_flags, long *ret_error);
+struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error);
 /** sock_number_at() - @s gets number @fd, whatever that was. Takes over the
  * reference. Return: @fd or -errno. */
 long sock_number_at(struct sock *s, int fd, bool cloexec);

@@ -39,8 +39,9 @@ void sock_number_set(struct sock *s, long fd);
 /** shadow_make() - The kernel socket that holds our port. Return: 0 or -errno. */
 long shadow_make(struct sock *s);
 void shadow_drop(struct sock *s);
-/** shadow_name() - Our local address is the shadow's. */
-void shadow_name(struct sock *s);
+/** shadow_name() - Our local address is the shadow's. Return: 0, or -EADDRNOTAVAIL
+ * where it is one that no addr_word names. */
+long shadow_name(struct sock *s);
 /** bind_in_domain() - Policy none: a port of the daemon's. Return: 0 or -errno. */
 long bind_in_domain(struct sock *s, addr_word want);
 

@@ -240,8 +240,10 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_RST_SEEN 0x4u    /* the peer's RST has been turned into an error */
 #define SIDE_MET_CLOSED 0x8u  /* our bytes met a closed socket */
 #define SIDE_BROKEN 0x10u     /* the peer published something impossible */
-#define SIDE_LINGER0 0x40u    /* SO_LINGER with 0 s: its end is RST; the only bit that is cleared */
+#define SIDE_LINGER0 0x40u    /* SO_LINGER with 0 s: its end is RST; may be cleared */
 #define SIDE_LEASED 0x80u     /* its local port goes back to its owner's lease with the slot */
+#define SIDE_INET6 0x100u     /* the socket is of AF_INET6, whatever its addresses are */
+#define SIDE_V6ONLY 0x200u    /* IPV6_V6ONLY; may be cleared until it is bound */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 #define SIDE_CHANNEL 0x100u   /* one end of a channel of datagrams: no socket of its own */
 
@@ -302,7 +304,7 @@ enum reason {
 	REASON_NONE = 0,
 	REASON_NO_LISTENER,  /* nobody in the domain listens there */
 	REASON_REMOTE,       /* the address is not this host's */
-	REASON_FAMILY,       /* AF_INET6, AF_UNIX is not counted */
+	REASON_FAMILY,       /* the kernel has no IPv6; AF_UNIX is not counted */
 	REASON_DATAGRAM,     /* SOCK_DGRAM, SOCK_RAW */
 	REASON_OPTION,       /* an option that only the kernel has */
 	REASON_SHARED,       /* another process made it; not to be used in memory here */
