@@ -45,11 +45,11 @@ int verb_down(int argc, char **argv)
 	static const struct opt table[] = { { 0, "domain", "NAME" }, { 'f', "force", NULL }, { 0 } };
 	struct opt_walk w = { .verb = "down", .table = table, .argc = argc, .argv = argv, .next = 1 };
 	struct ctl_msg m = { .type = CTL_DOWN, .len = CTL_BYTES(down) };
-	const char *domain = NULL;
+	const char *domain = NULL, *name = NULL;
 	unsigned nfds = 0;
 	int i, fd, err;
 
-	while ((i = opt_next(&w)) >= 0) {
+	while ((i = opt_next_name(&w, &name)) >= 0) {
 		if (i == 0)
 			domain = w.value;
 		else
@@ -57,7 +57,7 @@ int verb_down(int argc, char **argv)
 	}
 	if (i == OPT_HELP)
 		return verb_help("down");
-	if (i == OPT_BAD || !opt_none_left(&w))
+	if (i == OPT_BAD || !opt_name(&w, name, &domain))
 		return EXIT_USAGE;
 	domain = opt_domain(domain);
 	if (!domain)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/config.h"
 #include "cli/opt.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
@@ -45,6 +46,12 @@ static int finish(int status)
 	return status;
 }
 
+/** asks_help() - `mortise VERB --help`. What comes later may be a program's. */
+static bool asks_help(int argc, char **argv)
+{
+	return argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"));
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *v;
@@ -64,6 +71,15 @@ int main(int argc, char **argv)
 	if (!v) {
 		unknown(argv[1]);
 		return EXIT_USAGE;
+	}
+	/* Help is given whatever the files say. */
+	if (v->run != verb_help_main && !asks_help(argc, argv)) {
+		if (!config_load(&config))
+			return EXIT_USAGE;
+		if (!config_export(&config)) {
+			complain("%s", strerror(ENOMEM));
+			return EXIT_FAILURE;
+		}
 	}
 	return finish(v->run(argc - 1, argv + 1));
 }

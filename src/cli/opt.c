@@ -148,9 +148,32 @@ bool opt_none_left(const struct opt_walk *w)
 {
 	if (w->next >= w->argc)
 		return true;
-	complain("%s: what is \"%s\"? It takes options only; see: mortise %s --help", w->verb,
+	complain("%s: what is \"%s\"? No such argument is expected; see: mortise %s --help", w->verb,
 		 w->argv[w->next], w->verb);
 	return false;
+}
+
+int opt_next_name(struct opt_walk *w, const char **name)
+{
+	int i = opt_next(w);
+
+	if (i != OPT_END || *name || w->next >= w->argc)
+		return i;
+	*name = w->argv[w->next++];
+	return opt_next(w);
+}
+
+bool opt_name(const struct opt_walk *w, const char *name, const char **domain)
+{
+	if (!opt_none_left(w))
+		return false;
+	if (name && *domain && strcmp(*domain, name) != 0) {
+		complain("%s: which one, \"%s\" or --domain %s?", w->verb, name, *domain);
+		return false;
+	}
+	if (name)
+		*domain = name;
+	return true;
 }
 
 const char *opt_domain(const char *given)

@@ -54,6 +54,20 @@ bool opt_none_left(const struct opt_walk *w);
 const char *opt_domain(const char *given);
 
 /**
+ * opt_next_name() - opt_next() of a verb that takes one name, before, between or
+ * behind its options.
+ * @name: Set to the first argument that is no option; NULL before.
+ */
+int opt_next_name(struct opt_walk *w, const char **name);
+
+/**
+ * opt_name() - No argument is left, and @name and --domain do not contradict.
+ * @domain: In: --domain's, or NULL. Out: @name, where there is one.
+ * Return: False, with a message.
+ */
+bool opt_name(const struct opt_walk *w, const char *name, const char **domain);
+
+/**
  * opt_policy() - @given, else $MORTISE_POLICY.
  * @ret: enum policy, or -1 where neither says one.
  * Return: False, with a message, where there is no such policy.

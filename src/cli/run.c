@@ -9,9 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/ask.h"
+#include "cli/config.h"
 #include "cli/opt.h"
 #include "cli/self.h"
+#include "cli/start.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "ctl/client.h"
@@ -46,65 +47,43 @@ char *run_preload(const char *old, const char *library)
 	return ret;
 }
 
-/**
- * ensure_daemon() - The domain's daemon runs, with the policy asked for.
- * @policy: enum policy, or -1 for whichever it has.
- * Return: The policy it has, or -1 with a message.
- */
-static int ensure_daemon(const char *domain, int policy)
+/** environment() - What the program is to find. Return: False without memory. */
+static bool environment(const char *library, const char *domain, int policy)
 {
-	struct ctl_msg m;
-	int fd = ask_connect(domain, true), err;
-	bool ok;
+	char *preload = run_preload(getenv("LD_PRELOAD"), library), daemon[PATH_MAX];
+	bool ok = preload && !setenv("LD_PRELOAD", preload, 1) &&
+		  !setenv("MORTISE_DOMAIN", domain, 1) &&
+		  !setenv("MORTISE_POLICY", word_policy((uint32_t)policy), 1);
 
-	if (fd == -1) {
-		err = ctl_start(domain, word_policy(policy < 0 ? 0 : (uint32_t)policy));
-		if (err == -ENOENT)
-			complain("run: there is no `mortised` beside this command or in "
-				 "../libexec/mortise; install it, or name it in MORTISED");
-		else if (err == -EPERM || err == -EACCES)
-			complain("run: the directory of domain \"%s\" is not yours alone; set "
-				 "MORTISE_DIR or XDG_RUNTIME_DIR to a directory that is", domain);
-		else if (err)
-			complain("run: the daemon of domain \"%s\" did not start: %s", domain,
-				 strerror(-err));
-		if (err)
-			return -1;
-		fd = ask_connect(domain, false);
-	}
-	if (fd < 0)
-		return -1;
-	ok = !ask_status(fd, &m);
-	close(fd);
-	if (!ok)
-		return -1;
-	if (policy >= 0 && m.status.policy != (uint32_t)policy) {
-		complain("run: policy %s asked for, but the daemon of domain \"%s\" runs with "
-			 "policy %s; end it with `mortise down`, or take another --domain",
-			 word_policy((uint32_t)policy), domain, word_policy(m.status.policy));
-		return -1;
-	}
-	return (int)m.status.policy;
+	free(preload);
+	/* The daemon leaves when it is unused; the library starts it again. */
+	if (ctl_daemon_path(daemon, sizeof(daemon)))
+		setenv("MORTISED", daemon, 1);
+	return ok;
 }
 
 int verb_run(int argc, char **argv)
 {
-	static const struct opt table[] = { { 0, "domain", "NAME" },
-					    { 0, "policy", "POLICY" },
-					    { 0 } };
+	static const struct opt table[] = { CONFIG_OPTS, { 0 } };
 	struct opt_walk w = { .verb = "run", .table = table, .argc = argc, .argv = argv, .next = 1 };
-	const char *domain = NULL, *policy_word = NULL;
-	char library[PATH_MAX], *preload;
+	const char *domain;
+	char library[PATH_MAX];
 	int i, policy;
 
-	while ((i = opt_next(&w)) >= 0)
-		*(i == 0 ? &domain : &policy_word) = w.value;
+	while ((i = opt_next(&w)) >= 0) {
+		if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always"))
+			return EXIT_USAGE;
+	}
 	if (i == OPT_HELP)
 		return verb_help("run");
 	if (i == OPT_BAD)
 		return EXIT_USAGE;
-	domain = opt_domain(domain);
-	if (!domain || !opt_policy(policy_word, &policy))
+	if (!config_export(&config)) {
+		complain("run: %s", strerror(ENOMEM));
+		return EXIT_OURS;
+	}
+	domain = opt_domain(NULL);
+	if (!domain || !opt_policy(NULL, &policy))
 		return EXIT_USAGE;
 	if (w.next >= argc) {
 		complain("run: which program? mortise run -- PROGRAM ARG...");
@@ -120,20 +99,13 @@ int verb_run(int argc, char **argv)
 			 "folder has a space or a colon in its name", library);
 		return EXIT_OURS;
 	}
-	policy = ensure_daemon(domain, policy);
+	policy = start_daemon("run", domain, policy, NULL);
 	if (policy < 0)
 		return EXIT_OURS;
-	preload = run_preload(getenv("LD_PRELOAD"), library);
-	if (!preload || setenv("LD_PRELOAD", preload, 1) || setenv("MORTISE_DOMAIN", domain, 1) ||
-	    setenv("MORTISE_POLICY", word_policy((uint32_t)policy), 1)) {
+	if (!environment(library, domain, policy)) {
 		complain("run: %s", strerror(ENOMEM));
-		free(preload);
 		return EXIT_OURS;
 	}
-	free(preload);
-	/* The daemon leaves when it is unused; the library starts it again. */
-	if (ctl_daemon_path(library, sizeof(library)))
-		setenv("MORTISED", library, 1);
 	execvp(argv[w.next], argv + w.next);
 	complain("run: %s: %s", argv[w.next], strerror(errno));
 	return errno == ENOENT || errno == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;

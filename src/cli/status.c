@@ -40,6 +40,10 @@ void status_text(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 	fprintf(out, "policy        %s\n", word_policy(m->status.policy));
 	fprintf(out, "daemon        pid %u, keeper %u, up %" PRIu64 " s\n", m->status.daemon_pid,
 		m->status.keeper_pid, up_s(m, now_ns));
+	if (m->status.linger_s < CTL_LINGER_MAX)
+		fprintf(out, "stays         %u s after its last program\n", m->status.linger_s);
+	else
+		fputs("stays         until `mortise down`\n", out);
 	fprintf(out, "clients       %u\n", m->status.clients);
 	fprintf(out, "connections   %u open, %" PRIu64 " since it began\n", m->status.connections,
 		m->status.opened);
@@ -73,6 +77,11 @@ void status_json(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 		m->status.version);
 	fprintf(out, ",\"daemon_pid\":%u,\"keeper_pid\":%u,\"up_s\":%" PRIu64, m->status.daemon_pid,
 		m->status.keeper_pid, up_s(m, now_ns));
+	fputs(",\"stays_s\":", out);
+	if (m->status.linger_s < CTL_LINGER_MAX)
+		fprintf(out, "%u", m->status.linger_s);
+	else
+		fputs("null", out);
 	fprintf(out, ",\"clients\":%u,\"connections\":%u,\"listeners\":%u,\"handles\":%u",
 		m->status.clients, m->status.connections, m->status.listeners, m->status.handles);
 	fprintf(out, ",\"opened\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"messages\":%" PRIu64,
@@ -88,12 +97,12 @@ int verb_status(int argc, char **argv)
 	struct opt_walk w = {
 		.verb = "status", .table = table, .argc = argc, .argv = argv, .next = 1
 	};
-	const char *domain = NULL;
+	const char *domain = NULL, *name = NULL;
 	bool json = false;
 	struct ctl_msg m;
 	int i, fd, err;
 
-	while ((i = opt_next(&w)) >= 0) {
+	while ((i = opt_next_name(&w, &name)) >= 0) {
 		if (i == 0)
 			domain = w.value;
 		else
@@ -101,7 +110,7 @@ int verb_status(int argc, char **argv)
 	}
 	if (i == OPT_HELP)
 		return verb_help("status");
-	if (i == OPT_BAD || !opt_none_left(&w))
+	if (i == OPT_BAD || !opt_name(&w, name, &domain))
 		return EXIT_USAGE;
 	domain = opt_domain(domain);
 	if (!domain)

@@ -20,6 +20,7 @@
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
 #define CTL_TEXT_MAX 3072
+#define CTL_LINGER_MAX 1000000000u
 #define CTL_REUSE_ADDR 1u
 #define CTL_REUSE_PORT 2u
 #define CTL_HAS_BELL 1u
@@ -48,6 +49,7 @@ enum ctl_type {
 	CTL_LIST = 64,   /* -> records CTL_LIST|CTL_REPLY, one a socket, then one with @row.last */
 	CTL_STATUS,      /* -> @status */
 	CTL_DOWN,        /* @down.force -> error 0, or EBUSY with @status.connections */
+	CTL_LINGER,      /* @linger -> */
 	CTL_RESTARTED = 127, /* daemon to client, seq 0: I am new; ask again */
 };
 
@@ -141,10 +143,14 @@ struct ctl_msg {
 			uint64_t messages;      /* control messages served */
 			uint64_t started_ns;    /* CLOCK_MONOTONIC */
 			char domain[64];
+			uint32_t linger_s;      /* how long the daemon stays when it is unused */
 		} status;
 		struct {
 			uint32_t force;
 		} down;
+		struct {
+			uint32_t seconds; /* to stay when unused; up to CTL_LINGER_MAX: for ever */
+		} linger;
 	};
 };
 

@@ -343,6 +343,7 @@ void list_status(struct daemon *d, struct ctl_msg *m)
 	m->status.handles = load_relaxed(&t->handle_count);
 	m->status.messages = t->messages;
 	m->status.started_ns = t->started_ns;
+	m->status.linger_s = (uint32_t)(t->linger_ns / NS_PER_SEC);
 	m->status.opened = t->opened;
 	m->status.bytes = t->bytes;
 	memcpy(m->status.fallbacks, t->fallbacks, sizeof(m->status.fallbacks));

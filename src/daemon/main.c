@@ -24,7 +24,7 @@
 #define BACKLOG 1024
 #define FDS_SPARE 64u
 #define LINGER_DEFAULT 10u
-#define LINGER_MAX 1000000000ul
+#define LINGER_MAX ((unsigned long)CTL_LINGER_MAX)
 
 static const char usage[] =
 	"mortised --domain default --policy share\n"

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
@@ -465,6 +466,12 @@ static void serve_request(struct daemon *d, struct request *q)
 		break;
 	case CTL_DOWN:
 		serve_down(d, q);
+		break;
+	case CTL_LINGER:
+		/* In the table: the next daemon, should this one die, stays as long. */
+		if (q->m.linger.seconds <= CTL_LINGER_MAX)
+			d->t->linger_ns = q->m.linger.seconds * NS_PER_SEC;
+		serve_reply(d, q, q->m.linger.seconds <= CTL_LINGER_MAX ? 0 : EINVAL, NULL, 0);
 		break;
 	default:
 		if (daemon_state(d, q->id) == REC_ALIVE)

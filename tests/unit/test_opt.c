@@ -125,6 +125,31 @@ static void opt_next__refuses(void **state)
 	}
 }
 
+static void opt_next_name__anywhere(void **state)
+{
+	const char *name = NULL, *domain = "lab";
+	WALK((char *)"-t", (char *)"lab", (char *)"-a", (char *)"more");
+
+	(void)state;
+	assert_int_equal(opt_next_name(&w, &name), 0);
+	assert_null(name);
+	assert_int_equal(opt_next_name(&w, &name), 1);
+	assert_string_equal(name, "lab");
+	assert_int_equal(opt_next_name(&w, &name), OPT_END);
+	grab_begin();
+	assert_false(opt_name(&w, name, &domain));
+	assert_non_null(strstr(grab(), "\"more\""));
+	w.next++;
+	assert_true(opt_name(&w, name, &domain));
+	domain = "other";
+	grab_begin();
+	assert_false(opt_name(&w, name, &domain));
+	assert_non_null(strstr(grab(), "which one"));
+	domain = NULL;
+	assert_true(opt_name(&w, name, &domain));
+	assert_string_equal(domain, "lab");
+}
+
 static void opt_domain__where_it_comes_from(void **state)
 {
 	(void)state;
@@ -216,6 +241,7 @@ int main(void)
 		cmocka_unit_test(opt_next__ends_at_two_dashes),
 		cmocka_unit_test(opt_next__help),
 		cmocka_unit_test(opt_next__refuses),
+		cmocka_unit_test(opt_next_name__anywhere),
 		cmocka_unit_test(opt_domain__where_it_comes_from),
 		cmocka_unit_test(opt_domain__refuses),
 		cmocka_unit_test(opt_policy__words),

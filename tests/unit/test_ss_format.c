@@ -498,6 +498,7 @@ static struct ctl_msg status_message(void)
 	m.status.fallbacks[31] = 9; /* of a later version: no word here */
 	m.status.started_ns = 1000000000;
 	strcpy(m.status.domain, "lab");
+	m.status.linger_s = 10;
 	return m;
 }
 
@@ -514,6 +515,7 @@ static void status_text__lines(void **state)
 	assert_string_equal(got, "domain        lab\n"
 				 "policy        share\n"
 				 "daemon        pid 11, keeper 10, up 3 s\n"
+				 "stays         10 s after its last program\n"
 				 "clients       2\n"
 				 "connections   3 open, 30 since it began\n"
 				 "listeners     0\n"
@@ -526,6 +528,17 @@ static void status_text__lines(void **state)
 	fclose(f);
 	assert_non_null(strstr(got, "up 0 s"));
 	assert_non_null(strstr(got, "fallbacks     none\n"));
+	free(got);
+	m.status.linger_s = CTL_LINGER_MAX;
+	f = open_memstream(&got, &size);
+	status_text(f, &m, 0);
+	fclose(f);
+	assert_non_null(strstr(got, "stays         until `mortise down`\n"));
+	free(got);
+	f = open_memstream(&got, &size);
+	status_json(f, &m, 0);
+	fclose(f);
+	assert_non_null(strstr(got, "\"stays_s\":null,"));
 	free(got);
 }
 
@@ -540,7 +553,7 @@ static void status_json__fields(void **state)
 	status_json(f, &m, 4500000000);
 	fclose(f);
 	assert_non_null(strstr(got, "{\"domain\":\"lab\",\"policy\":\"share\",\"version\":1,"
-				    "\"daemon_pid\":11,\"keeper_pid\":10,\"up_s\":3,"));
+				    "\"daemon_pid\":11,\"keeper_pid\":10,\"up_s\":3,\"stays_s\":10,"));
 	assert_non_null(strstr(got, "\"bytes\":12345678,"));
 	assert_non_null(strstr(got, "\"fallbacks\":{\"no-listener\":4,\"remote\":0,"));
 	assert_non_null(strstr(got, "\"reuseport\":0,\"identity\":0}}\n"));

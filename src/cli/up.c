@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/ask.h"
+#include "cli/config.h"
+#include "cli/opt.h"
+#include "cli/start.h"
+#include "cli/verbs.h"
+#include "cli/words.h"
+#include "ctl/client.h"
+#include "shm/abi.h"
+
+#define STAY "1000000000"
+_Static_assert(CTL_LINGER_MAX == 1000000000, "STAY is that");
+
+/** foreground() - Become the daemon. Return: the exit status where that failed. */
+static int foreground(const char *domain, int policy)
+{
+	const char *word = word_policy(policy < 0 ? POLICY_SHARE : (uint32_t)policy);
+	char path[PATH_MAX];
+	int fd = ask_connect(domain, true);
+
+	if (fd >= 0) {
+		close(fd);
+		complain("up: a daemon of domain \"%s\" runs already; end it with `mortise down`",
+			 domain);
+		return EXIT_FAILURE;
+	}
+	if (fd != -1)
+		return EXIT_FAILURE;
+	if (!ctl_daemon_path(path, sizeof(path))) {
+		complain("up: there is no `mortised` beside this command or in "
+			 "../libexec/mortise; install it, or name it in MORTISED");
+		return EXIT_FAILURE;
+	}
+	unsetenv("LD_PRELOAD");
+	execl(path, path, "--foreground", "--domain", domain, "--policy", word, "--linger", STAY,
+	      (char *)NULL);
+	complain("up: %s: %s", path, strerror(errno));
+	return EXIT_FAILURE;
+}
+
+/** stay() - The daemon is to stay when nobody uses it. */
+static int stay(const char *domain)
+{
+	struct ctl_msg m = { .type = CTL_LINGER, .linger = { .seconds = CTL_LINGER_MAX } };
+	int fd = ask_connect(domain, false), err;
+
+	if (fd < 0)
+		return EXIT_FAILURE;
+	err = ctl_call(fd, &m, NULL, 0, NULL, NULL);
+	close(fd);
+	if (!err)
+		return EXIT_SUCCESS;
+	complain("up: %s", strerror(-err));
+	return EXIT_FAILURE;
+}
+
+int verb_up(int argc, char **argv)
+{
+	enum { FOREGROUND = SET_COUNT };
+	static const struct opt table[] = { CONFIG_OPTS, { 'f', "foreground", NULL }, { 0 } };
+	struct opt_walk w = { .verb = "up", .table = table, .argc = argc, .argv = argv, .next = 1 };
+	const char *domain = NULL, *name = NULL;
+	bool front = false, was = false;
+	int i, policy;
+
+	while ((i = opt_next_name(&w, &name)) >= 0) {
+		if (i == FOREGROUND)
+			front = true;
+		else if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always"))
+			return EXIT_USAGE;
+	}
+	if (i == OPT_HELP)
+		return verb_help("up");
+	if (config.at[SET_DOMAIN].from == FROM_FLAG)
+		domain = config.at[SET_DOMAIN].value;
+	if (i == OPT_BAD || !opt_name(&w, name, &domain) ||
+	    (name && !config_flag(&config, SET_DOMAIN, name)))
+		return EXIT_USAGE;
+	if (!config_export(&config)) {
+		complain("up: %s", strerror(ENOMEM));
+		return EXIT_FAILURE;
+	}
+	domain = opt_domain(NULL);
+	if (!domain || !opt_policy(NULL, &policy))
+		return EXIT_USAGE;
+	if (front)
+		return foreground(domain, policy);
+	if (start_daemon("up", domain, policy, &was) < 0 || stay(domain))
+		return EXIT_FAILURE;
+	complain("domain \"%s\" is %s, until `mortise down%s%s`", domain, was ? "up already" : "up",
+		 strcmp(domain, CTL_DOMAIN_DEFAULT) ? " --domain " : "",
+		 strcmp(domain, CTL_DOMAIN_DEFAULT) ? domain : "");
+	return EXIT_SUCCESS;
+}
