@@ -3,6 +3,8 @@
 #   make demo     see it work: real programs, figures beside the kernel's
 #   make check    every test; ends with "N passed, M failed, K skipped"
 #   make          build; make install (prefix=, DESTDIR=), bench, lint, clean
+#   make deb      Debian's packages, in build/deb, and what lintian says of them
+#   make walk     install them into a fresh system, and run what the docs say there
 #   make cpython  CPython's own suites, natively and under Mortise
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #
@@ -14,7 +16,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython fuzz-long
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -50,6 +52,15 @@ lint:
 install: all
 	@meson configure $(BUILD) -Dprefix=$(prefix)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+deb:
+	@scripts/deps deb
+	@JOBS=$(JOBS) scripts/deb $(BUILD)/deb
+
+# As root: it makes a chroot. Some minutes.
+walk: deb
+	@scripts/deps walk
+	@tests/walk/run $(BUILD)/deb $(ARGS)
 
 # Some 20 minutes. SUITES= names some of them, and leaves the table alone.
 cpython:
