@@ -16,7 +16,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -68,6 +68,12 @@ cpython:
 	@$(MAKE) --no-print-directory all
 	@tests/cpython/run --mortise $(BUILD)/src/cli/mortise \
 		$(if $(SUITES),$(SUITES),--write docs/compatibility.md)
+
+# Programs that take longer than `make check` may.
+programs-long:
+	@scripts/deps long
+	@$(MAKE) --no-print-directory all
+	@tests/programs/datagrams --slow
 
 # The differential test at full length.
 conform-long: all
