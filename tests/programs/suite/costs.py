@@ -55,7 +55,7 @@ def clients(b, count=CLIENTS):
     server = b.server([peer, "echo-server", str(b.port)])
 
     def churn(n):
-        b.client([peer, "churn", str(b.port), str(n), str(CLIENTS_AT_ONCE)], seconds=90)
+        b.client([peer, "churn", str(b.port), str(n), str(CLIENTS_AT_ONCE)], seconds=300)
     churn(200)
     names = ["server"] + ["daemon", "keeper"][:len(b.processes())]
     pids = [server.pid()] + b.processes()
@@ -124,6 +124,6 @@ def syscalls(b):
 
 
 idle.arrangements = clients.arrangements = syscalls.arrangements = ("both",)
-clients.limit_s = 120
+clients.limit_s = 400
 syscalls.needs = ("strace",)
 TESTS = (idle, clients, syscalls)

@@ -194,7 +194,7 @@ class Bench:
                      lambda: any(row_port(r, "local") == port for r in self.ss("-l")), 5)
         return p
 
-    def client(self, argv, seconds=20, status=0, stdin=None):
+    def client(self, argv, seconds=90, status=0, stdin=None):
         """Run a client to its end. Return its standard output as bytes."""
         out = self.path("out-%d" % len(self.programs))
         with open(out, "wb") as f:

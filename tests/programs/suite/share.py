@@ -23,6 +23,11 @@ KERNEL_NOISE = 0.01  # of the bytes: what probes and shadows may cost
 # fails where it is less than this, and says so where it is more.
 LESS = {
     "nginx_uid": (0.0, "no memory is shared between users: the listener becomes the kernel's"),
+    "dnsmasq": (0.4, "IPv6 datagrams are the kernel's"),
+    "unbound": (0.4, "likewise"),
+    "udp_echo": (0.48, "IPv6 datagrams are the kernel's"),
+    "socat_udp": (0.14, "a process that is executed for a client has the kernel's; IPv6"),
+    "iperf3_udp": (0.6, "what its server sends goes through the kernel"),
     "vsftpd_users": (0.0, "likewise: data connections are made by the unprivileged processes"),
 }
 
