@@ -23,7 +23,7 @@ def dnsmasq_server(b, port):
     return start_udp(b, argv, port)
 
 
-def unbound_server(b, port, threads=2):
+def unbound_server(b, port, threads=2, before=()):
     with open(b.path("unbound.conf"), "w") as f:
         f.write("""server:
 	interface: 127.0.0.1@%d
@@ -45,7 +45,7 @@ def unbound_server(b, port, threads=2):
         for n in range(NAMES):
             f.write("\tlocal-data: \"n%d.example.test. A %s\"\n" % (n, address(n)))
         f.write("remote-control:\n\tcontrol-enable: no\n")
-    return start_udp(b, ["unbound", "-d", "-c", b.path("unbound.conf")], port)
+    return start_udp(b, [*before, "unbound", "-d", "-c", b.path("unbound.conf")], port)
 
 
 def ask(b, home, port, options, names, kind="A"):
@@ -80,11 +80,11 @@ def unbound(b):
     asked(b, unbound_server)
 
 
-def dnsperf_run(b, port, seconds, clients=4):
+def dnsperf_run(b, port, seconds, clients=4, before=()):
     """(queries, completed, lost, a second) of a run."""
     with open(b.path("queries"), "w") as f:
         f.write("".join("n%d.example.test A\n" % n for n in range(NAMES)))
-    out = b.client(["dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", b.path("queries"), "-l",
+    out = b.client([*before, "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", b.path("queries"), "-l",
                     str(seconds), "-c", str(clients), "-T", "1"], seconds=seconds + 20).decode()
     values = [re.search(p + r":\s+([\d.]+)", out) for p in
               ("Queries sent", "Queries completed", "Queries lost", "Queries per second")]
