@@ -189,6 +189,25 @@ const struct verb verbs[] = {
 	  "      --json        one object\n"
 	  "\n"
 	  "Exit status: 0; 2 where a file, a variable or a flag says something wrong.\n" },
+	{ "doctor", verb_doctor, "say what will work here, and what to do about the rest",
+	  "Examples:\n"
+	  "  mortise doctor                  this host\n"
+	  "  mortise doctor redis-server     this host, and that program\n"
+	  "  mortise doctor --json nginx | jq '.findings[] | select(.level!=\"ok\")'\n"
+	  "\n"
+	  "Usage: mortise doctor [OPTION...] [--] [PROGRAM [ARG...]]\n"
+	  "\n"
+	  "Looks at the program (dynamic, static, Go, setuid, script ...), the installation,\n"
+	  "the environment, the kernel, limits, directories and daemons, and says what it\n"
+	  "found, with a remedy where there is one. It changes nothing.\n"
+	  "\n"
+	  "      --json          one object: verdict, status, findings\n"
+	  "      --color[=WHEN]  always, never or auto: on a terminal (NO_COLOR)\n"
+	  "      --domain NAME   which domain (MORTISE_DOMAIN; default)\n"
+	  "      --dir FOLDER    where the domains' directories are (MORTISE_DIR)\n"
+	  "\n"
+	  "Exit status: 0 all is well; 1 it works, with limits; 2 the program will not be\n"
+	  "accelerated, or nothing will here; 3 no such program; 4 for bad usage.\n" },
 	{ "help", verb_help_main, "explain a verb",
 	  "Examples:\n"
 	  "  mortise help run\n"

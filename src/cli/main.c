@@ -72,8 +72,8 @@ int main(int argc, char **argv)
 		unknown(argv[1]);
 		return EXIT_USAGE;
 	}
-	/* Help is given whatever the files say. */
-	if (v->run != verb_help_main && !asks_help(argc, argv)) {
+	/* Help is given whatever the files say; doctor says itself what is wrong there. */
+	if (v->run != verb_help_main && v->run != verb_doctor && !asks_help(argc, argv)) {
 		if (!config_load(&config))
 			return EXIT_USAGE;
 		if (!config_export(&config)) {

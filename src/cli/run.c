@@ -19,15 +19,6 @@
 
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
-/** find_library() - Beside this command, in the build tree, or installed. */
-static bool find_library(char ret[PATH_MAX])
-{
-	static const char *const where[] = { "libmortise.so", "../preload/libmortise.so",
-					     "../lib/mortise/libmortise.so", NULL };
-
-	return self_find(where, R_OK, ret);
-}
-
 char *run_preload(const char *old, const char *library)
 {
 	size_t len = strlen(library);
@@ -89,7 +80,7 @@ int verb_run(int argc, char **argv)
 		complain("run: which program? mortise run -- PROGRAM ARG...");
 		return EXIT_USAGE;
 	}
-	if (!find_library(library)) {
+	if (!self_library(library)) {
 		complain("run: there is no libmortise.so beside this command, in ../preload or "
 			 "in ../lib/mortise; install it with `make install`");
 		return EXIT_OURS;

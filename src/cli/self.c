@@ -26,6 +26,14 @@ bool self_find(const char *const *where, int mode, char ret[PATH_MAX])
 	return false;
 }
 
+bool self_library(char ret[PATH_MAX])
+{
+	static const char *const where[] = { "libmortise.so", "../preload/libmortise.so",
+					     "../lib/mortise/libmortise.so", NULL };
+
+	return self_find(where, R_OK, ret);
+}
+
 bool self_helper(const char *folder, const char *name, char ret[PATH_MAX])
 {
 	char beside[128], built[128], installed[128];

@@ -15,6 +15,9 @@
  */
 bool self_find(const char *const *where, int mode, char ret[PATH_MAX]);
 
+/** self_library() - The library that is preloaded. */
+bool self_library(char ret[PATH_MAX]);
+
 /**
  * self_helper() - A program of ours that is not for the command line.
  * @folder: Its folder in the build tree, from that of the command.

@@ -27,6 +27,7 @@ int verb_help(const char *name);
 int verb_run(int argc, char **argv);
 int verb_up(int argc, char **argv);
 int verb_config(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
 int verb_ss(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_top(int argc, char **argv);
