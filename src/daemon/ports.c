@@ -342,10 +342,15 @@ int ports_lease(struct daemon *d, unsigned id, struct ctl_msg *m)
 		log_line("party %u: limit of %u port blocks", id, CLIENT_LEASES);
 		return EADDRNOTAVAIL;
 	}
-	for (unsigned i = 0; i < LEASE_BLOCKS; i++) {
+	/* In turn: a server may have connections still that a process left which
+	 * is gone, and is not to meet their ports again so soon. */
+	for (unsigned n = 0; n < LEASE_BLOCKS; n++) {
+		unsigned i = (d->t->lease_next + n) % LEASE_BLOCKS;
+
 		if (d->t->leases[i] || lease_taken(d, lease_first(i)))
 			continue;
 		d->t->leases[i] = (uint16_t)id;
+		d->t->lease_next = (i + 1) % LEASE_BLOCKS;
 		m->lease.first = lease_first(i);
 		m->lease.count = LEASE_PORTS;
 		return 0;

@@ -125,6 +125,7 @@ struct table {
 	uint64_t opened, bytes, fallbacks[32]; /* of estates already dropped */
 	struct rec recs[PARTY_MAX];
 	uint16_t leases[LEASE_BLOCKS]; /* party, 0: free */
+	uint32_t lease_next; /* the block that is tried first */
 	struct bound bound[BOUND_MAX];
 	uint32_t share_high; /* no row of shares[] beyond was ever used */
 	struct share shares[SHARE_MAX];
