@@ -76,8 +76,12 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
  * @backlog, @queued: Of a listener; who connected and was not accepted yet.
  * @edges:    A set with entries that are edge-triggered or one-shot.
+ * @parted:   A set in which one of several processes has changed something.
  * @cut:      A send took less than it was given, as windows had it.
- * @loose:    Shut for reading, it was read as far as the sender had got.
+ * @loose:    Shut for reading, it was read as far as the sender had got; or of
+ *            much that was unread, a part was left that may be there by now.
+ * @murky:    One side is shut both ways, with more unread than a window may
+ *            hold: whether what is sent then is answered by RST is open.
  * @held:     A forked child has it, too. @shared: or had it.
  * @accepted: Made by accept().
  * @self:     Asked itself.
@@ -105,8 +109,10 @@ struct file {
 	bool self;
 	bool over;
 	bool edges;
+	bool parted;
 	bool cut;
 	bool loose;
+	bool murky;
 	bool held;
 	bool shared;
 	bool accepted;
@@ -335,7 +341,7 @@ static uint64_t zone(const struct file *f, uint64_t normal)
 /* Is it open what can be read, or how far the ends got? */
 static bool vague(const struct file *f)
 {
-	return f && (f->loose || unread(f) > zone(f, ZONE_READ) || unsent(f) > zone(f, ZONE_READ));
+	return f && (f->loose || f->murky || unread(f) > zone(f, ZONE_READ) || unsent(f) > zone(f, ZONE_READ));
 }
 
 static int file_new(struct worker *w, int64_t slot, enum kind kind)
@@ -746,6 +752,15 @@ static struct file *subject(struct worker *w, const struct step *st)
 	return slot_file(w, st->arg[second ? 1 : 0]);
 }
 
+/* Does another process have it, too? */
+static bool has_others(const struct worker *w, const struct file *f)
+{
+	for (int i = 0; i < WORKERS; i++)
+		if (&workers[i] != w && workers[i].alive && has(&workers[i], f))
+			return true;
+	return false;
+}
+
 /* Enter into the account what @st did, and settle. */
 static void account(struct worker *w, const struct step *st, const struct outcome *out, int line)
 {
@@ -762,6 +777,8 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	if (op_sends(st->op) && f && out->ret > 0) {
 		f->sent += (uint64_t)out->ret;
 		f->cut |= st->op != OP_FILL && out->ret < st->arg[1];
+		if (g && g->shut_rd && g->shut_wr && !g->closed && unsent(f) > zone(f, ZONE_READ))
+			f->murky = g->murky = true;
 		/* Who takes nothing more, and said so, answers with RST. */
 		if (g && (g->closed || (g->shut_rd && g->shut_wr)))
 			settle(f, SETTLE_HUP, 0, line);
@@ -773,6 +790,7 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 
 		f->taken += (uint64_t)out->ret;
 		f->loose |= was_vague && f->shut_rd && st->op == OP_RECVALL && unread(f);
+		f->loose |= was_vague && st->op != OP_RECVALL && out->ret < st->arg[1] && unread(f);
 		if (was_vague)
 			settle_unread(f, line);
 		if (was_vague && !unread(f) && g && (g->shut_wr || g->closed))
@@ -848,6 +866,8 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	case OP_EPCTL:
 		if (f)
 			f->edges |= st->arg[3] & (EPOLLET | EPOLLONESHOT);
+		if (f && has_others(w, f))
+			f->parted = true;
 		if (slot_file(w, st->arg[2]))
 			slot_file(w, st->arg[2])->watched |= bit_of(w);
 		break;
@@ -915,6 +935,8 @@ static bool outcome_vague(struct worker *w, const struct step *st)
 {
 	struct file *f = subject(w, st);
 
+	if (f && f->murky && !op_makes_fd(st->op))
+		return true;
 	switch (st->op) {
 	case OP_SEND: case OP_WRITE: case OP_WRITEV: case OP_SENDTO: case OP_SENDMSG:
 	case OP_SENDFILE: case OP_FORKSEND:
@@ -974,12 +996,15 @@ static bool outcome_self(const struct worker *w, const struct step *st, const st
 	return st->op == OP_CONNECT && f && f->lport && f->lport == (uint16_t)st->arg[2];
 }
 
-/* Does it depend on what was reported in a set that other processes have? */
-static bool outcome_inherited(const struct worker *w, const struct step *st)
+/* Does it depend on what was reported, or put there or taken out by one of them
+ * alone, in a set that several processes have? */
+static bool outcome_inherited(const struct worker *w, const struct step *st, const struct file *f)
 {
+	if (st->op == OP_EPCTL)
+		return f && f->parted;
 	for (int i = 0; op_looks(st->op) && i < file_count; i++)
-		if (files[i].kind == KIND_EPOLL && files[i].edges && files[i].shared &&
-		    files[i].had & bit_of(w))
+		if (files[i].kind == KIND_EPOLL && files[i].shared && files[i].had & bit_of(w) &&
+		    (files[i].edges || files[i].parted))
 			return true;
 	return false;
 }
@@ -1011,8 +1036,8 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
 	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " :
-	       outcome_inherited(w, st) ? "inherited " :
-	       op_looks(st->op) && w->lingers ? "lingers " : "");
+	       outcome_inherited(w, st, f) ? "inherited " :
+	       (op_looks(st->op) || st->op == OP_EPCTL) && w->lingers ? "lingers " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;
