@@ -101,7 +101,7 @@ static long sock_accept(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 {
 	long r = -EAGAIN;
 
-	if (load_relaxed(&s->stage) != SOCK_LISTEN)
+	if (!sock_listens(s))
 		return -EINVAL;
 	/* In turns, so that neither kind of client starves the other. */
 	s->accept_shadow_first = !s->accept_shadow_first;

@@ -33,6 +33,7 @@
 #include "base/sys.h"
 #include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/fallback.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "shm/conn.h"
@@ -289,10 +290,13 @@ bool attach_give_fd(int fd)
 
 	if (!s)
 		return false;
-	lock_take(&s->lock);
-	sock_listen_ready(s);
-	attach_give(s);
-	lock_drop(&s->lock);
+	/* Of one that is shut down the kernel's socket goes along. */
+	if (!sock_lapsed(s) || !fallback_waits(s)) {
+		lock_take(&s->lock);
+		sock_listen_ready(s);
+		attach_give(s);
+		lock_drop(&s->lock);
+	}
 	sock_leave(s, 0);
 	return true;
 }
@@ -322,7 +326,10 @@ static void exec_give(struct sock *s)
 	 * program can do with a bound one is to listen. */
 	if (process.policy == POLICY_NONE)
 		sock_listen_ready(s);
-	attach_give(s);
+	if (sock_lapsed(s))
+		fallback_socket(s, REASON_SHARED);
+	else
+		attach_give(s);
 }
 
 static void exec_give_all(struct attach_exec *x)
@@ -471,7 +478,6 @@ static int take_listener(struct sock *s, const struct arrival *a)
 	if (a->bell < 0 && a->shadow < 0)
 		return -EOPNOTSUPP;
 	s->bound = true;
-	s->unannounced = true;
 	store_release(&s->stage, SOCK_LISTEN);
 	return 0;
 }

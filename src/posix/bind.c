@@ -118,12 +118,13 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	addr_word want = 0;
 	long r;
 
-	if (s->foreign && !sock_own(s))
-		return -EINVAL;
+	/* Not where it is connected or listens: then it is refused below. */
+	if (s->foreign)
+		sock_own(s);
 	if (process.policy == POLICY_NONE) {
 		r = addr_parse(s, addr, len, &want);
 		if (r == 0)
-			r = addr_is_group(s, addr) ? -EINVAL : bind_checked(s, want);
+			r = addr_is_group(s, addr) || s->foreign ? -EINVAL : bind_checked(s, want);
 		return r;
 	}
 	if (s->shadow_fd >= 0)
@@ -134,7 +135,7 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 		return r;
 	r = shadow_bind(s, addr, len);
 	/* What is wrong with the address goes before what is with the socket. */
-	if (load_relaxed(&s->stage) != SOCK_NEW && (r == 0 || r == -EADDRINUSE))
+	if ((s->foreign || load_relaxed(&s->stage) != SOCK_NEW) && (r == 0 || r == -EADDRINUSE))
 		r = -EINVAL;
 	if (r < 0) {
 		shadow_drop(s);

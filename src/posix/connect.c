@@ -146,12 +146,12 @@ static long sock_connect(struct sock *s, addr_word to)
 
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_LISTEN:
-		if (s->unannounced)
+		if (!sock_listens(s))
 			return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
 		return -EISCONN;
 	case SOCK_OPEN:
 		if (s->connect_told)
-			return -EISCONN;
+			return s->disconnecting ? -EINVAL : -EISCONN;
 		s->connect_told = true;
 		/* It was reset before anyone asked how it went. */
 		if (conn_poll(&s->conn) & POLLHUP &&

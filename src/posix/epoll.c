@@ -181,7 +181,7 @@ static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
 	if (target->kind == FOBJ_EPOLL)
 		r = mirror_add(w, epfd, fd);
 	else
-		mirror_shadow(w);
+		mirror_listener(w, epfd);
 	grown = watch_bell(w);
 	if (r == 0) {
 		waiter_add_bells(&e->w, grown);
@@ -210,7 +210,7 @@ static long ctl_mod(struct epset *e, int epfd, int fd, struct fobj *target,
 	return 0;
 }
 
-static long ctl_del(struct epset *e, int fd, struct fobj *target)
+static long ctl_del(struct epset *e, int epfd, int fd, struct fobj *target)
 {
 	struct watch *w = watch_find(&e->w, target, fd);
 
@@ -218,6 +218,14 @@ static long ctl_del(struct epset *e, int fd, struct fobj *target)
 		return -ENOENT;
 	watch_disarm(w);
 	watch_del(w);
+	if (target->kind != FOBJ_EPOLL) {
+		struct watch *o = ((struct sock *)(void *)target)->watches;
+
+		while (o && o->waiter != &e->w)
+			o = o->target_next;
+		if (o)
+			mirror_listener(o, epfd);
+	}
 	return 0;
 }
 
@@ -245,7 +253,7 @@ static long ctl_ours(int epfd, int op, int fd, struct fobj *target, const struct
 		else if (op == EPOLL_CTL_MOD)
 			r = ctl_mod(e, epfd, fd, target, ev);
 		else
-			r = op == EPOLL_CTL_DEL ? ctl_del(e, fd, target) : -EINVAL;
+			r = op == EPOLL_CTL_DEL ? ctl_del(e, epfd, fd, target) : -EINVAL;
 		watch_unlock();
 	}
 	if (set)
@@ -421,12 +429,13 @@ struct wait {
 	uint32_t seen;
 };
 
-/* An inner set that is edge-triggered: the kernel's edge and ours are one, so
- * the kernel's is to be taken first. */
-static bool has_inner_edge(const struct epset *e)
+/* What is edge-triggered and stands in the kernel's set as well, an inner set or
+ * a listener: the kernel's edge and ours are one, so the kernel's is to be taken
+ * first. */
+static bool has_mirrored_edge(const struct epset *e)
 {
 	for (const struct watch *w = e->w.mirrored; w; w = w->mirror_next)
-		if (!watch_sock(w) && w->flags & EPOLLET && w->on_ready)
+		if (w->flags & EPOLLET && w->on_ready)
 			return true;
 	return false;
 }
@@ -460,7 +469,7 @@ static int collect(const struct wait *c)
 	 * busy, and where the array has room for one. */
 	first = e->kernel && load_relaxed(&e->w.ready_count) &&
 		(e->turn % KERNEL_TURN == 0 || (e->kernel_hot && e->turn & 1) ||
-		 has_inner_edge(e));
+		 has_mirrored_edge(e));
 	if (first) {
 		n = take_kernel(e, c->epfd, c->evs, c->max / 2 + 1);
 		if (n < 0)

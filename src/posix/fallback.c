@@ -9,6 +9,7 @@
 #include "posix/handle.h"
 #include "posix/options.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/watch.h"
 
 long fallback_socket(struct sock *s, enum reason why)
@@ -75,13 +76,23 @@ static void queue_reset(struct sock *s)
 	}
 }
 
+/* It was shut down: for all who have it. */
+static void listener_shut(struct sock *s)
+{
+	atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
+	ring_again(s);
+}
+
 long fallback_listener(struct sock *s, enum reason why)
 {
 	/* Without a party of our own there is no channel to say it on. And
 	 * where its owner has closed it, its slot may be another's by now. */
-	if (load_relaxed(&s->half->handle) == s->handle + 1 && process_party() &&
-	    sock_tell(s, CTL_DEMOTE, s->party->id, 0) == 0)
+	if (!sock_lapsed(s) && process_party() &&
+	    sock_tell(s, CTL_DEMOTE, s->party->id, 0) == 0) {
 		queue_reset(s);
+		if (why == REASON_OPTION)
+			listener_shut(s);
+	}
 	return fallback_socket(s, why);
 }
 
@@ -89,10 +100,10 @@ bool fallback_waits(struct sock *s)
 {
 	bool gone = true;
 
-	if (likely(!s->foreign) || load_acquire(&s->stage) != SOCK_LISTEN)
+	if (load_acquire(&s->stage) != SOCK_LISTEN)
 		return false;
 	/* Its connections need a party of ours, and somebody who rings. */
-	if (s->bell_fd >= 0 && process_party())
+	if (likely(!s->foreign || (s->bell_fd >= 0 && process_party())) && !sock_lapsed(s))
 		return false;
 	lock_take(&s->lock);
 	/* Another thread may have been faster. */

@@ -12,6 +12,7 @@
 #include "posix/fallback.h"
 #include "posix/options.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
 #include "posix/watch.h"
@@ -87,7 +88,6 @@ bool sock_listen_ready(struct sock *s)
 		return false;
 	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
 		return false;
-	s->unannounced = true;
 	store_release(&s->stage, SOCK_LISTEN);
 	return true;
 }
@@ -96,7 +96,7 @@ bool sock_listen_ready(struct sock *s)
 static long listen_again(struct sock *s, int backlog)
 {
 	bool share = process.policy == POLICY_SHARE;
-	long r = s->unannounced ? sock_announce(s, false) : 0;
+	long r = sock_listens(s) ? 0 : sock_announce(s, false);
 
 	if (r < 0 && !share)
 		return r == -EADDRINUSE ? r : -ENOBUFS;
@@ -105,8 +105,10 @@ static long listen_again(struct sock *s, int backlog)
 	if (r == -EADDRINUSE)
 		return FALLBACK(REASON_REUSEPORT);
 	r = s->shadow_fd >= 0 ? sys2(SYS_listen, s->shadow_fd, backlog) : 0;
-	if (r == 0)
-		s->unannounced = false;
+	if (r == 0) {
+		atomic_fetch_or(&s->half->side, SIDE_LISTENS);
+		ring_again(s); /* Whoever else has it looks: it is another thing now. */
+	}
 	return r;
 }
 
@@ -136,6 +138,7 @@ static long sock_listen(struct sock *s, int backlog)
 	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
 	if (r < 0)
 		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
+	atomic_fetch_or(&s->half->side, SIDE_LISTENS);
 	store_release(&s->stage, SOCK_LISTEN);
 	/* In memory first: who finds nobody there asks the kernel, and would
 	 * be connected by it. */
@@ -164,13 +167,13 @@ long call_listen(int fd, int backlog)
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
-	listened = load_relaxed(&s->stage) == SOCK_LISTEN;
+	listened = sock_listens(s);
 	r = sock_listen(s, backlog);
 	if (r <= FALLBACK(0)) {
 		r = fallback_socket(s, FALLBACK_REASON(r));
 		if (r == 0)
 			r = sys2(SYS_listen, fd, backlog);
-	} else if (!listened && load_relaxed(&s->stage) == SOCK_LISTEN) {
+	} else if (!listened && sock_listens(s)) {
 		options_shadow(s);
 		watch_changed(s);
 	}

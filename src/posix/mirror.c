@@ -116,8 +116,43 @@ int epset_sync(struct epset *e)
 	return 0;
 }
 
+/* The entry after @o of the same socket in the same set; the first, for NULL. */
+static struct watch *sibling(const struct watch *w, struct watch *o)
+{
+	o = o ? o->target_next : watch_sock(w)->watches;
+	while (o && o->waiter != w->waiter)
+		o = o->target_next;
+	return o;
+}
+
+static bool sibling_shadow(const struct watch *w)
+{
+	struct watch *o = sibling(w, NULL);
+
+	while (o && !o->kernel_id)
+		o = sibling(w, o);
+	return o != NULL;
+}
+
+/* What stands there for a listener stands for each of its numbers in the set. */
+static uint32_t listener_events(const struct watch *w)
+{
+	uint32_t care = 0, flags = EPOLLET | EPOLLEXCLUSIVE, n = 0;
+
+	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
+		if (o->disabled)
+			continue;
+		care |= o->care & (EPOLLIN | EPOLLRDNORM);
+		flags &= o->flags;
+		n++;
+	}
+	return n == 0 ? 0 : care | (n == 1 ? flags : flags & EPOLLET);
+}
+
 static uint32_t mirror_events(const struct watch *w)
 {
+	if (watch_sock(w))
+		return listener_events(w);
 	if (w->disabled)
 		return 0;
 	/* Not EPOLLONESHOT: only what we report counts as the one shot. */
@@ -161,14 +196,28 @@ long mirror_add(struct watch *w, int epfd, int fd)
 	return 0;
 }
 
+static void mirror_mod_one(const struct watch *w, int epfd, int fd, uint32_t id)
+{
+	uint32_t events = mirror_events(w);
+
+	if (id == 0)
+		return;
+	/* An exclusive entry cannot be changed. */
+	if (!(events & EPOLLEXCLUSIVE) &&
+	    mirror_ctl(epfd, EPOLL_CTL_MOD, fd, events, magic() | id) == 0)
+		return;
+	mirror_ctl(epfd, EPOLL_CTL_DEL, fd, 0, 0);
+	mirror_ctl(epfd, EPOLL_CTL_ADD, fd, events, magic() | id);
+}
+
 void mirror_mod(struct watch *w, int epfd)
 {
-	if (w->kernel_id)
-		mirror_ctl(epfd, EPOLL_CTL_MOD, w->kernel_fd, mirror_events(w),
-			   magic() | w->kernel_id);
-	if (w->ring_id)
-		mirror_ctl(epfd, EPOLL_CTL_MOD, w->ring_fd, mirror_events(w),
-			   magic() | w->ring_id);
+	struct watch *o = watch_sock(w) ? sibling(w, NULL) : w;
+
+	for (; o; o = watch_sock(w) ? sibling(w, o) : NULL) {
+		mirror_mod_one(o, epfd, o->kernel_fd, o->kernel_id);
+		mirror_mod_one(o, epfd, o->ring_fd, o->ring_id);
+	}
 }
 
 void mirror_shadow(struct watch *w)
@@ -185,6 +234,14 @@ void mirror_shadow(struct watch *w)
 		w->ring_id = id > 0 ? (uint32_t)id : 0;
 		w->ring_fd = s->bell_fd;
 	}
+}
+
+void mirror_listener(struct watch *w, int epfd)
+{
+	if (load_acquire(&watch_sock(w)->stage) == SOCK_OPEN)
+		return;
+	mirror_shadow(w);
+	mirror_mod(w, epfd);
 }
 
 void mirror_forget(struct watch *w)
@@ -276,6 +333,23 @@ static void alien_bell(struct epset *e, int epfd, uint64_t data)
 	e->alien = true;
 }
 
+/* Something came for the listener of @w: @id says where. */
+static void listener_hot(struct watch *w, uint32_t id)
+{
+	bool shadow = w->kernel_id == id;
+
+	/* Another process may have called listen() for all. */
+	if (!shadow && !sibling_shadow(w))
+		mirror_shadow(w);
+	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
+		if (o->disabled)
+			continue;
+		o->hot |= shadow;
+		if (!o->on_ready)
+			watch_requeue(o);
+	}
+}
+
 int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n)
 {
 	uint32_t rang = 0;
@@ -308,17 +382,17 @@ int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n
 		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK) &&
 		       w->ring_id != ((uint32_t)data & MAGIC_ID_MASK))
 			w = w->mirror_next;
-		if (!w || w->disabled)
+		if (!w)
 			continue;
-		if (watch_sock(w) && w->kernel_id == ((uint32_t)data & MAGIC_ID_MASK))
-			w->hot = true;
-		/* Perhaps it was only a bell that rang in there. */
-		if (!watch_sock(w)) {
-			rang |= ((struct epset *)(void *)w->target)->w.bells;
-			epsets_forget_end();
+		if (watch_sock(w)) {
+			listener_hot(w, (uint32_t)data & MAGIC_ID_MASK);
+			continue;
 		}
+		/* Perhaps it was only a bell that rang in there. */
+		rang |= ((struct epset *)(void *)w->target)->w.bells;
+		epsets_forget_end();
 		/* Not by watch_enqueue(): we are the one who looks next. */
-		if (!w->on_ready)
+		if (!w->disabled && !w->on_ready)
 			watch_requeue(w);
 	}
 	if (rang)

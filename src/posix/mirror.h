@@ -30,6 +30,9 @@ void mirror_mod(struct watch *w, int epfd);
 /** mirror_shadow() - What a listener has is in the set from now on. */
 void mirror_shadow(struct watch *w);
 
+/** mirror_listener() - One entry of a listener's more, or fewer. */
+void mirror_listener(struct watch *w, int epfd);
+
 /** mirror_forget() - @w's part there is gone, or left to others. */
 void mirror_forget(struct watch *w);
 

@@ -449,10 +449,12 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 		uint32_t v;
 
 		memcpy(&v, back, sizeof(v));
-		if (name == SO_SNDBUF || name == SO_SNDBUFFORCE)
+		if (name == SO_SNDBUF || name == SO_SNDBUFFORCE) {
 			store_relaxed(&s->half->sndbuf, v);
-		else
+			watch_roomy(s);
+		} else {
 			store_relaxed(&s->half->rcvbuf, v);
+		}
 	}
 	/* What was given, since that is what a kernel socket is to be set to;
 	 * what is read back is asked of the template again. */
@@ -614,9 +616,9 @@ int sock_tcp_state(struct sock *s)
 {
 	uint32_t side, end;
 
-	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+	if (sock_listens(s))
 		return TCP_LISTEN;
-	if (load_relaxed(&s->stage) == SOCK_NEW)
+	if (load_relaxed(&s->stage) != SOCK_OPEN)
 		return TCP_CLOSE;
 	conn_poll(&s->conn);
 	side = load_relaxed(&s->half->side);
@@ -707,7 +709,7 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 	case SO_PROTOCOL:
 		return give_int(val, len, IPPROTO_TCP);
 	case SO_ACCEPTCONN:
-		return give_int(val, len, load_relaxed(&s->stage) == SOCK_LISTEN);
+		return give_int(val, len, sock_listens(s));
 	case SO_KEEPALIVE:
 	case SO_REUSEADDR:
 	case SO_OOBINLINE:
@@ -802,7 +804,7 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 
 	switch (request) {
 	case FIONREAD:
-		if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		if (sock_listens(s))
 			return -EINVAL;
 		if (!arg)
 			return -EFAULT;
@@ -811,7 +813,7 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 		*(int *)arg = (int)n;
 		return 0;
 	case TIOCOUTQ: /* SIOCOUTQ */
-		if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		if (sock_listens(s))
 			return -EINVAL;
 		if (!arg)
 			return -EFAULT;

@@ -73,6 +73,10 @@ int ring_share(struct sock *s)
 	}
 	s->bell_fd = fds[0];
 	half_shared(s);
+	/* No hints any more: each would be a second edge. Who still saw that no
+	 * hint is wanted has seen that it is shared, too: see seat_ring(). */
+	if (load_relaxed(&s->stage) == SOCK_LISTEN)
+		atomic_fetch_and(&s->half->want, ~WANT_HINT_DATA);
 	/* Somebody may have come already. */
 	ring_write(s->bell_fd);
 	return 0;

@@ -250,6 +250,7 @@ void sock_set_half(struct sock *s, unsigned slot)
 {
 	s->slot = slot;
 	s->half = arena_half(s->party->base, slot);
+	s->gen = half_gen(s->half);
 	by_slot[slot] = s;
 }
 
@@ -355,6 +356,7 @@ struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
 	side = load_relaxed(&s->half->side);
 	s->family = side & SIDE_INET6 ? AF_INET6 : AF_INET;
 	s->v6only = side & SIDE_V6ONLY;
+	s->gen = half_gen(s->half);
 	s->handle = handle;
 	s->parked_fd = s->shadow_fd = s->bell_fd = -1;
 	s->linger = -1;
@@ -534,21 +536,24 @@ long call_shutdown(int fd, int how)
 	lock_take(&s->lock);
 	if (how < SHUT_RD || how > SHUT_RDWR) {
 		r = -EINVAL;
-	} else if (load_relaxed(&s->stage) == SOCK_LISTEN) {
+	} else if (sock_listens(s)) {
 		/* Linux: a listener whose read side is shut listens no more. */
 		if (how != SHUT_WR && process.policy == POLICY_NONE && !s->foreign) {
 			sock_unlisten(s);
 			watch_changed(s);
 		} else if (how != SHUT_WR) {
-			r = fallback_socket(s, REASON_OPTION);
+			r = s->foreign ? fallback_listener(s, REASON_OPTION)
+				       : fallback_socket(s, REASON_OPTION);
 			if (r == 0)
 				r = NOT_OURS;
 		}
 	} else if (sock_is_over(s)) {
-		if (load_relaxed(&s->stage) == SOCK_OPEN)
+		if (load_relaxed(&s->stage) == SOCK_OPEN) {
+			s->disconnecting |= !s->connect_told;
 			s->connect_told = true;
-		else if (how != SHUT_WR) /* Linux keeps that for a connection to come. */
+		} else if (how != SHUT_WR) { /* Linux keeps that for a connection to come. */
 			atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
+		}
 		watch_changed(s); /* Linux wakes whoever polls it all the same. */
 		r = -ENOTCONN;
 	} else {
@@ -568,6 +573,12 @@ long call_shutdown(int fd, int how)
 
 /* ------------------------------------------------------------------- poll */
 
+static uint32_t poll_unconnected(const struct sock *s)
+{
+	return POLLOUT | POLLWRNORM | POLLHUP |
+	       (load_relaxed(&s->half->side) & SIDE_RD_SHUT ? POLLIN | POLLRDNORM | POLLRDHUP : 0u);
+}
+
 uint32_t sock_poll(struct sock *s)
 {
 	switch ((enum sock_stage)load_acquire(&s->stage)) {
@@ -575,10 +586,10 @@ uint32_t sock_poll(struct sock *s)
 		if (unlikely(load_relaxed(&s->refused)))
 			return POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM | POLLHUP |
 			       (load_relaxed(&s->refused) > 0 ? POLLERR : 0u);
-		return POLLOUT | POLLWRNORM | POLLHUP |
-		       (load_relaxed(&s->half->side) & SIDE_RD_SHUT ? POLLIN | POLLRDNORM | POLLRDHUP
-								    : 0u);
+		return poll_unconnected(s);
 	case SOCK_LISTEN:
+		if (unlikely(!sock_listens(s)))
+			return poll_unconnected(s);
 		return seat_waiting(s->party, s->half, &s->accept_cursor) ? POLLIN | POLLRDNORM : 0;
 	case SOCK_PACKETS:
 		return dgram_now(s);
@@ -590,7 +601,10 @@ uint32_t sock_poll(struct sock *s)
 
 int sock_shadow(const struct sock *s)
 {
-	return load_relaxed(&s->stage) == SOCK_LISTEN || s->dgram ? s->shadow_fd : -1;
+	if (s->dgram)
+		return s->shadow_fd;
+	/* One that does not listen yet would report that it hung up. */
+	return sock_listens(s) ? s->shadow_fd : -1;
 }
 
 static uint32_t want_of_events(uint32_t events)
@@ -606,6 +620,13 @@ void sock_want(struct sock *s, uint32_t events)
 		conn_want_hint(&s->conn, want_of_events(events) | NOTIFY_DATA);
 		break;
 	case SOCK_LISTEN:
+		/* Where it has an eventfd of its own, that is rung: a hint as
+		 * well would be a second edge. */
+		if (s->foreign || s->bell_fd >= 0)
+			atomic_thread_fence(memory_order_seq_cst);
+		else
+			atomic_fetch_or(&s->half->want, WANT_HINT_DATA);
+		break;
 	case SOCK_PACKETS:
 		/* Its own eventfd is rung in any case. */
 		if (s->foreign)

@@ -33,7 +33,7 @@ enum sock_stage {
  * @tx_lock, @rx_lock: Between threads of this process, where it has several;
  *             a side that several processes share takes half.tx_lock as well.
  * @party:     Whose arena the half is in.
- * @slot:      Of the half.
+ * @slot:      Of the half. @gen: its generation, where another process made it.
  * @epoch:     process.epoch when it was made; an older one closes by hang-up.
  * @foreign:   Made by another process, our parent before the fork: its half's bell
  *             is not ours to begin with.
@@ -58,13 +58,14 @@ struct sock {
 	struct lock tx_lock, rx_lock;
 	struct party *party;
 	unsigned slot;
+	uint32_t gen;
 	uint32_t epoch;
 	uint32_t pid;
 	bool foreign;
 	bool bound, connect_told;
 	bool v6only;      /* IPV6_V6ONLY, or bound to an IPv6 address */
 	uint16_t family;  /* AF_INET or AF_INET6; in half.side, too */
-	bool unannounced; /* SOCK_LISTEN, but perhaps nobody has called listen() yet */
+	bool disconnecting; /* shut down before connect() could report: Linux connects it no more */
 	bool retired;     /* a listener's half that was closed: see fallback.c */
 	bool accept_busy; /* an ordinary client was accepted last */
 	uint32_t handle;
@@ -92,6 +93,24 @@ struct sock {
 static inline uint32_t sock_side_family(const struct sock *s)
 {
 	return (s->family == AF_INET6 ? SIDE_INET6 : 0) | (s->v6only ? SIDE_V6ONLY : 0);
+}
+
+/** sock_listens() - SOCK_LISTEN, and somebody has called listen(): what was only
+ * made ready for that (sock_listen_ready()) is as a bound socket to its program. */
+static inline bool sock_listens(const struct sock *s)
+{
+	return load_relaxed(&s->stage) == SOCK_LISTEN &&
+	       load_relaxed(&s->half->side) & SIDE_LISTENS;
+}
+
+/** sock_lapsed() - A listener that other processes have as well, and that one of
+ * them has shut down or given to the kernel: its half is over, perhaps another's. */
+static inline bool sock_lapsed(const struct sock *s)
+{
+	if (likely(s->bell_fd < 0) || load_relaxed(&s->stage) != SOCK_LISTEN)
+		return false;
+	return load_acquire(&s->half->gen_state) != ((uint64_t)s->gen << 32 | HALF_LISTEN) ||
+	       load_relaxed(&s->half->side) & SIDE_RD_SHUT;
 }
 
 static inline bool sock_nonblocking(const struct sock *s)

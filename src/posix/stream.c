@@ -448,7 +448,7 @@ static long recv_urgent(struct sock *s, const struct iovec *iov, int n, int flag
 	long r;
 
 	if (load_acquire(&s->stage) != SOCK_OPEN)
-		return load_acquire(&s->stage) == SOCK_LISTEN ? -ENOTCONN : -EINVAL;
+		return sock_listens(s) ? -ENOTCONN : -EINVAL;
 	sock_rx_lock(s);
 	r = conn_recv_urgent(&s->conn, &byte, flags & MSG_PEEK);
 	sock_rx_unlock(s);

@@ -129,9 +129,9 @@ void watch_drop(struct watch *w)
 
 void watch_del(struct watch *w)
 {
+	watch_unlink(w);
 	if (w->kernel_id || w->ring_id)
 		epset_unmirror(w);
-	watch_unlink(w);
 	if (w->waiter->kind == WAITER_EPOLL && watch_sock(w) && !watch_sock(w)->watches)
 		holder_release(watch_sock(w));
 	pool_put(&watch_pool, w);
@@ -186,13 +186,17 @@ uint32_t watch_bell(struct watch *w)
  * kernel said so. */
 static uint32_t shadow_now(struct watch *w)
 {
-	struct pollfd p = { .fd = w->kernel_fd, .events = POLLIN };
+	struct pollfd p = { .fd = sock_shadow(watch_sock(w)), .events = POLLIN };
 	struct timespec zero = { 0 };
 
 	if (watch_sock(w)->dgram)
 		p.events = (short)IN_BITS;
-	if (sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1)
-		return watch_sock(w)->dgram ? (uint16_t)p.revents : POLLIN | POLLRDNORM;
+	if (p.fd >= 0 && sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1) {
+		if (watch_sock(w)->dgram)
+			return (uint16_t)p.revents;
+		if (p.revents & POLLIN)
+			return POLLIN | POLLRDNORM;
+	}
 	w->hot = false;
 	return 0;
 }
@@ -601,6 +605,20 @@ void watch_full(struct sock *s)
 		watch_arm(w, POLLOUT);
 		if (sock_poll(s) & OUT_BITS)
 			watch_enqueue(w);
+	}
+	watch_unlock();
+}
+
+void watch_roomy(struct sock *s)
+{
+	if (likely(!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE)))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		if (!(w->care & OUT_BITS) || !(sock_poll(s) & OUT_BITS))
+			continue;
+		w->sig = ~0ull;
+		watch_enqueue(w);
 	}
 	watch_unlock();
 }

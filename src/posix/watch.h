@@ -267,6 +267,10 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
  */
 void watch_full(struct sock *s);
 
+/** watch_roomy() - SO_SNDBUF was set on @s: that is an edge of POLLOUT, where
+ * there is room. Without the lock. */
+void watch_roomy(struct sock *s);
+
 /* Around fork(). Before: the lock is taken, so that the child finds
  * everything whole. Child: its bells are its own. */
 void watch_fork_before(void);

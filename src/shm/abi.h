@@ -245,7 +245,8 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_INET6 0x100u     /* the socket is of AF_INET6, whatever its addresses are */
 #define SIDE_V6ONLY 0x200u    /* IPV6_V6ONLY; may be cleared until it is bound */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
-#define SIDE_CHANNEL 0x100u   /* one end of a channel of datagrams: no socket of its own */
+#define SIDE_LISTENS 0x800u   /* listen() was called: not only made ready for it */
+#define SIDE_CHANNEL 0x400u   /* one end of a channel of datagrams: no socket of its own */
 
 /* half.dgram */
 #define DGRAM_SOCKET 0x1u /* a datagram socket's half */

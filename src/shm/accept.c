@@ -40,10 +40,12 @@
  * up, unless somebody scribbles. */
 static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets, uint32_t n)
 {
-	if (unlikely(cursor > tickets))
+	if (unlikely(cursor > tickets)) {
 		party_distrust(p);
-	if (unlikely(cursor > tickets || party_recounts(p)))
 		return tickets > n ? tickets - n : 0;
+	}
+	if (unlikely(party_recounts(p)))
+		return cursor; /* Round from there. */
 	return tickets - cursor > n ? tickets - n : cursor;
 }
 
@@ -442,6 +444,30 @@ void seat_tidy(struct party *lp, struct half *listener, struct party *p)
 	half_unlock(&listener->rx_lock);
 }
 
+/*
+ * round_begins() - The row has grown to @all seats; who waits at seat @first came
+ * first. Who waits before that seat came last: the tickets go on a round later
+ * then, so that he is in it.
+ * Return: The ticket to look from.
+ */
+static uint64_t round_begins(const struct party *p, const struct half *listener, uint32_t first,
+			     uint32_t all)
+{
+	uint32_t base = load_relaxed(&listener->seat_base);
+	_Atomic uint64_t *counter = &p->mbox->claims[base];
+	uint64_t tickets = load_relaxed(counter), next;
+	bool waits = false;
+
+	for (uint32_t i = 0; i < first; i++)
+		waits |= load_relaxed(&claim_words(p->mbox, base)[i]) != 0;
+	if (!waits)
+		return first;
+	do
+		next = tickets + all + (first + all - tickets % all) % all;
+	while (!atomic_compare_exchange_weak(counter, &tickets, next));
+	return next - all;
+}
+
 void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 {
 	uint32_t base = load_relaxed(&listener->seat_base);
@@ -457,7 +483,7 @@ void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 		store_release(&listener->seat_count, all);
 		/* A ticket means another seat now: all are looked at, for a while. */
 		party_recount(p);
-		cursor = 0;
+		cursor = round_begins(p, listener, (uint32_t)(cursor % n), all);
 	}
 	store_relaxed(&listener->accept_cursor, cursor);
 	store_release(&listener->shared, 1);

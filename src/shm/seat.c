@@ -105,6 +105,8 @@ void seat_ring(struct party *p, struct half *own, const struct half *l, struct p
 
 	/* A listener wants "data": its claims. */
 	half_notify(p, own, l, owner, NOTIFY_DATA);
+	/* After the look at what is wanted: pairs with ring_share(). */
+	atomic_thread_fence(memory_order_acquire);
 	if (load_relaxed(&l->shared) && p->ops && p->ops->ring_shared)
 		p->ops->ring_shared(p->ops_arg, ref, owner->gen);
 }

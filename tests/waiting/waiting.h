@@ -47,7 +47,7 @@ struct test {
 
 /* Each ends with a name of NULL. */
 extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_tests[],
-	thread_tests[], cancel_tests[], datagram_tests[];
+	thread_tests[], cancel_tests[], datagram_tests[], shared_tests[];
 
 /** say() - One line of the output, at once. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
