@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from . import bad_input, deaths, limits, points, prefork, stage, wards
+from . import bad_input, deaths, limits, packets, points, prefork, stage, wards
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
@@ -98,7 +98,7 @@ def main():
     args.mortise = os.path.abspath(args.mortise)
 
     pattern = args.only if any(c in args.only for c in "*?[") else "*%s*" % args.only
-    tests = [t for m in (points, prefork, deaths, limits, wards, bad_input) for t in m.tests()]
+    tests = [t for m in (points, prefork, deaths, packets, limits, wards, bad_input) for t in m.tests()]
     chosen = [t for t in tests if fnmatch.fnmatch(t[0], pattern)]
     if not chosen:
         ap.error("no test matches %s; --list names them" % args.only)

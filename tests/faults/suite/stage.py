@@ -152,7 +152,8 @@ class Stage:
         return os.path.join(self.build, {"mortise": "src/cli/mortise",
                                          "mortised": "src/daemon/mortised",
                                          "actor": "tests/faults/actor",
-                                         "crowd": "tests/faults/crowd"}[name])
+                                         "crowd": "tests/faults/crowd",
+                                         "packets": "tests/faults/packets"}[name])
 
     def start(self, argv, env=None, **kw):
         log = os.path.join(self.dir, "log-%d" % len(self.programs))
