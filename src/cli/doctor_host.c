@@ -55,7 +55,7 @@ void doctor_installation(struct findings *f)
 static void look_at_preloaded(struct findings *f, const char *path)
 {
 	static const char topic[] = "environment";
-	struct elf_file e;
+	struct elf_file e = { 0 };
 	int fd = strchr(path, '/') ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	int r = fd < 0 ? -errno : elf_file_read(fd, &e);
 

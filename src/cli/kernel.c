@@ -77,6 +77,36 @@ bool kernel_line(const char *line, const char *netid, struct ss_row *ret)
 	return true;
 }
 
+/** take() - @r is the kernel's socket @k. */
+static void take(struct ss_row *r, const struct ss_row *k)
+{
+	r->netid = k->netid;
+	r->state = k->state;
+	r->family = k->family;
+	r->drops = k->drops;
+	memcpy(r->local_ip, k->local_ip, sizeof(r->local_ip));
+	memcpy(r->peer_ip, k->peer_ip, sizeof(r->peer_ip));
+	memcpy(r->local, k->local, sizeof(r->local));
+	memcpy(r->peer, k->peer, sizeof(r->peer));
+	r->local_port = k->local_port;
+	r->peer_port = k->peer_port;
+	r->send_q = k->send_q;
+	r->recv_q = k->recv_q;
+	r->uid = k->uid;
+}
+
+/** is_datagram() - A row in shared memory, with a kernel's socket under it? */
+static bool is_datagram(const struct ss_row *r)
+{
+	return !r->inode && !strcmp(r->netid, "udp") && !strcmp(r->transport, "shm");
+}
+
+static bool same_addresses(const struct ss_row *a, const struct ss_row *b)
+{
+	return a->local_port == b->local_port && a->peer_port == b->peer_port &&
+	       !memcmp(a->local_ip, b->local_ip, 16) && !memcmp(a->peer_ip, b->peer_ip, 16);
+}
+
 static void fill_file(const char *path, const char *netid, struct ss_row *rows, size_t n)
 {
 	FILE *f = fopen(path, "re");
@@ -92,21 +122,15 @@ static void fill_file(const char *path, const char *netid, struct ss_row *rows, 
 		for (size_t i = 0; i < n; i++) {
 			struct ss_row *r = &rows[i];
 
-			if (r->inode != k.inode)
-				continue;
-			r->netid = k.netid;
-			r->state = k.state;
-			r->family = k.family;
-			r->drops = k.drops;
-			memcpy(r->local_ip, k.local_ip, sizeof(r->local_ip));
-			memcpy(r->peer_ip, k.peer_ip, sizeof(r->peer_ip));
-			memcpy(r->local, k.local, sizeof(r->local));
-			memcpy(r->peer, k.peer, sizeof(r->peer));
-			r->local_port = k.local_port;
-			r->peer_port = k.peer_port;
-			r->send_q = k.send_q;
-			r->recv_q = k.recv_q;
-			r->uid = k.uid;
+			if (r->inode == k.inode) {
+				take(r, &k);
+			} else if (is_datagram(r) && !strcmp(netid, "udp") &&
+				   same_addresses(r, &k)) {
+				r->under.count++;
+				r->under.inode = k.inode;
+				r->under.recv_q = k.recv_q;
+				r->under.drops = k.drops;
+			}
 		}
 	}
 	fclose(f);
@@ -119,9 +143,19 @@ void kernel_fill(const char *proc, struct ss_row *rows, size_t n)
 	char path[256];
 
 	for (size_t i = 0; i < n; i++)
-		any |= rows[i].inode != 0;
+		any |= rows[i].inode != 0 || is_datagram(&rows[i]);
 	for (size_t i = 0; any && i < ARRAY_LEN(files); i++) {
 		snprintf(path, sizeof(path), "%s/net/%s", proc, files[i]);
 		fill_file(path, i < 2 ? "tcp" : "udp", rows, n);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct ss_row *r = &rows[i];
+
+		if (r->under.count != 1)
+			continue;
+		r->inode = r->under.inode;
+		r->recv_q += r->under.recv_q;
+		r->drops += r->under.drops;
+		r->handle = 0; /* The library's; people look for the program's descriptor. */
 	}
 }

@@ -9,7 +9,10 @@
 #include "cli/ss_row.h"
 
 /**
- * kernel_fill() - Complete the rows whose transport is the kernel's, by inode.
+ * kernel_fill() - Complete the rows whose transport is the kernel's, by inode;
+ * and datagram sockets in shared memory, by their addresses: what waits in the
+ * kernel's socket, which is their descriptor, counts too. Where several have the
+ * same addresses (SO_REUSEPORT), or none has, they are left as they are.
  * @proc: "/proc"; tests have another.
  * Rows that the kernel does not show are left as they are.
  */

@@ -37,7 +37,11 @@ static void address(int family, addr_word w, const uint8_t ip6[16], uint32_t sco
 {
 	uint32_t ip4 = htonl(addr_word_addr(w));
 
-	if (family == AF_INET6)
+	/* The wildcard is one in shared memory; shown is what the program has. */
+	if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)ip6) &&
+	    !addr_word_addr(w))
+		ss_row_address(AF_INET6, &in6addr_any, 0, ret_ip, ret_text);
+	else if (family == AF_INET6)
 		ss_row_address(AF_INET6, ip6, scope, ret_ip, ret_text);
 	else
 		ss_row_address(AF_INET, &ip4, 0, ret_ip, ret_text);

@@ -36,6 +36,8 @@ struct ss_user {
  * @cpu:    Where its owner last ran, + 1; 0: unknown.
  * @users:  All who hold it; none where only @pid is known.
  * @pid:    0 where nobody holds it any more, or not yet.
+ * @under:  A datagram socket in shared memory has one of the kernel's as its
+ *          descriptor: which of them have the row's addresses, and the last of these.
  */
 struct ss_row {
 	const char *netid;
@@ -57,6 +59,10 @@ struct ss_row {
 	uint32_t cpu;
 	bool shared;
 	uint32_t party, handle;
+	struct {
+		unsigned count;
+		uint64_t inode, recv_q, drops;
+	} under;
 	unsigned user_count;
 	struct ss_user users[SS_USERS_MAX];
 };

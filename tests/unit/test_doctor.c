@@ -208,7 +208,8 @@ static void doctor_program__excluded(void **state)
 
 static void doctor_program__none(void **state)
 {
-	char *old = strdup(getenv("PATH"));
+	const char *was = getenv("PATH");
+	char *old = strdup(was ? was : "");
 
 	(void)state;
 	f.count = 0;
@@ -341,7 +342,8 @@ static void doctor_limits__few_files(void **state)
 
 static void doctor_environment__variables(void **state)
 {
-	char *old = getenv("LD_PRELOAD") ? strdup(getenv("LD_PRELOAD")) : NULL;
+	const char *was = getenv("LD_PRELOAD");
+	char *old = was ? strdup(was) : NULL;
 
 	(void)state;
 	unsetenv("MORTISE_BUILD");

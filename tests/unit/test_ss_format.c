@@ -415,6 +415,36 @@ static void kernel_fill__by_inode(void **state)
 	assert_int_equal(rows[1].local_port, 3);
 }
 
+static void kernel_fill__under_datagrams(void **state)
+{
+	struct ss_row rows[3] = { row(HALF_BOUND, 53, 0), row(HALF_BOUND, 54, 0),
+				  row(HALF_BOUND, 55, 0) };
+
+	(void)state;
+	put(proc, "net/udp",
+	    " 1: 0100007F:0035 00000000:0000 07 00000000:00000900 00:00000000 00000000 0 0 15 2 0 42\n"
+	    " 2: 0100007F:0036 00000000:0000 07 00000000:00000001 00:00000000 00000000 0 0 16 2 0 1\n"
+	    " 3: 0100007F:0036 00000000:0000 07 00000000:00000001 00:00000000 00000000 0 0 17 2 0 1\n"
+	    " 4: 0200007F:0037 00000000:0000 07 00000000:00000001 00:00000000 00000000 0 0 18 2 0 1\n");
+	for (size_t i = 0; i < 3; i++) {
+		rows[i].netid = "udp";
+		rows[i].recv_q = 5;
+		rows[i].drops = 1;
+		rows[i].handle = 9;
+	}
+	kernel_fill(proc, rows, 3);
+	assert_int_equal(rows[0].inode, 15);
+	assert_int_equal(rows[0].recv_q, 5 + 0x900);
+	assert_int_equal(rows[0].drops, 43);
+	assert_int_equal(rows[0].handle, 0);
+	/* Of two with one address, and of none, nothing is said. */
+	for (size_t i = 1; i < 3; i++) {
+		assert_int_equal(rows[i].inode, 0);
+		assert_int_equal(rows[i].recv_q, 5);
+		assert_int_equal(rows[i].handle, 9);
+	}
+}
+
 static void holders_fill__all_of_them(void **state)
 {
 	struct holder_key keys[] = { { 500, 3, 9 }, { 77124, 3, 7 }, { 501, 2, 7 } };
@@ -574,6 +604,7 @@ int main(void)
 		cmocka_unit_test(kernel_line__both_families),
 		cmocka_unit_test(kernel_line__refuses),
 		cmocka_unit_test_setup_teardown(kernel_fill__by_inode, proc_make, proc_remove),
+		cmocka_unit_test_setup_teardown(kernel_fill__under_datagrams, proc_make, proc_remove),
 		cmocka_unit_test_setup_teardown(holders_fill__all_of_them, proc_make, proc_remove),
 		cmocka_unit_test_setup_teardown(holders_fill__two_domains_of_one_name, proc_make,
 						proc_remove),

@@ -89,6 +89,13 @@ static void ss_row_make__ipv6(void **state)
 	assert_string_equal(r.peer, "fe80::2%lo");
 	assert_int_equal(r.local_port, 80);
 	assert_int_equal(r.peer_port, 40000);
+	/* No peer. */
+	m.row.remote = 0;
+	m.row.remote_scope = 0;
+	inet_pton(AF_INET6, "::ffff:0.0.0.0", m.row.remote_ip6);
+	assert_true(ss_row_make(&m, &r));
+	assert_string_equal(r.peer, "::");
+	m.row.remote = 1ull << 48 | 7ull << 16;
 	m.row.remote_scope = 0xfffffff0; /* There is no such interface. */
 	memset(m.row.remote_ip6, 0xee, 16);
 	assert_true(ss_row_make(&m, &r));
