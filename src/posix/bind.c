@@ -102,13 +102,16 @@ static long shadow_bind(struct sock *s, const struct sockaddr *addr, socklen_t l
 /* Policy none: what the kernel would say. */
 static long bind_checked(struct sock *s, addr_word want)
 {
-	if (s->family == AF_INET6 && s->v6only && !addr_word_is6(want))
+	/* Linux: a socket is bound once. */
+	bool again = s->bound || load_relaxed(&s->stage) != SOCK_NEW;
+
+	if (s->family == AF_INET6 && (again || (s->v6only && !addr_word_is6(want))))
 		return -EINVAL;
 	if (want == ADDR_WORD_OTHER ||
 	    (!addr_word_is_any(want) && !registry_addr_is_own(s->party->reg, want)))
 		return -EADDRNOTAVAIL;
-	if (s->bound || load_relaxed(&s->stage) != SOCK_NEW)
-		return -EINVAL; /* Linux: a socket is bound once. */
+	if (again)
+		return -EINVAL;
 	return bind_in_domain(s, addr_bound(s, want));
 }
 
@@ -134,8 +137,11 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	if (r < 0)
 		return r;
 	r = shadow_bind(s, addr, len);
-	/* What is wrong with the address goes before what is with the socket. */
-	if ((s->foreign || load_relaxed(&s->stage) != SOCK_NEW) && (r == 0 || r == -EADDRINUSE))
+	/* Linux: of IPv4, what is wrong with the address goes before what is with the
+	 * socket; of IPv6, what the socket is goes before whose the address is. */
+	if ((s->foreign || load_relaxed(&s->stage) != SOCK_NEW) &&
+	    (r == 0 || r == -EADDRINUSE ||
+	     (s->family == AF_INET6 && (r == -EADDRNOTAVAIL || r == -ENODEV))))
 		r = -EINVAL;
 	if (r < 0) {
 		shadow_drop(s);

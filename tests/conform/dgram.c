@@ -23,6 +23,7 @@
 /* Behind the C library's. */
 #include <linux/errqueue.h>
 
+#include "address.h"
 #include "worker.h"
 
 enum {
@@ -33,55 +34,6 @@ enum {
 	NEAR_S = 60,		/* A time stamp may differ that much from now. */
 	OVER_SENDER = 2000,	/* Most that OVER sends. */
 };
-
-const char *const dgram_addr6[DGRAM_ADDR6] = {
-	"::", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2", "::ffff:0.0.0.0",
-	"ff02::1:3", "2001:db8::1",
-};
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-	struct sockaddr_storage storage;
-};
-
-/* Return: its length. */
-static socklen_t address_make(union address *a, int64_t ip, int64_t port)
-{
-	memset(a, 0, sizeof(*a));
-	if (ip >= ADDR6 && ip < ADDR6 + DGRAM_ADDR6) {
-		a->v6.sin6_family = AF_INET6;
-		a->v6.sin6_port = htons((uint16_t)port);
-		inet_pton(AF_INET6, dgram_addr6[ip - ADDR6], &a->v6.sin6_addr);
-		return sizeof(a->v6);
-	}
-	a->v4.sin_family = AF_INET;
-	a->v4.sin_port = htons((uint16_t)port);
-	a->v4.sin_addr.s_addr = htonl((uint32_t)ip);
-	return sizeof(a->v4);
-}
-
-static void say_address(struct outcome *out, const char *what, const union address *a,
-			socklen_t len)
-{
-	char ip[INET6_ADDRSTRLEN];
-
-	worker_say(out, " %s=", what);
-	if (len >= sizeof(a->v4) && a->sa.sa_family == AF_INET)
-		worker_say(out, "%s:@%u@", inet_ntop(AF_INET, &a->v4.sin_addr, ip, sizeof(ip)),
-			   ntohs(a->v4.sin_port));
-	else if (len >= sizeof(a->v6) && a->sa.sa_family == AF_INET6)
-		worker_say(out, "%s:@%u@", inet_ntop(AF_INET6, &a->v6.sin6_addr, ip, sizeof(ip)),
-			   ntohs(a->v6.sin6_port));
-	else
-		worker_say(out, "family %d", len ? a->sa.sa_family : 0);
-	if (len != (a->sa.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4)))
-		worker_say(out, " len=%u", len);
-	if (len >= sizeof(a->v6) && a->sa.sa_family == AF_INET6 &&
-	    (a->v6.sin6_scope_id || a->v6.sin6_flowinfo))
-		worker_say(out, " scope=%u flow=%u", a->v6.sin6_scope_id, a->v6.sin6_flowinfo);
-}
 
 /* FNV-1a. */
 static uint32_t sum(const unsigned char *p, size_t n)
@@ -148,7 +100,7 @@ static void do_name(const struct step *st, struct outcome *out, int fd)
 	out->ret = (st->arg[1] ? getpeername : getsockname)(fd, &a.sa, &len);
 	out->err = errno;
 	if (!out->ret)
-		say_address(out, "is", &a, len);
+		address_say(out, "is", &a, len);
 }
 
 static void do_join(const struct step *st, struct outcome *out, int fd)
@@ -305,7 +257,7 @@ static void say_error(struct outcome *out, const struct cmsghdr *c)
 	worker_say(out, " err=%s origin=%d type=%d code=%d info=%u data=%u", name ? name : "?",
 		   e.ee_origin, e.ee_type, e.ee_code, e.ee_info, e.ee_data);
 	if (a.sa.sa_family)
-		say_address(out, "by", &a, a.sa.sa_family == AF_INET6 ? sizeof(a.v6) : sizeof(a.v4));
+		address_say(out, "by", &a, a.sa.sa_family == AF_INET6 ? sizeof(a.v6) : sizeof(a.v4));
 }
 
 static const char *near_now(int64_t s)
@@ -360,7 +312,7 @@ static void say_control_ip(struct outcome *out, const struct cmsghdr *c)
 
 		memset(&o, 0, sizeof(o));
 		memcpy(&o, CMSG_DATA(c), sizeof(o.v4));
-		say_address(out, "origdst", &o, sizeof(o.v4));
+		address_say(out, "origdst", &o, sizeof(o.v4));
 	} else {
 		worker_say(out, " ip%s.%d=%d", six ? "v6" : "", c->cmsg_type, int_of(c));
 	}
@@ -420,7 +372,7 @@ static void say_bytes(struct outcome *out, unsigned char *p, int64_t n, size_t r
 static void say_received(struct outcome *out, struct msghdr *msg, const union address *from)
 {
 	if (msg->msg_namelen)
-		say_address(out, "from", from, msg->msg_namelen);
+		address_say(out, "from", from, msg->msg_namelen);
 	worker_say(out, " flags=%#x", (unsigned int)msg->msg_flags &
 		   (worker.mutation == MUTATE_D_TRUNC ? ~(unsigned int)MSG_TRUNC : ~0u));
 	say_controls(out, msg);
@@ -461,7 +413,7 @@ static void do_recv(const struct step *st, struct outcome *out, int fd)
 	if (worker.mutation == MUTATE_D_FROM)
 		from.v4.sin_port = htons(9);
 	if (st->arg[1] == FORM_RECVFROM)
-		say_address(out, "from", &from, len);
+		address_say(out, "from", &from, len);
 	if (st->arg[1] == FORM_RECVMSG)
 		say_received(out, &msg, &from);
 }

@@ -11,6 +11,14 @@ import random
 SIZES = [(0, 3), (1, 15), (3, 10), (100, 30), (1000, 8), (4096, 20), (20000, 5),
          (65536, 5), (200000, 2), (300000, 1)]
 RSIZES = [(0, 2), (1, 12), (3, 10), (50, 10), (100, 20), (4096, 25), (65536, 20)]
+# What takes the place of IPv4's words, and how often.
+FAMILIES = [
+    ({}, 50),
+    ({"AF_INET": "AF_INET6", "127.0.0.1": "::1", "127.0.0.2": "::1", "127.0.0.3": "::1",
+      "0.0.0.0": "::", "8.8.8.8": "2001:db8::1"}, 30),
+    ({"AF_INET": "AF_INET6", "127.0.0.1": "::ffff:127.0.0.1", "127.0.0.2": "::ffff:127.0.0.2",
+      "127.0.0.3": "::ffff:127.0.0.2", "0.0.0.0": "::", "8.8.8.8": "2001:db8::1"}, 20),
+]
 P = "ABCD"              # C is a child of A, D of B.
 NOWHERE = 4             # The process of what nobody has at present.
 
@@ -42,6 +50,8 @@ class Obj:
 class Generator:
     def __init__(self, seed, length, hz, processes):
         self.r = random.Random(seed)
+        # A generator of its own: what else a seed means does not depend on it.
+        self.words = random.Random(f"family {seed}").choices(*zip(*FAMILIES))[0]
         self.length = length
         # So long that a timer's signal ends each wait, also where the machine is busy.
         self.ms = 40 if hz else 5
@@ -62,7 +72,11 @@ class Generator:
         return self.r.choices([w[0] for w in weighted], [w[1] for w in weighted])[0]
 
     def emit(self, proc, text, background=False):
-        self.lines.append(f"{P[proc]}{'&' if background else ''} {text}")
+        self.lines.append(f"{P[proc]}{'&' if background else ''} {self.of_family(text)}")
+
+    def of_family(self, text):
+        """The same call with the sequence's family of addresses."""
+        return " ".join(self.words.get(w, w) for w in text.split(" "))
 
     def some_proc(self):
         if not self.processes:
@@ -493,7 +507,7 @@ class Generator:
             self.emit(o.peer.proc, f"recv s{self.slot_of(o.peer)} 100 MSG_DONTWAIT")
 
     def emit_call(self, proc, text):
-        self.lines.append(f"{P[proc]}+ {text}")
+        self.lines.append(f"{P[proc]}+ {self.of_family(text)}")
 
     def forked(self):
         """A child shares the sockets: it uses one, or only has them."""

@@ -73,8 +73,8 @@ static bool word_number(const char *word, int64_t *ret_value)
 	char *end;
 	int64_t v;
 
-	for (int i = 0; strchr(word, ':') && i < DGRAM_ADDR6; i++) {
-		if (strcmp(word, dgram_addr6[i]) != 0)
+	for (int i = 0; strchr(word, ':') && i < ADDR6_COUNT; i++) {
+		if (strcmp(word, address_names[i]) != 0)
 			continue;
 		*ret_value = ADDR6 + i;
 		return true;

@@ -91,8 +91,8 @@ enum extra {
 
 /* ADDR6 + k: an IPv6 address, the kth that programs may name. */
 #define ADDR6 ((int64_t)1 << 40)
-enum { DGRAM_ADDR6 = 7 };
-extern const char *const dgram_addr6[DGRAM_ADDR6];
+enum { ADDR6_COUNT = 7 };
+extern const char *const address_names[ADDR6_COUNT];
 
 /**
  * struct step - One call, as the coordinator sends it to a worker.

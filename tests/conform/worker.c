@@ -46,6 +46,7 @@
 
 #include "program.h"
 #include "tick.h"
+#include "address.h"
 #include "worker.h"
 
 enum {
@@ -168,20 +169,6 @@ void worker_say(struct outcome *out, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void say_addr(struct outcome *out, const struct sockaddr_in *sin, socklen_t len)
-{
-	char ip[INET_ADDRSTRLEN];
-
-	if (len != sizeof(*sin)) {
-		worker_say(out, " addrlen=%u", len);
-		return;
-	}
-	if (sin->sin_family != AF_INET)
-		worker_say(out, " family=%d", sin->sin_family);
-	worker_say(out, " %s:@%u@", inet_ntop(AF_INET, &sin->sin_addr, ip, sizeof(ip)),
-	    ntohs(sin->sin_port));
-}
-
 /* A new descriptor is the lowest from @min that the program has not in use. */
 void worker_check_lowest(struct outcome *out, int64_t min)
 {
@@ -195,17 +182,6 @@ void worker_check_lowest(struct outcome *out, int64_t min)
 			return;
 		}
 	}
-}
-
-static struct sockaddr_in address(int64_t ip, int64_t port, int64_t family)
-{
-	struct sockaddr_in sin = {
-		.sin_family = (sa_family_t)family,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl((uint32_t)ip),
-	};
-
-	return sin;
 }
 
 /* SO_DOMAIN, asked of the kernel past every library: is it really a handle? */
@@ -295,7 +271,8 @@ static void do_send(const struct step *st, struct outcome *out)
 	int fd = worker_fd(st->arg[0]);
 	uint64_t n = length(st->arg[1]);
 	int flags = (int)st->arg[2];
-	struct sockaddr_in sin = address(INADDR_LOOPBACK, 1, AF_INET);
+	union address sin;
+	socklen_t sin_len = address_make(&sin, INADDR_LOOPBACK, 1);
 	struct iovec iov[IOV_MAX_HERE];
 	struct msghdr msg = { .msg_iov = iov };
 
@@ -308,7 +285,7 @@ static void do_send(const struct step *st, struct outcome *out)
 		out->ret = writev(fd, iov, cut(iov, buffer, n, st->arg[2]));
 		break;
 	case OP_SENDTO:
-		out->ret = sendto(fd, buffer, n, flags, (struct sockaddr *)&sin, sizeof(sin));
+		out->ret = sendto(fd, buffer, n, flags, &sin.sa, sin_len);
 		break;
 	case OP_SENDMSG:
 		msg.msg_iovlen = (size_t)cut(iov, buffer, n, st->arg[3]);
@@ -838,13 +815,17 @@ static void do_misc(int fd, enum misc which, struct outcome *out)
 static void do_connect(const struct step *st, struct outcome *out)
 {
 	int fd = worker_fd(st->arg[0]);
-	struct sockaddr_in sin = address(st->arg[1], st->arg[2],
-					 st->argc > 3 ? st->arg[3] : AF_INET);
-	socklen_t len = st->argc > 4 ? (socklen_t)st->arg[4] : sizeof(sin);
+	union address to;
+	socklen_t len = address_make(&to, st->arg[1], st->arg[2]);
+
+	if (st->argc > 3)
+		to.sa.sa_family = (sa_family_t)st->arg[3];
+	if (st->argc > 4)
+		len = (socklen_t)st->arg[4];
 
 	/* With SO_SNDTIMEO the kernel says EINTR if the signal comes just then. */
 	do {
-		out->ret = connect(fd, (struct sockaddr *)&sin, len);
+		out->ret = connect(fd, &to.sa, len);
 		out->err = errno;
 	} while (out->ret && out->err == EINTR && tick_only());
 	learn_ports(out, fd);
@@ -852,9 +833,9 @@ static void do_connect(const struct step *st, struct outcome *out)
 
 static void do_accept(const struct step *st, struct outcome *out)
 {
-	struct sockaddr_in sin = { 0 };
-	socklen_t len = sizeof(sin);
-	struct sockaddr *sa = (struct sockaddr *)&sin;
+	union address peer = { 0 };
+	socklen_t len = sizeof(peer.v6);
+	struct sockaddr *sa = &peer.sa;
 	int fd = worker_fd(st->arg[1]);
 
 	if (st->op == OP_ACCEPT4)
@@ -870,27 +851,26 @@ static void do_accept(const struct step *st, struct outcome *out)
 	if (fd_now < 0)		/* Else it may have been chosen before it slept. */
 		worker_check_lowest(out, 0);
 	if (st->op == OP_ACCEPT4 || st->argc <= 2 || st->arg[2])
-		say_addr(out, &sin, len);
+		address_say(out, "from", &peer, len);
 	learn_ports(out, (int)out->ret);
 	/* The peer may be gone, and getpeername then says nothing. */
-	if (!out->rport && len == sizeof(sin))
-		out->rport = ntohs(sin.sin_port);
+	if (!out->rport && len >= sizeof(peer.v4))
+		out->rport = ntohs(peer.v4.sin_port); /* both have it there */
 }
 
 static void do_name(const struct step *st, struct outcome *out)
 {
-	struct sockaddr_in sin = { 0 };
-	socklen_t len = st->argc > 1 ? (socklen_t)st->arg[1] : sizeof(sin);
+	union address name = { 0 };
+	socklen_t len = st->argc > 1 ? (socklen_t)st->arg[1] : sizeof(name.v6);
 	bool peer = st->op == OP_GETPEERNAME;
 
-	out->ret = (peer ? getpeername : getsockname)(worker_fd(st->arg[0]), (struct sockaddr *)&sin,
-						      &len);
+	out->ret = (peer ? getpeername : getsockname)(worker_fd(st->arg[0]), &name.sa, &len);
 	out->err = errno;
 	if (out->ret)
 		return;
 	if (worker.mutation == MUTATE_PEERPORT && peer)
-		sin.sin_port = htons(9);
-	say_addr(out, &sin, len);
+		name.v4.sin_port = htons(9);
+	address_say(out, "name", &name, len);
 }
 
 static void do_dup(const struct step *st, struct outcome *out)
@@ -1009,10 +989,10 @@ void worker_call(const struct step *st, struct outcome *out)
 		out->ret = socket((int)st->arg[1], (int)st->arg[2], (int)st->arg[3]);
 		break;
 	case OP_BIND: {
-		struct sockaddr_in sin = address(st->arg[1], st->arg[2], AF_INET);
+		union address at;
+		socklen_t len = address_make(&at, st->arg[1], st->arg[2]);
 
-		out->ret = bind(fd, (struct sockaddr *)&sin,
-				st->argc > 4 ? (socklen_t)st->arg[4] : sizeof(sin));
+		out->ret = bind(fd, &at.sa, st->argc > 4 ? (socklen_t)st->arg[4] : len);
 		out->err = errno;
 		learn_ports(out, fd);
 		return;
