@@ -59,7 +59,7 @@ void top_summary(const struct sample *before, const struct sample *now, int line
 	switch (line) {
 	case 0:
 		snprintf(ret, size,
-			 "mortise top: domain %.32s, policy %s, up %" PRIu64 " s; clients %u, "
+			 "mortise top: domain %.32s (%s), up %" PRIu64 " s; clients %u, "
 			 "connections %u, listeners %u",
 			 m->status.domain, word_policy(m->status.policy), up_s,
 			 m->status.clients, m->status.connections, m->status.listeners);

@@ -253,7 +253,7 @@ static void top_text__lines(void **state)
 
 	(void)state;
 	assert_string_equal(text,
-		"mortise top: domain lab, policy none, up 12 s; clients 2, connections 1, listeners 1\n"
+		"mortise top: domain lab (none), up 12 s; clients 2, connections 1, listeners 1\n"
 		"Memory: 1.0M B/s, 1 new connections/s; since the start 12.0M B, 12 connections\n"
 		"Kernel: remote 4 so far\n"
 		"\n"
