@@ -86,7 +86,7 @@ const struct verb verbs[] = {
 	  "  -d, --delay SECONDS between two of them (2)\n"
 	  "      --sort COLUMN   by: pid process open listening kernel netid state\n"
 	  "                      tx_bytes_per_s rx_bytes_per_s transport local peer recv_q\n"
-	  "                      send_q wakes_per_s sleeps_per_s spins_per_s\n"
+	  "                      send_q wakes_per_s sleeps_per_s spins_per_s drops_per_s\n"
 	  "  -r, --reverse       the other way\n"
 	  "      --filter WORD   lines with that word only\n"
 	  "      --json          an object a line, with processes and sockets\n"

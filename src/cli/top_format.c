@@ -118,13 +118,13 @@ static void json_rates(FILE *out, const struct top_line *l)
 {
 	if (!l->rated) {
 		fputs(",\"tx_bytes_per_s\":null,\"rx_bytes_per_s\":null,\"wakes_per_s\":null,"
-		      "\"sleeps_per_s\":null,\"spins_per_s\":null}", out);
+		      "\"sleeps_per_s\":null,\"spins_per_s\":null,\"drops_per_s\":null}", out);
 		return;
 	}
 	fprintf(out,
 		",\"tx_bytes_per_s\":%.1f,\"rx_bytes_per_s\":%.1f,\"wakes_per_s\":%.1f"
-		",\"sleeps_per_s\":%.1f,\"spins_per_s\":%.1f}",
-		l->rate.tx, l->rate.rx, l->rate.wakes, l->rate.sleeps, l->rate.spins);
+		",\"sleeps_per_s\":%.1f,\"spins_per_s\":%.1f,\"drops_per_s\":%.1f}",
+		l->rate.tx, l->rate.rx, l->rate.wakes, l->rate.sleeps, l->rate.spins, l->rate.drops);
 }
 
 static void json_process(FILE *out, const struct top_line *l)

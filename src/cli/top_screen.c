@@ -146,7 +146,7 @@ static void put_bar(int y, const char *text)
 static void draw_table(const struct screen *s)
 {
 	int width[TOP_COLUMNS], x = 0;
-	char cell[64];
+	char cell[128];
 
 	for (unsigned c = 0; c < TOP_COLUMNS; c++) {
 		/* Room for the mark of the column that is sorted by; and widths

@@ -52,6 +52,7 @@ static struct top_rates row_rates(const struct ss_row *r, const struct ss_row *o
 		.wakes = since(old->wakes, r->wakes, seconds),
 		.sleeps = since(old->sleeps, r->sleeps, seconds),
 		.spins = since(old->spins, r->spins, seconds),
+		.drops = since(old->drops, r->drops, seconds),
 	};
 }
 
@@ -65,13 +66,13 @@ static void copy_text(char *ret, size_t size, const char *s)
 	ret[n] = 0;
 }
 
-static void address(char ret[56], const char *addr, uint16_t port)
+static void address(char *ret, size_t size, const char *addr, uint16_t port)
 {
 	char text[8] = "*";
 
 	if (port)
 		snprintf(text, sizeof(text), "%u", port);
-	snprintf(ret, 56, strchr(addr, ':') ? "[%s]:%s" : "%s:%s", addr, text);
+	snprintf(ret, size, strchr(addr, ':') ? "[%s]:%s" : "%s:%s", addr, text);
 }
 
 static struct top_line socket_line(const struct ss_row *r, const struct top_rates *rate)
@@ -87,8 +88,8 @@ static struct top_line socket_line(const struct ss_row *r, const struct top_rate
 	};
 
 	copy_text(l.process, sizeof(l.process), r->process);
-	address(l.local, r->local, r->local_port);
-	address(l.peer, r->peer, r->peer_port);
+	address(l.local, sizeof(l.local), r->local, r->local_port);
+	address(l.peer, sizeof(l.peer), r->peer, r->peer_port);
 	l.listening = !strcmp(r->state, "LISTEN");
 	l.open = !l.listening;
 	l.kernel = strcmp(r->transport, "shm") != 0;
@@ -130,6 +131,7 @@ static size_t merge_processes(struct top_line *lines, size_t n)
 			p->rate.wakes += l.rate.wakes;
 			p->rate.sleeps += l.rate.sleeps;
 			p->rate.spins += l.rate.spins;
+			p->rate.drops += l.rate.drops;
 			continue;
 		}
 		l.netid = l.state = l.transport = l.reason = NULL;
@@ -208,6 +210,7 @@ static const struct column {
 	[TOP_WAKES] = { "Wakes/s", "wakes_per_s", P | S, true },
 	[TOP_SLEEPS] = { "Sleeps/s", "sleeps_per_s", P | S, true },
 	[TOP_SPINS] = { "Spins/s", "spins_per_s", P | S, true },
+	[TOP_DROPS] = { "Drops/s", "drops_per_s", P | S, true },
 };
 
 bool top_has(enum top_view view, enum top_column c)
@@ -270,6 +273,8 @@ static double value(const struct top_line *l, enum top_column c)
 		return l->rate.sleeps;
 	case TOP_SPINS:
 		return l->rate.spins;
+	case TOP_DROPS:
+		return l->rate.drops;
 	default:
 		return 0;
 	}
@@ -277,7 +282,8 @@ static double value(const struct top_line *l, enum top_column c)
 
 static bool is_rate(enum top_column c)
 {
-	return c == TOP_TX || c == TOP_RX || c == TOP_WAKES || c == TOP_SLEEPS || c == TOP_SPINS;
+	return c == TOP_TX || c == TOP_RX || c == TOP_WAKES || c == TOP_SLEEPS || c == TOP_SPINS ||
+	       c == TOP_DROPS;
 }
 
 void top_cell(const struct top_line *l, enum top_column c, char *ret, size_t size)
@@ -319,11 +325,13 @@ void top_cell(const struct top_line *l, enum top_column c, char *ret, size_t siz
 		snprintf(ret, size, "%s", text && *text ? text : "-");
 }
 
+enum { CELL_MAX = 128 };
+
 /* -------------------------------------------------------- sort and filter */
 
 static int order_text(const struct top_line *a, const struct top_line *b, enum top_column c)
 {
-	char x[64], y[64];
+	char x[CELL_MAX], y[CELL_MAX];
 
 	top_cell(a, c, x, sizeof(x));
 	top_cell(b, c, y, sizeof(y));
@@ -365,7 +373,7 @@ void top_sort(struct top_line *lines, size_t n, enum top_column by, bool descend
 size_t top_filter(struct top_line *lines, size_t n, enum top_view view, const char *word)
 {
 	size_t kept = 0;
-	char cell[64];
+	char cell[CELL_MAX];
 
 	if (!*word)
 		return n;

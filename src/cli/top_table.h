@@ -28,12 +28,13 @@ enum top_column {
 	TOP_WAKES,
 	TOP_SLEEPS,
 	TOP_SPINS,
+	TOP_DROPS,
 	TOP_COLUMNS,
 };
 
-/** struct top_rates - Of what goes through memory, each a second. */
+/** struct top_rates - Of what goes through memory, each a second. @drops: Datagrams. */
 struct top_rates {
-	double tx, rx, wakes, sleeps, spins;
+	double tx, rx, wakes, sleeps, spins, drops;
 };
 
 /**
@@ -52,7 +53,7 @@ struct top_line {
 	char process[17];
 	unsigned open, listening, kernel;
 	const char *netid, *state, *transport, *reason;
-	char local[56], peer[56];
+	char local[SS_ADDRESS_MAX + 10], peer[SS_ADDRESS_MAX + 10]; /* port and brackets */
 	uint64_t recv_q, send_q;
 	bool rated;
 	struct top_rates rate;

@@ -67,6 +67,7 @@ static struct sample second(void)
 
 	memcpy(rows, s.rows, 4 * sizeof(*rows));
 	rows[0].tx_bytes = rows[1].rx_bytes = 5000;
+	rows[1].drops = 6; /* of a stream, so that one row has all */
 	rows[4] = row(CLIENT, "ESTAB", 61002, 7000, 200, 0);
 	rows[5] = row(SERVER, "ESTAB", 7000, 61002, 0, 200);
 	return sample(12, rows, 6);
@@ -257,9 +258,12 @@ static void top_text__lines(void **state)
 		"Memory: 1.0M B/s, 1 new connections/s; since the start 12.0M B, 12 connections\n"
 		"Kernel: remote 4 so far\n"
 		"\n"
-		"PID Process Open Listen Kernel Tx B/s Rx B/s Recv-Q Send-Q Wakes/s Sleeps/s Spins/s\n"
-		" 11 client     2      0      0   2.1k      0      6     10      10        0       0\n"
-		" 12 ser?ver    3      1      1      0   2.1k      9     15       0        0       0\n");
+		"PID Process Open Listen Kernel Tx B/s Rx B/s Recv-Q Send-Q Wakes/s Sleeps/s Spins/s "
+		"Drops/s\n"
+		" 11 client     2      0      0   2.1k      0      6     10      10        0       0 "
+		"      0\n"
+		" 12 ser?ver    3      1      1      0   2.1k      9     15       0        0       0 "
+		"      3\n");
 	free(text);
 }
 
@@ -279,7 +283,7 @@ static void top_json__one_line(void **state)
 		"\"processes\":[{\"pid\":11,\"process\":\"client\",\"open\":2,\"listening\":0,"
 		"\"kernel\":0,\"recv_q\":6,\"send_q\":10,\"tx_bytes_per_s\":2100.0,"
 		"\"rx_bytes_per_s\":0.0,\"wakes_per_s\":10.0,\"sleeps_per_s\":0.0,"
-		"\"spins_per_s\":0.0},{\"pid\":12,\"process\":\"ser?ver\""));
+		"\"spins_per_s\":0.0,\"drops_per_s\":0.0},{\"pid\":12,\"process\":\"ser?ver\""));
 	assert_non_null(strstr(text,
 		"\"sockets\":[{\"pid\":11,\"process\":\"client\",\"netid\":\"tcp\","
 		"\"state\":\"ESTAB\",\"local\":\"127.0.0.1:61001\",\"peer\":\"127.0.0.1:7000\","
