@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/diag.h"
 #include "cli/holders.h"
 #include "cli/kernel.h"
 #include "cli/opt.h"
@@ -116,6 +117,8 @@ long ask_list(int fd, const char *domain, const struct ss_show *show, struct ss_
 		if (ss_wanted(&rows[i], show))
 			rows[kept++] = rows[i];
 	}
+	if (show->memory)
+		diag_fill(rows, kept);
 	if (show->processes || show->extended)
 		find_holders(domain, rows, kept);
 	*ret = rows;

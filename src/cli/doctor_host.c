@@ -26,7 +26,7 @@
 void doctor_installation(struct findings *f)
 {
 	static const char topic[] = "installation";
-	char path[PATH_MAX];
+	char path[PATH_MAX], real[PATH_MAX];
 
 	if (!self_library(path)) {
 		finding_add(f, topic, "library", FINDING_BAD, "there is no libmortise.so beside this "
@@ -41,7 +41,8 @@ void doctor_installation(struct findings *f)
 			    MORTISE_VERSION, path);
 	}
 	if (ctl_daemon_path(path, sizeof(path))) {
-		finding_add(f, topic, "daemon", FINDING_OK, "daemon %s", path);
+		finding_add(f, topic, "daemon", FINDING_OK, "daemon %s",
+			    realpath(path, real) ? real : path);
 	} else {
 		finding_add(f, topic, "daemon", FINDING_BAD, "there is no mortised beside this "
 			    "command or in ../libexec/mortise");

@@ -62,14 +62,17 @@ static bool excluded(const char *path)
 	return false;
 }
 
-/** look_at_rights() - ld.so drops LD_PRELOAD where more rights than the caller's are got. */
-static void look_at_rights(struct findings *f, const char *path, int fd)
+/**
+ * look_at_rights() - ld.so drops LD_PRELOAD where more rights than the caller's are got.
+ * Return: whether they are.
+ */
+static bool look_at_rights(struct findings *f, const char *path, int fd)
 {
 	struct stat st;
 	const char *why = NULL;
 
 	if (fstat(fd, &st))
-		return;
+		return false;
 	if (st.st_mode & S_ISUID && st.st_uid != getuid())
 		why = "setuid";
 	else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())
@@ -77,11 +80,12 @@ static void look_at_rights(struct findings *f, const char *path, int fd)
 	else if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
 		why = "given capabilities by its file";
 	if (!why)
-		return;
+		return false;
 	finding_add(f, topic, "privileged", FINDING_BAD,
 		    "%s is %s: ld.so loads no library of its caller's into it", path, why);
 	finding_remedy(f, "run it as the user whose rights it takes; its sockets are the kernel's "
 			  "otherwise, and programs of the domain can talk to it all the same");
+	return true;
 }
 
 static void look_at_elf(struct findings *f, const char *path, const struct elf_file *e)
@@ -201,8 +205,8 @@ static bool look_at(struct findings *f, const char *path, char ret[PATH_MAX])
 	r = elf_file_read(fd, &e);
 	n = pread(fd, line, sizeof(line) - 1, 0);
 	if (!r) {
-		look_at_elf(f, path, &e);
-		look_at_rights(f, path, fd);
+		if (!look_at_rights(f, path, fd))
+			look_at_elf(f, path, &e);
 	} else if (n >= 4 && !memcmp(line, "\177ELF", 4)) {
 		finding_add(f, topic, "broken", FINDING_BAD, "%s is a broken ELF file", path);
 		finding_remedy(f, "install it again");

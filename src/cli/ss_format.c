@@ -109,7 +109,8 @@ static void extended(FILE *out, const struct ss_row *r)
 /**
  * memory() - -m: ss's skmem, said of rings. r and w are what is queued, rb and
  * tb the buffers that the program set, 0 where it left them alone; f is what
- * the ring has room for now. Of the kernel's sockets only r, w and d are known.
+ * the ring has room for now. Of the kernel's sockets it is what the kernel says,
+ * or, where that does not, r, w and d.
  */
 static void memory(FILE *out, const struct ss_row *r)
 {
@@ -117,6 +118,14 @@ static void memory(FILE *out, const struct ss_row *r)
 	uint64_t recv_q = listen ? 0 : r->recv_q, send_q = listen ? 0 : r->send_q;
 	uint64_t room = r->tx_ring > send_q ? r->tx_ring - send_q : 0;
 
+	if (!in_memory(r) && r->has_skmem) {
+		const uint32_t *m = r->skmem;
+
+		/* The order in which the kernel says them. */
+		fprintf(out, " skmem:(r%u,rb%u,t%u,tb%u,f%u,w%u,o%u,bl%u,d%u)", m[0], m[1], m[2],
+			m[3], m[4], m[5], m[6], m[7], m[8]);
+		return;
+	}
 	if (!in_memory(r)) {
 		fprintf(out, " skmem:(r%" PRIu64 ",w%" PRIu64 ",d%" PRIu64 ")", recv_q, send_q,
 			r->drops);

@@ -10,7 +10,7 @@
 
 struct ss_filter;
 
-enum { SS_USERS_MAX = 16, SS_ADDRESS_MAX = 64 };
+enum { SS_USERS_MAX = 16, SS_ADDRESS_MAX = 64, SS_SKMEM_COUNT = 9 };
 
 /** struct ss_user - Somebody who holds a socket; @inode: by which it was found. */
 struct ss_user {
@@ -34,6 +34,7 @@ struct ss_user {
  * @drops:  Datagrams for which there was no room.
  * @age_ns: Since it came to be; 0: unknown.
  * @cpu:    Where its owner last ran, + 1; 0: unknown.
+ * @skmem:  Of a kernel's socket, where @has_skmem: SK_MEMINFO_*, in its order.
  * @users:  All who hold it; none where only @pid is known.
  * @pid:    0 where nobody holds it any more, or not yet.
  * @under:  A datagram socket in shared memory has one of the kernel's as its
@@ -63,6 +64,8 @@ struct ss_row {
 		unsigned count;
 		uint64_t inode, recv_q, drops;
 	} under;
+	bool has_skmem;
+	uint32_t skmem[SS_SKMEM_COUNT];
 	unsigned user_count;
 	struct ss_user users[SS_USERS_MAX];
 };

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/rtnetlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cli/diag.h"
 #include "cli/holders.h"
 #include "cli/json.h"
 #include "cli/kernel.h"
@@ -169,6 +173,13 @@ static void ss_table__details(void **state)
 	free(got);
 	r.transport = "kernel";
 	r.reason = "datagram";
+	r.has_skmem = true;
+	for (uint32_t i = 0; i < SS_SKMEM_COUNT; i++)
+		r.skmem[i] = i + 1;
+	got = table(&r, 1, (struct ss_show){ .memory = true });
+	assert_non_null(strstr(got, "\n\t skmem:(r1,rb2,t3,tb4,f5,w6,o7,bl8,d9)\n"));
+	free(got);
+	r.has_skmem = false;
 	got = table(&r, 1, (struct ss_show){ .info = true, .memory = true });
 	assert_non_null(strstr(got, "\n\t skmem:(r0,w0,d3) kernel reason:datagram drops:3\n"));
 	free(got);
@@ -445,6 +456,57 @@ static void kernel_fill__under_datagrams(void **state)
 	}
 }
 
+static void diag_message__skmem(void **state)
+{
+	struct {
+		struct nlmsghdr h;
+		struct inet_diag_msg m;
+		struct rtattr a;
+		uint32_t mem[9];
+	} m = { .h = { .nlmsg_len = sizeof(m) }, .m = { .idiag_inode = 77 },
+		.a = { .rta_len = sizeof(m.a) + sizeof(m.mem), .rta_type = INET_DIAG_SKMEMINFO },
+		.mem = { 1, 2, 3, 4, 5, 6, 7, 8, 9 } };
+	struct ss_row rows[2] = { row(HALF_OPEN, 1, 2), row(HALF_OPEN, 3, 4) };
+
+	(void)state;
+	rows[0].inode = 76;
+	rows[1].inode = 77;
+	/* Cut off anywhere: nothing. */
+	for (size_t n = 0; n < sizeof(m); n++) {
+		diag_message(&m.h, n, rows, 2);
+		m.h.nlmsg_len = (uint32_t)n;
+		diag_message(&m.h, n, rows, 2);
+		m.h.nlmsg_len = sizeof(m);
+		assert_false(rows[1].has_skmem);
+	}
+	m.a.rta_len -= 4;
+	diag_message(&m.h, sizeof(m), rows, 2);
+	assert_false(rows[1].has_skmem);
+	m.a.rta_len += 4;
+	diag_message(&m.h, sizeof(m), rows, 2);
+	assert_true(rows[1].has_skmem && !rows[0].has_skmem);
+	assert_int_equal(rows[1].skmem[8], 9);
+}
+
+static void diag_fill__of_a_socket(void **state)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(LOOPBACK) } };
+	struct ss_row r = row(HALF_LISTEN, 1, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	r.inode = st.st_ino;
+	diag_fill(&r, 1);
+	close(fd);
+	if (!r.has_skmem)
+		skip(); /* A kernel without inet_diag. */
+	assert_true(r.skmem[1] > 0); /* It has a buffer. */
+}
+
 static void holders_fill__all_of_them(void **state)
 {
 	struct holder_key keys[] = { { 500, 3, 9 }, { 77124, 3, 7 }, { 501, 2, 7 } };
@@ -605,6 +667,8 @@ int main(void)
 		cmocka_unit_test(kernel_line__refuses),
 		cmocka_unit_test_setup_teardown(kernel_fill__by_inode, proc_make, proc_remove),
 		cmocka_unit_test_setup_teardown(kernel_fill__under_datagrams, proc_make, proc_remove),
+		cmocka_unit_test(diag_message__skmem),
+		cmocka_unit_test(diag_fill__of_a_socket),
 		cmocka_unit_test_setup_teardown(holders_fill__all_of_them, proc_make, proc_remove),
 		cmocka_unit_test_setup_teardown(holders_fill__two_domains_of_one_name, proc_make,
 						proc_remove),
