@@ -46,10 +46,16 @@ static int finish(int status)
 	return status;
 }
 
-/** asks_help() - `mortise VERB --help`. What comes later may be a program's. */
-static bool asks_help(int argc, char **argv)
+/** asks_help() - --help is among the verb's options. Behind a program's name it is that's. */
+static bool asks_help(const struct verb *v, int argc, char **argv)
 {
-	return argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"));
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (v->run == verb_run && argv[i][0] != '-')
+			return false;
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	}
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -73,7 +79,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	/* Help is given whatever the files say; doctor says itself what is wrong there. */
-	if (v->run != verb_help_main && v->run != verb_doctor && !asks_help(argc, argv)) {
+	if (v->run != verb_help_main && v->run != verb_doctor && !asks_help(v, argc, argv)) {
 		if (!config_load(&config))
 			return EXIT_USAGE;
 		if (!config_export(&config)) {

@@ -1078,6 +1078,31 @@ static unsigned list_count(int fd, uint32_t state, struct ctl_msg *ret)
 	}
 }
 
+static int linger(uint32_t seconds)
+{
+	struct ctl_msg m = { .type = CTL_LINGER, .linger = { .seconds = seconds } };
+	int fd = ctl_connect("default"), r = ctl_call(fd, &m, NULL, 0, NULL, NULL);
+
+	close(fd);
+	return r;
+}
+
+static void linger__outlives_the_daemon(void **state)
+{
+	uint32_t old = status().status.daemon_pid;
+
+	(void)state;
+	assert_int_equal(linger(77), 0);
+	assert_int_equal(status().status.linger_s, 77);
+	assert_int_equal(linger(CTL_LINGER_MAX + 1), -EINVAL);
+	assert_int_equal(status().status.linger_s, 77);
+	assert_int_equal(kill((pid_t)old, SIGKILL), 0);
+	EVENTUALLY(status().status.daemon_pid != old);
+	assert_int_equal(status().status.linger_s, 77);
+	assert_int_equal(linger(CTL_LINGER_MAX), 0);
+	assert_int_equal(status().status.linger_s, CTL_LINGER_MAX);
+}
+
 static void list__shows_each_socket(void **state)
 {
 	struct ctl_msg row = { 0 };
@@ -1392,6 +1417,7 @@ int main(int argc, char **argv)
 		T(leave__when_unused),
 		T(down__refuses_then_forces),
 		T(term__is_an_orderly_end),
+		T(linger__outlives_the_daemon),
 		T(list__shows_each_socket),
 		T(clients__leave_nothing_behind),
 		T(restart__in_the_middle_of_things),
