@@ -224,6 +224,15 @@ static bool pump_in(struct relay_link *l)
 	return moved;
 }
 
+/* Is its end the program's close, not only its shutdown()? */
+static bool hung_up(int far)
+{
+	struct pollfd p = { .fd = far };
+	struct timespec now = { 0 };
+
+	return sys5(SYS_ppoll, &p, 1, &now, 0, 8) == 1 && p.revents & (POLLHUP | POLLERR);
+}
+
 /* What the program wrote. @revents: of the pair's end. */
 static bool pump_out(struct relay_link *l, short revents)
 {
@@ -242,6 +251,10 @@ static bool pump_out(struct relay_link *l, short revents)
 		} else if (r != -EAGAIN && r != -EINTR) {
 			f->ended = true;
 			moved = true;
+			/* Since poll() looked it may have closed: a FIN now would
+			 * take the place of the reset for what it left unread.
+			 */
+			l->gone |= r == 0 && hung_up(l->far);
 			if (r < 0) { /* It closed with something unread. */
 				link_end(l, true);
 				return true;
