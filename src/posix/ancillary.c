@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <linux/net_tstamp.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
 
@@ -73,10 +75,20 @@ static void put_ip(uint32_t want, const struct dgram_record *rec, struct msghdr 
 		put(msg, used, SOL_IP, IP_ORIGDSTADDR, &dst, sizeof(dst));
 }
 
+static uint32_t kernel_drops(const struct sock *s)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_MEMINFO, info, &len);
+	return info[SK_MEMINFO_DROPS];
+}
+
 void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64_t drops,
 		    struct msghdr *msg)
 {
-	uint32_t want = load_relaxed(&s->dgram->ancillary), dropped = (uint32_t)drops;
+	uint32_t want = load_relaxed(&s->dgram->ancillary);
+	uint32_t dropped = (uint32_t)drops + (want & ANC_RXQ_OVFL ? kernel_drops(s) : 0);
 	int size = rec->segment;
 	size_t used = 0;
 
@@ -88,6 +100,59 @@ void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64
 		put(msg, &used, SOL_UDP, UDP_GRO, &size, sizeof(size));
 	put_ip(want, rec, msg, &used);
 	msg->msg_controllen = used;
+}
+
+static bool take_one(const struct cmsghdr *c, struct ancillary_sent *ret)
+{
+	size_t n = c->cmsg_len - CMSG_LEN(0);
+	struct in_pktinfo info;
+	int value = 0;
+
+	memcpy(&value, CMSG_DATA(c), n < sizeof(value) ? n : sizeof(value));
+	if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT && n == sizeof(uint16_t)) {
+		ret->segment = (uint16_t)value;
+	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL && n == sizeof(int)) {
+		ret->ttl = (uint8_t)value;
+		return value > 0 && value <= UINT8_MAX;
+	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TOS && n == sizeof(int)) {
+		ret->tos = (uint8_t)value;
+		return value >= 0 && value <= UINT8_MAX;
+	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO && n == sizeof(info)) {
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		ret->from = addr_word_make(ntohl(info.ipi_spec_dst.s_addr), 0);
+		return info.ipi_ifindex == 0 || info.ipi_ifindex == LOOPBACK_INDEX;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret)
+{
+	struct msghdr copy = *msg, *m = &copy;
+	size_t end = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		end = (size_t)((char *)c - (char *)m->msg_control) + c->cmsg_len;
+		if (c->cmsg_len < CMSG_LEN(0) || end > m->msg_controllen || !take_one(c, ret))
+			return false;
+	}
+	/* What is left over is a message that is cut short. */
+	return msg->msg_controllen - end < CMSG_LEN(0);
+}
+
+void ancillary_add_drops(struct msghdr *msg, uint64_t drops)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		uint32_t n;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL ||
+		    c->cmsg_len != CMSG_LEN(sizeof(n)))
+			continue;
+		memcpy(&n, CMSG_DATA(c), sizeof(n));
+		n += (uint32_t)drops;
+		memcpy(CMSG_DATA(c), &n, sizeof(n));
+	}
 }
 
 static int wish(struct dgram *d, uint32_t bits, bool on)

@@ -41,6 +41,7 @@
 #define STOPPED_NS (10 * NS_PER_MS)   /* who has the lock for longer is stopped */
 #define TTL_DEFAULT 64
 #define STANDARD_FDS 3u
+#define OPEN_TRIES 16u
 #define LOOPBACK_FIRST 0x7f000000u
 #define LOOPBACK_LAST 0x7fffffffu
 
@@ -103,14 +104,29 @@ void dgram_box_unlock(struct sock *s)
 	sock_rx_unlock(s);
 }
 
+/* Not by MSG_PEEK: that would take a pending error. */
+static bool kernel_has(const struct sock *s)
+{
+	struct pollfd p = { .fd = s->shadow_fd, .events = POLLIN };
+	struct timespec zero = { 0 };
+
+	return sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1 && p.revents & POLLIN;
+}
+
 uint32_t dgram_now(struct sock *s)
 {
 	uint32_t now = POLLOUT | POLLWRNORM;
+	struct inbox_seat *seat;
 
 	if (!dgram_box_lock(s))
 		return now;
-	if (inbox_next(s->dgram->box))
-		now |= POLLIN | POLLRDNORM;
+	while ((seat = inbox_next(s->dgram->box))) {
+		if (likely(!(seat->rec.flags & DGRAM_MARK)) || kernel_has(s)) {
+			now |= POLLIN | POLLRDNORM;
+			break;
+		}
+		inbox_take(seat); /* It was dropped, or has been read. */
+	}
 	dgram_box_unlock(s);
 	return now;
 }
@@ -131,13 +147,14 @@ static void announce(struct sock *s)
 		process_log(2, "a datagram socket is not in the registry: %d", r);
 }
 
-/* Caller holds s->lock. */
-static void open_box(struct sock *s)
+/* Caller holds s->lock. @now: Even where the kernel's socket has something. */
+static void open_box(struct sock *s, bool now)
 {
 	uint16_t port = addr_word_port(load_relaxed(&s->half->local));
 	struct inbox *b;
 
-	if (port == 0)
+	/* What came before goes before: another time, but not for ever. */
+	if (port == 0 || (!now && s->dgram->turns++ < OPEN_TRIES && kernel_has(s)))
 		return;
 	/* Its half is in another process's arena, where we can make no seats. */
 	if (s->foreign || process_port_excluded(port)) {
@@ -151,22 +168,24 @@ static void open_box(struct sock *s)
 		store_relaxed(&s->dgram->kernel, true);
 		return;
 	}
+	if (now)
+		store_relaxed(&s->dgram->kernel_first, true);
 	__atomic_store_n(&s->dgram->box, b, __ATOMIC_RELEASE);
 	watch_changed(s);
 }
 
-bool dgram_open(struct sock *s, bool listens)
+bool dgram_open(struct sock *s)
 {
 	struct dgram *d = s->dgram;
 
-	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && (d->announced || !listens)))
+	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && d->announced))
 		return true;
 	if (load_relaxed(&d->kernel))
 		return d->box != NULL;
 	lock_take(&s->lock);
 	if (!d->box && !load_relaxed(&d->kernel))
-		open_box(s);
-	if (d->box && listens && !d->announced && !load_relaxed(&d->kernel))
+		open_box(s, false);
+	if (d->box && !d->announced && !load_relaxed(&d->kernel))
 		announce(s);
 	lock_drop(&s->lock);
 	return d->box != NULL;
@@ -218,6 +237,12 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	if (r == 0) {
 		name(s, fd);
 		s->bound = true;
+		/* Of several with SO_REUSEADDR, the last one takes what comes. */
+		if ((uint32_t)registry_dgram_word(s->party->reg,
+						  addr_word_port(load_relaxed(&s->half->local))))
+			open_box(s, true);
+		if (s->dgram->box)
+			announce(s);
 	}
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
@@ -271,7 +296,8 @@ long dgram_shutdown(int fd, int how)
 	if (!s)
 		return NOT_OURS;
 	r = sys2(SYS_shutdown, fd, how);
-	if (r == 0)
+	/* Where it is not connected, Linux says so and shuts it all the same. */
+	if (r == 0 || r == -ENOTCONN)
 		dgram_to_kernel(s);
 	return sock_leave(s, r);
 }
@@ -342,8 +368,11 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 		d->tos = (uint8_t)value;
 	else if (level == SOL_UDP && name == UDP_SEGMENT)
 		d->segment = (uint16_t)value;
-	else if (level == SOL_UDP && name == UDP_CORK)
+	else if (level == SOL_UDP && name == UDP_CORK) {
 		store_relaxed(&d->corked, value != 0);
+		if (!value)
+			dgram_sent(s);
+	}
 	else if (!option_is_kernels(level, name))
 		dgram_to_kernel(s);
 }
@@ -369,18 +398,23 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 	return sock_leave(s, r);
 }
 
-/* Bytes of the next datagram, or -1 where memory has none. */
+/* Bytes of the next datagram, or -1 where it is not memory's. */
 static long next_bytes(struct sock *s)
 {
 	struct inbox_seat *seat;
+	bool look = false;
 	long n = -1;
 
 	if (!dgram_box_lock(s))
 		return -1;
 	seat = inbox_next(s->dgram->box);
-	if (seat)
+	if (seat) {
 		n = seat->rec.bytes;
+		look = dgram_kernel_first(s, seat);
+	}
 	dgram_box_unlock(s);
+	if (look && kernel_has(s))
+		return -1;
 	return n;
 }
 
@@ -577,7 +611,7 @@ static void share_one(struct sock *s, void *arg)
 	d = s->dgram;
 	lock_take(&s->lock);
 	if (!d->box && !load_relaxed(&d->kernel))
-		open_box(s);
+		open_box(s, true);
 	if (!d->box) {
 		dgram_to_kernel(s);
 	} else if (s->bell_fd < 0 && !s->foreign && !load_relaxed(&d->kernel)) {

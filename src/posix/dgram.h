@@ -36,9 +36,13 @@
  * @connected: To anybody.
  * @announced: The registry was told of it, or there was no way.
  * @kernel:    Neither sends nor is sent to through memory any more.
- * @corked:    UDP_CORK is on, or MSG_MORE was used last.
+ * @corked:    UDP_CORK is on.
+ * @pending:   The kernel has the beginning of a datagram to @pending_to.
  * @ancillary: ANC_*.
  * @segment:   UDP_SEGMENT, bytes; 0: none.
+ * @kernel_first: The kernel's socket has datagrams that came before there was an
+ *             inbox.
+ * @kernel_sent: Something was sent through it: there may be an error to report.
  * @looked_ns: When the kernel's socket was found empty last.
  * @turns:     Receives, so that it has its turn while memory is busy.
  * @peer_cpu:  Where the sender of the last datagram ran, + 1.
@@ -47,7 +51,8 @@ struct dgram {
 	struct inbox *box;
 	addr_word peer;
 	bool connected, announced;
-	_Atomic bool kernel, corked;
+	_Atomic bool kernel, corked, pending, kernel_first, kernel_sent;
+	addr_word pending_to;
 	_Atomic uint32_t ancillary;
 	uint16_t segment;
 	uint8_t ttl, tos;
@@ -63,9 +68,9 @@ struct sock *dgram_enter(int fd);
  * kernel makes it. */
 long dgram_socket(int domain, int type, int protocol);
 
-/** dgram_open() - Have an inbox, where the socket has an address. @listens: the
- * program receives: tell others where. Return: whether there is one. */
-bool dgram_open(struct sock *s, bool listens);
+/** dgram_open() - Have an inbox, where the socket has an address, and tell others
+ * where, if the program chose it. Return: whether there is one. */
+bool dgram_open(struct sock *s);
 
 /** dgram_autobind() - Give a socket without an address one, as its first send
  * does. Return: 0 or -errno. */
@@ -82,6 +87,20 @@ void dgram_to_kernel(struct sock *s);
  * a process that was stopped has it. */
 bool dgram_box_lock(struct sock *s);
 void dgram_box_unlock(struct sock *s);
+
+/** dgram_kernel_first() - Is the kernel's socket to be looked at before the datagram
+ * of @seat, or in its place? */
+static inline bool dgram_kernel_first(const struct sock *s, const struct inbox_seat *seat)
+{
+	return unlikely(seat->rec.flags & DGRAM_MARK) || load_relaxed(&s->dgram->kernel_first);
+}
+
+/** dgram_refused() - Take the error of what was sent through the kernel: -errno, 0
+ * where there is none. */
+long dgram_refused(struct sock *s);
+
+/** dgram_sent() - What was begun with MSG_MORE or UDP_CORK has been sent. */
+void dgram_sent(struct sock *s);
 
 /** dgram_now() - poll bits that hold through memory. */
 uint32_t dgram_now(struct sock *s);
@@ -129,6 +148,25 @@ long dgram_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *a
 long dgram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
 
 /* ancillary.c */
+
+/**
+ * struct ancillary_sent - What the control messages of a send ask for.
+ * @segment:  As dgram.segment. @ttl, @tos: likewise.
+ * @from:     IP_PKTINFO's address, as an addr_word without a port; 0: none.
+ */
+struct ancillary_sent {
+	uint16_t segment;
+	uint8_t ttl, tos;
+	addr_word from;
+};
+
+/** ancillary_take() - Read them; *@ret is what holds without them to begin with.
+ * Return: False where memory cannot serve one, or Linux would refuse it. */
+bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret);
+
+/** ancillary_add_drops() - SO_RXQ_OVFL of a datagram that the kernel gave counts
+ * those of memory, too. */
+void ancillary_add_drops(struct msghdr *msg, uint64_t drops);
 
 /**
  * ancillary_give() - Put the control messages that @s asked for beside a datagram.

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -18,9 +19,11 @@
 #include "posix/watch.h"
 
 #define KERNEL_TURN 64u       /* receives from memory in a row */
-#define LOOKED_NS 1000u       /* so lately, the kernel's socket was empty */
-#define MEMORY_FLAGS (MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_CMSG_CLOEXEC | \
-		      MSG_NOSIGNAL | MSG_WAITFORONE)
+#define LOOKED_NS 4000u       /* so lately, the kernel's socket was empty */
+#define SPIN_LOOKS 32u        /* looks between two at the clock */
+#define KERNEL_FLAGS MSG_ERRQUEUE /* the others it has no use for, or we know */
+#define WOKEN_IN_VAIN 16u      /* times in one call, before it slows down */
+#define PAUSE_NS NS_PER_MS
 #define LOOK_THERE (-ERESTART) /* the kernel's socket goes first */
 
 /* The payload into the pieces. Return: bytes that had room. */
@@ -73,8 +76,10 @@ static long recv_memory(struct sock *s, struct msghdr *msg, int flags, bool look
 
 	if (!dgram_box_lock(s))
 		return r;
-	seat = inbox_next(s->dgram->box);
-	if (seat && seat->rec.flags & DGRAM_AFTER_KERNEL && !looked)
+	/* What the marks stand for was dropped, or has been read. */
+	while ((seat = inbox_next(s->dgram->box)) && seat->rec.flags & DGRAM_MARK && looked)
+		inbox_take(seat);
+	if (seat && !looked && dgram_kernel_first(s, seat))
 		r = LOOK_THERE;
 	else if (seat)
 		r = take(s, seat, msg, flags);
@@ -82,15 +87,34 @@ static long recv_memory(struct sock *s, struct msghdr *msg, int flags, bool look
 	return r;
 }
 
+/* A datagram of the kernel's was read: so was the mark for it, if it is the oldest. */
+static void unmark(struct sock *s)
+{
+	struct inbox_seat *seat;
+
+	if (!dgram_box_lock(s))
+		return;
+	seat = inbox_next(s->dgram->box);
+	if (seat && seat->rec.flags & DGRAM_MARK)
+		inbox_take(seat);
+	dgram_box_unlock(s);
+}
+
 static long recv_kernel(struct sock *s, int fd, struct msghdr *msg, int flags)
 {
 	struct msghdr m = *msg;
 	long r = sys3(SYS_recvmsg, fd, &m, flags | MSG_DONTWAIT);
 
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
 		s->dgram->looked_ns = clock_now_ns();
-	else if (r >= 0)
+		store_relaxed(&s->dgram->kernel_first, false);
+	} else if (r >= 0) {
 		*msg = m;
+		if (unlikely(load_relaxed(&s->dgram->ancillary) & ANC_RXQ_OVFL) && s->dgram->box)
+			ancillary_add_drops(msg, inbox_drops(s->dgram->box));
+		if (!(flags & MSG_PEEK))
+			unmark(s);
+	}
 	return r;
 }
 
@@ -99,9 +123,14 @@ static long recv_now(struct sock *s, int fd, struct msghdr *msg, int flags, bool
 {
 	struct dgram *d = s->dgram;
 	bool looked = false;
-	long r = -EAGAIN;
+	long r = 0;
 
-	if (unlikely(d->turns++ % KERNEL_TURN == 0)) {
+	if (unlikely(load_relaxed(&d->kernel_sent)))
+		r = dgram_refused(s);
+	if (r < 0)
+		return r;
+	r = -EAGAIN;
+	if (unlikely(d->turns++ % KERNEL_TURN == 0) && !inbox_marks(d->box)) {
 		r = recv_kernel(s, fd, msg, flags);
 		looked = true;
 	}
@@ -116,21 +145,55 @@ static long recv_now(struct sock *s, int fd, struct msghdr *msg, int flags, bool
 	return r;
 }
 
+/* Wait a little without sleeping, where that may pay. Return: whether there is
+ * something in the inbox, or it is the kernel's turn. */
+static bool recv_spin(struct sock *s)
+{
+	uint32_t cpu = spin_cpu(), peer_cpu = load_relaxed(&s->dgram->peer_cpu);
+	uint64_t until, budget;
+
+	if (load_relaxed(&s->half->cpu) != cpu)
+		store_relaxed(&s->half->cpu, cpu);
+	/* Who is on our own CPU is waited for by wait_sock(), as for any. */
+	if (process.spin_ns == 0 || s->foreign || spin_same_cpu(peer_cpu))
+		return false;
+	budget = spin_budget_ns(&s->spin, process.spin_ns);
+	until = clock_now_ns() + (budget < LOOKED_NS ? budget : LOOKED_NS);
+	do {
+		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
+			if (dgram_now(s) & POLLIN) {
+				spin_done(&s->spin, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (clock_now_ns() < until && !section_state.pending);
+	return false;
+}
+
+static void pause_briefly(void)
+{
+	struct timespec t = clock_timespec(PAUSE_NS);
+
+	section_leave();
+	sys2(SYS_nanosleep, &t, NULL);
+	section_enter();
+}
+
 static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 {
 	struct sock *s = dgram_enter(fd);
 	uint32_t handled = section_state.handled;
 	uint64_t deadline = 0;
 	bool may_wait, force = false;
+	unsigned woken = 0;
 	long r;
 
 	if (!s)
 		return NOT_OURS;
 	may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
-	if (flags & ~MEMORY_FLAGS || !dgram_open(s, true)) {
-		/* The answer to what was sent may be in time to be there. */
+	if (flags & KERNEL_FLAGS || !dgram_open(s))
 		return sock_leave(s, NOT_OURS);
-	}
 	for (;;) {
 		r = recv_now(s, fd, msg, flags & ~(MSG_WAITFORONE | MSG_WAITALL), force);
 		if (r != -EAGAIN || !may_wait)
@@ -142,6 +205,14 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 		}
 		if (s->rcvtimeo_ns && !deadline)
 			deadline = clock_now_ns() + s->rcvtimeo_ns;
+		if (deadline && force && clock_now_ns() >= deadline)
+			break;
+		/* The kernel wakes who waits for its errors, too, which need not be ours
+		 * to report: not at full speed. */
+		if (woken++ > WOKEN_IN_VAIN && !(dgram_now(s) & POLLIN))
+			pause_briefly();
+		if (!force && recv_spin(s))
+			continue;
 		r = section_state.broke != broke ? -EINTR :
 		    wait_sock(s, POLLIN, deadline, &section_state.handled, handled);
 		if (r == -EINTR && !deadline)

@@ -23,7 +23,7 @@
 #include "shm/addr.h"
 
 #define RCVBUF_DEFAULT 212992u
-#define MEMORY_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM)
+#define MEMORY_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
 #define SEGMENTS_MOST 64u /* Linux's UDP_MAX_SEGMENTS */
 #define WAIT_LOOKS 16u
 #define PIECES_MOST 16 /* of a payload; more are gathered by the kernel */
@@ -32,7 +32,7 @@
  * struct sending - One datagram, or several of one size.
  * @iov, @n: The payload.
  * @bytes:   Of it.
- * @after:   A datagram before it went through the kernel.
+ * @how:     Size of the several, TTL, TOS, source that was asked for.
  */
 struct sending {
 	struct sock *s;
@@ -41,7 +41,7 @@ struct sending {
 	int n;
 	size_t bytes;
 	addr_word from, to;
-	bool after;
+	struct ancillary_sent how;
 };
 
 static uint64_t limit_of(const struct half *box)
@@ -85,10 +85,11 @@ static int put_one(struct sending *g, const struct iovec *iov, int n, size_t byt
 	const struct half *h = g->s->half;
 	struct dgram_record rec = {
 		.bytes = (uint32_t)bytes, .segment = segment,
-		.ttl = g->s->dgram->ttl, .tos = g->s->dgram->tos,
+		.ttl = g->how.ttl, .tos = g->how.tos,
 		.ticket_ns = clock_now_ns(), .from = g->from, .to = g->to,
-		.half = half_ref_of(g->s->party, h), .half_party_gen = g->s->party->gen,
-		.flags = g->after ? DGRAM_AFTER_KERNEL : 0,
+		/* Without an inbox an answer comes through the kernel. */
+		.half = g->s->dgram->box ? half_ref_of(g->s->party, h) : 0,
+		.half_party_gen = g->s->party->gen,
 	};
 	struct channel *c = g->c;
 	int r;
@@ -98,7 +99,6 @@ static int put_one(struct sending *g, const struct iovec *iov, int n, size_t byt
 	while (r == -EAGAIN && wait_room(c));
 	if (r == -EPIPE)
 		return r;
-	g->after = false;
 	if (r < 0)
 		atomic_fetch_add_explicit(&c->conn.own->drops, 1, memory_order_relaxed);
 	else
@@ -144,7 +144,7 @@ static int put_segments(struct sending *g, size_t size)
 
 static int put_all(struct sending *g)
 {
-	uint16_t size = g->s->dgram->segment;
+	uint16_t size = g->how.segment;
 	uint32_t cpu = load_relaxed(&g->s->half->cpu);
 
 	/* Where we run, for a reader that decides whether to spin. */
@@ -171,10 +171,12 @@ static addr_word destination(const struct sock *s, const struct msghdr *msg)
 }
 
 /* Linux: a destination on this host is its own source, but for 127.0.0.0/8. */
-static addr_word source(const struct sock *s, addr_word to)
+static addr_word source(const struct sock *s, addr_word to, addr_word wanted)
 {
 	addr_word local = load_relaxed(&s->half->local);
 
+	if (!addr_word_is_any(wanted))
+		return addr_word_at(wanted, addr_word_port(local));
 	if (!addr_word_is_any(local))
 		return local;
 	if (!addr_word_is6(to) && addr_word_is_loopback(to))
@@ -182,75 +184,137 @@ static addr_word source(const struct sock *s, addr_word to)
 	return addr_word_at(to, addr_word_port(local));
 }
 
-static bool sends_by_memory(struct sock *s, const struct sending *g, const struct msghdr *msg,
-			    int flags)
+static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	struct dgram *d = s->dgram;
 
-	if (load_relaxed(&d->kernel) || flags & ~MEMORY_FLAGS || msg->msg_controllen ||
-	    load_relaxed(&d->corked) || msg->msg_iovlen > PIECES_MOST)
+	if (load_relaxed(&d->kernel) || flags & ~MEMORY_FLAGS ||
+	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
+	    msg->msg_iovlen > PIECES_MOST)
+		return false;
+	g->how = (struct ancillary_sent){ .segment = d->segment, .ttl = d->ttl, .tos = d->tos };
+	if (msg->msg_controllen && !ancillary_take(msg, &g->how))
 		return false;
 	/* The kernel says what is wrong with it. */
-	if (g->bytes > DGRAM_UDP_MOST || (d->segment && g->bytes > d->segment * SEGMENTS_MOST))
+	if (g->bytes > DGRAM_UDP_MOST ||
+	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
+	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
+			     !dgram_is_own(s, g->how.from))))
 		return false;
 	return addr_word_port(g->to) && !process_port_excluded(addr_word_port(g->to));
 }
 
-/* A connected socket whose last datagram was refused: the next call says so. */
-static long refused(const struct sock *s)
+long dgram_refused(struct sock *s)
 {
 	int e = 0;
 	socklen_t len = sizeof(e);
 
-	if (!s->dgram->connected ||
-	    sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+	store_relaxed(&s->dgram->kernel_sent, false);
+	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
 		return 0;
 	return -e;
+}
+
+static void put_mark(struct channel *c, addr_word from, addr_word to)
+{
+	struct dgram_record rec = { .ticket_ns = clock_now_ns(), .from = from, .to = to,
+				    .flags = DGRAM_MARK };
+
+	chan_put(&c->conn, c->box, &rec, NULL, 0, UINT32_MAX);
+}
+
+/* Put a mark where the datagram belongs that has gone through the kernel. */
+static void mark(struct sock *s, addr_word to)
+{
+	struct party *p = process_party();
+	struct channel *c = NULL;
+
+	if (!p || !to)
+		return;
+	c = route_get(p, source(s, to, 0), to);
+	if (c) {
+		put_mark(c, source(s, to, 0), to);
+		route_put(c);
+	} else {
+		route_unmarked(to, 1);
+	}
+}
+
+void dgram_sent(struct sock *s)
+{
+	if (!load_relaxed(&s->dgram->pending))
+		return;
+	store_relaxed(&s->dgram->pending, false);
+	mark(s, s->dgram->pending_to);
+}
+
+/* Without waiting: else it is libc's to do. */
+static long send_kernel(struct sock *s, int fd, addr_word to, const struct msghdr *msg, int flags)
+{
+	struct dgram *d = s->dgram;
+	long r = sys3(SYS_sendmsg, fd, msg, flags | MSG_DONTWAIT);
+
+	store_relaxed(&d->kernel_sent, true);
+	if (r == -EAGAIN)
+		return NOT_OURS;
+	if (r < 0)
+		return r;
+	if (!load_relaxed(&d->pending))
+		d->pending_to = to;
+	store_relaxed(&d->pending, true);
+	if (!(flags & MSG_MORE) && !load_relaxed(&d->corked))
+		dgram_sent(s);
+	return r;
+}
+
+/* Return: 0; -EPIPE: nobody is reached through memory; -errno. */
+static long send_memory(struct sock *s, int fd, struct sending *g)
+{
+	struct party *p;
+	long r = 0;
+
+	if (unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
+		r = dgram_autobind(s, fd);
+	if (r < 0)
+		return r;
+	p = process_party();
+	if (!p)
+		return -EPIPE;
+	dgram_open(s);
+	g->from = source(s, g->to, g->how.from);
+	for (int tries = 0; tries < 2; tries++) {
+		g->c = route_get(p, g->from, g->to);
+		if (!g->c)
+			return -EPIPE;
+		/* What went through the kernel before there was a channel. */
+		for (unsigned n = route_unmarked(g->to, 0); n > 0; n--)
+			put_mark(g->c, g->from, g->to);
+		r = unlikely(load_relaxed(&s->dgram->kernel_sent)) ? dgram_refused(s) : 0;
+		if (r == 0)
+			r = put_all(g);
+		route_put(g->c);
+		if (r != -EPIPE)
+			break;
+	}
+	return r;
 }
 
 /* Return: bytes, -errno, or NOT_OURS. */
 static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags)
 {
 	struct sending g = { .s = s, .iov = msg->msg_iov, .n = (int)msg->msg_iovlen };
-	struct party *p;
-	long r;
+	long r = -EPIPE;
 
 	for (int i = 0; i < g.n && i < PIECES_MOST; i++)
 		g.bytes += g.iov[i].iov_len;
-	/* What MSG_MORE began, the kernel ends. */
-	if (flags & MSG_MORE)
-		store_relaxed(&s->dgram->corked, true);
 	g.to = destination(s, msg);
-	if (!g.to)
-		return NOT_OURS;
-	if (!sends_by_memory(s, &g, msg, flags))
-		goto kernel;
-	if (unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0)) {
-		r = dgram_autobind(s, fd);
-		if (r < 0)
-			return r;
-	}
-	p = process_party();
-	if (!p || !dgram_open(s, false))
-		goto kernel;
-	g.from = source(s, g.to);
-	for (int tries = 0; tries < 2; tries++) {
-		g.c = route_get(p, g.from, g.to, &g.after);
-		if (!g.c)
-			break;
-		r = g.after ? refused(s) : 0;
-		if (r == 0)
-			r = put_all(&g);
-		route_put(g.c);
-		if (r == 0)
-			return (long)g.bytes;
-		if (r != -EPIPE)
-			return r;
-	}
-kernel:
-	if (!load_relaxed(&s->dgram->kernel))
-		route_kernel(g.to);
-	return NOT_OURS;
+	if (g.to && sends_by_memory(s, &g, msg, flags))
+		r = send_memory(s, fd, &g);
+	if (r == 0)
+		return (long)g.bytes;
+	if (r != -EPIPE)
+		return r;
+	return load_relaxed(&s->dgram->kernel) ? NOT_OURS : send_kernel(s, fd, g.to, msg, flags);
 }
 
 long dgram_send(int fd, const struct msghdr *msg, int flags)

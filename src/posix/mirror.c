@@ -142,7 +142,7 @@ static uint32_t listener_events(const struct watch *w)
 	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
 		if (o->disabled)
 			continue;
-		care |= o->care & (EPOLLIN | EPOLLRDNORM);
+		care |= o->care & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI);
 		flags &= o->flags;
 		n++;
 	}
@@ -210,10 +210,37 @@ static void mirror_mod_one(const struct watch *w, int epfd, int fd, uint32_t id)
 	mirror_ctl(epfd, EPOLL_CTL_ADD, fd, events, magic() | id);
 }
 
+/* The parts of @w leave the kernel's set. */
+static void mirror_take_out(struct watch *w, int epfd)
+{
+	if (w->kernel_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
+	if (w->ring_id)
+		mirror_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
+	if (w->kernel_id || w->ring_id)
+		mirror_forget(w);
+}
+
+/* A datagram socket's errors are told though nobody asks for them: it stands in
+ * the set only while one of its entries may be reported. */
+static void mirror_datagrams(struct watch *w, int epfd)
+{
+	struct watch *enabled = NULL;
+
+	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o))
+		enabled = o->disabled ? enabled : o;
+	if (enabled && !sibling_shadow(w))
+		mirror_shadow(enabled);
+	for (struct watch *o = sibling(w, NULL); o && !enabled; o = sibling(w, o))
+		mirror_take_out(o, epfd);
+}
+
 void mirror_mod(struct watch *w, int epfd)
 {
 	struct watch *o = watch_sock(w) ? sibling(w, NULL) : w;
 
+	if (watch_sock(w) && watch_sock(w)->dgram)
+		mirror_datagrams(w, epfd);
 	for (; o; o = watch_sock(w) ? sibling(w, o) : NULL) {
 		mirror_mod_one(o, epfd, o->kernel_fd, o->kernel_id);
 		mirror_mod_one(o, epfd, o->ring_fd, o->ring_id);

@@ -23,20 +23,20 @@
 #define ROUTES 1024u
 #define LEARNED 1024u
 #define CHAINS 1024u
+#define UNMARKED 256u
+#define UNMARKED_MOST 64u
 #define SWEEP_FEW 2u /* chains that are looked through when a channel is made */
 
 /**
  * struct route - How an address was reached last.
  * @word:    The registry's, of that port.
  * @target:  Of the channel when it was found.
- * @kernel:  The last datagram went through the kernel.
  */
 struct route {
 	addr_word to, from;
 	uint64_t word;
 	struct channel *channel;
 	half_ref target;
-	bool kernel;
 };
 
 /** struct learned - Whose half answers to @at. */
@@ -46,7 +46,14 @@ struct learned {
 	uint32_t party_gen;
 };
 
+/** struct unmarked - See route_unmarked(). */
+struct unmarked {
+	addr_word to;
+	unsigned count;
+};
+
 static struct lock the_lock;
+static struct unmarked unmarked[UNMARKED];
 static struct route routes[ROUTES];
 static struct learned learned[LEARNED];
 static struct channel *chains[CHAINS];
@@ -133,6 +140,13 @@ static struct channel *channel_get(struct party *p, const struct listener_ref *r
 
 /* ------------------------------------------------------------------ choice */
 
+/* Linux: a socket that is connected to port 0 takes any port of that address's. */
+static bool remote_meets(addr_word remote, addr_word from)
+{
+	return remote == 0 || remote == from ||
+	       (addr_word_port(remote) == 0 && remote == addr_word_at(from, 0));
+}
+
 /* Does the socket of @box take a datagram from @from to @to? */
 static bool box_takes(const struct half *box, half_ref ref, addr_word from, addr_word to)
 {
@@ -140,7 +154,7 @@ static bool box_takes(const struct half *box, half_ref ref, addr_word from, addr
 
 	return load_acquire(&box->gen_state) ==
 		       ((uint64_t)half_ref_gen(ref) << 32 | HALF_DGRAM) &&
-	       !(load_relaxed(&box->dgram) & DGRAM_KERNEL) && (remote == 0 || remote == from) &&
+	       !(load_relaxed(&box->dgram) & DGRAM_KERNEL) && remote_meets(remote, from) &&
 	       addr_word_port(local) == addr_word_port(to) && addr_rank(local, to) > 0;
 }
 
@@ -202,7 +216,7 @@ static bool route_holds(const struct route *r, addr_word from, addr_word to, uin
 	       box_takes(c->box, c->target, from, to) && !chan_over(&c->conn);
 }
 
-struct channel *route_get(struct party *p, addr_word from, addr_word to, bool *ret_after)
+struct channel *route_get(struct party *p, addr_word from, addr_word to)
 {
 	uint64_t word = registry_dgram_word(p->reg, addr_word_port(to));
 	struct route *r = route_at(to);
@@ -215,15 +229,10 @@ struct channel *route_get(struct party *p, addr_word from, addr_word to, bool *r
 	} else if (target_find(p, from, to, &best)) {
 		c = channel_get(p, &best.ref);
 		if (c)
-			*r = (struct route){ to, from, word, c, c->target,
-					     r->to == to && r->kernel };
+			*r = (struct route){ to, from, word, c, c->target };
 	}
-	if (c) {
-		*ret_after = r->kernel;
-		r->kernel = false;
-		if (!__libc_single_threaded)
-			lock_take(&c->lock);
-	}
+	if (c && !__libc_single_threaded)
+		lock_take(&c->lock);
 	routes_unlock();
 	return c;
 }
@@ -234,15 +243,19 @@ void route_put(struct channel *c)
 		lock_drop(&c->lock);
 }
 
-void route_kernel(addr_word to)
+unsigned route_unmarked(addr_word to, unsigned add)
 {
-	struct route *r = route_at(to);
+	struct unmarked *u = &unmarked[hash(to, UNMARKED)];
+	unsigned was;
 
+	if (likely(add == 0 && u->to != to))
+		return 0;
 	routes_lock();
-	if (r->to != to)
-		*r = (struct route){ .to = to };
-	r->kernel = true;
+	was = u->to == to ? u->count : 0;
+	if (add || u->to == to)
+		*u = (struct unmarked){ add ? to : 0, add && was < UNMARKED_MOST ? was + add : add };
 	routes_unlock();
+	return was;
 }
 
 void route_learn(addr_word from, half_ref half, uint32_t party_gen)

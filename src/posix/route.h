@@ -29,16 +29,20 @@ struct channel {
 /**
  * route_get() - The channel to @to, locked.
  * @from: Address that the datagram comes from: a connected receiver takes no other.
- * @ret_after: The last datagram to @to went through the kernel: say so in this one.
  * Return: NULL where nobody is reached through memory there.
  */
-struct channel *route_get(struct party *p, addr_word from, addr_word to, bool *ret_after);
+struct channel *route_get(struct party *p, addr_word from, addr_word to);
 
 /** route_put() - Unlock it. */
 void route_put(struct channel *c);
 
-/** route_kernel() - A datagram to @to goes through the kernel. */
-void route_kernel(addr_word to);
+/**
+ * route_unmarked() - Datagrams to @to that went through the kernel while there was no
+ * channel in which to put a mark for them.
+ * @add: So many more; 0: they are all marked now.
+ * Return: how many there were.
+ */
+unsigned route_unmarked(addr_word to, unsigned add);
 
 /** route_learn() - A datagram came from @from, whose socket's half is @half. */
 void route_learn(addr_word from, half_ref half, uint32_t party_gen);

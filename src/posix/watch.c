@@ -22,6 +22,7 @@
  */
 
 #include "base/sys.h"
+#include "posix/dgram.h"
 #include "posix/epoll.h"
 #include "posix/holder.h"
 #include "posix/pool.h"
@@ -213,6 +214,9 @@ uint32_t watch_now(struct watch *w)
 		now |= POLLIN | POLLRDNORM;
 	if (unlikely(w->hot) && !(now & POLLIN))
 		now |= shadow_now(w);
+	else if (unlikely(s->dgram != NULL) && w->kernel_id && now & w->care &&
+		 (!(now & POLLIN) || load_relaxed(&s->dgram->kernel_sent)))
+		now |= shadow_now(w); /* Room, which there always is, says nothing of the rest. */
 	return now;
 }
 

@@ -129,7 +129,7 @@ EXPORT void *mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t off
 	long r;
 
 	/* The kernel lets TCP sockets be mapped for reading (TCP_ZEROCOPY_RECEIVE). */
-	if (unlikely(!(flags & MAP_ANONYMOUS) && fdtab_peek(fd)))
+	if (unlikely(!(flags & MAP_ANONYMOUS) && fd_is_ours(fd)))
 		r = prot & (PROT_WRITE | PROT_EXEC) ? -EPERM : -ENODEV;
 	else
 		r = sys6(SYS_mmap, at, bytes, prot, flags, fd, offset);

@@ -261,7 +261,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
  * @segment:   Payload of each datagram but the last, where several of one size
  *             are sent as one (UDP_SEGMENT to a reader with UDP_GRO); 0: it is one.
  * @ttl, @tos: As in the IP header.
- * @flags:     DGRAM_AFTER_KERNEL.
+ * @flags:     DGRAM_MARK.
  * @ticket_ns: CLOCK_MONOTONIC at the send: orders different senders' datagrams.
  * @from, @to: addr_word.
  * @half:      half_ref of the socket that sent it: where an answer can go.
@@ -281,7 +281,7 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 
 #define DGRAM_ALIGN 16u
 #define DGRAM_PAYLOAD_MAX 65535u
-#define DGRAM_AFTER_KERNEL 0x1u /* its sender sent through the kernel before: look there first */
+#define DGRAM_MARK 0x1u /* no datagram: the one that comes here went through the kernel */
 
 /* ----------------------------------------------------------------- arena */
 

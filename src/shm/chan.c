@@ -180,6 +180,8 @@ int chan_put(struct conn *c, const struct half *box, const struct dgram_record *
 	for (int i = 0; i < n; i++)
 		if (iov[i].iov_len)
 			at = ring_copy(c, at, iov[i].iov_base, iov[i].iov_len);
+	if (unlikely(rec->flags & DGRAM_MARK))
+		store_relaxed(&c->own->urgent, load_relaxed(&c->own->urgent) + 1);
 	FAULT_POINT("chan.copied");
 	/* The record is in place before the tail says so. Pairs with the acquire
 	 * in conn_rx_refresh(). */

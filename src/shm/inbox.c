@@ -303,10 +303,23 @@ void inbox_take(struct inbox_seat *s)
 {
 	FAULT_POINT("inbox.copied");
 	s->have = false;
+	if (unlikely(s->rec.flags & DGRAM_MARK))
+		store_relaxed(&s->conn.own->urgent_read, load_relaxed(&s->conn.own->urgent_read) + 1);
 	/* We are done with the record before the head says so. Pairs with the
 	 * acquire in conn_tx_refresh(). */
 	store_release(&s->conn.own->head, s->at + record_bytes(&s->rec));
 	FAULT_POINT("inbox.taken");
+}
+
+bool inbox_marks(const struct inbox *b)
+{
+	for (unsigned k = 0; k < b->open; k++) {
+		const struct conn *c = &b->seat[b->order[k]].conn;
+
+		if (load_acquire(&c->peer->urgent) != load_relaxed(&c->own->urgent_read))
+			return true;
+	}
+	return false;
 }
 
 uint64_t inbox_bytes(const struct inbox *b)

@@ -70,6 +70,9 @@ void inbox_read(struct inbox_seat *s, size_t off, void *dst, size_t n);
 /** inbox_take() - It has been read: the sender may use its memory again. */
 void inbox_take(struct inbox_seat *s);
 
+/** inbox_marks() - Is there a DGRAM_MARK in any of the rings? */
+bool inbox_marks(const struct inbox *b);
+
 /** inbox_bytes() - Bytes that wait in all channels, records' heads included. */
 uint64_t inbox_bytes(const struct inbox *b);
 /** inbox_drops() - Datagrams that found no room, of all senders that are attached. */
