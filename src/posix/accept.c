@@ -11,6 +11,7 @@
 #include "posix/addr.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
+#include "posix/kept.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/ring.h"
@@ -84,7 +85,9 @@ static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 	a->v6only = s->v6only;
 	atomic_fetch_or(&a->half->side, sock_side_family(a));
 	store_relaxed(&a->stage, SOCK_OPEN);
+	kept_pull(s);
 	options_inherit(a, s);
+	kept_copy(a, s->half);
 	store_relaxed(&a->half->file_flags, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0);
 	if (addr)
 		addr_fill(a, load_relaxed(&a->half->remote), addr, len);

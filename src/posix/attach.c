@@ -34,6 +34,7 @@
 #include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
+#include "posix/kept.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "shm/conn.h"
@@ -202,15 +203,7 @@ void attach_fork_child(void)
 
 /* ---------------------------------------------------------------- giving */
 
-static void give_kept(struct sock *s)
-{
-	store_relaxed(&s->half->kept_rcvtimeo_ns, s->rcvtimeo_ns);
-	store_relaxed(&s->half->kept_sndtimeo_ns, s->sndtimeo_ns);
-	store_relaxed(&s->half->kept_linger,
-		      (uint64_t)(uint32_t)(s->linger + 1) << 32 | (uint32_t)s->linger_off);
-}
-
-static void give_shadow(struct sock *s)
+static void give_shadow(struct sock *s, const int *fd)
 {
 	struct ctl_msg m = { .type = CTL_SHARE };
 	int r;
@@ -221,17 +214,28 @@ static void give_shadow(struct sock *s)
 	m.shared.gen = half_gen(s->half);
 	m.shared.has = CTL_HAS_SHADOW;
 	/* A forked child needs a channel of its own to say it on. */
-	r = process_party() ? process_call(&m, &s->shadow_fd, 1, NULL, NULL) : -ENOTCONN;
+	r = process_party() ? process_call(&m, fd, 1, NULL, NULL) : -ENOTCONN;
 	if (r < 0)
-		process_log(1, "the kernel socket of a bound one cannot go along: %d", r);
+		process_log(1, "a kernel socket cannot go along with ours: %d", r);
+}
+
+/* Options that the half has no words for. */
+static void give_options(struct sock *s)
+{
+	int fd = kept_socket(s);
+
+	if (fd < 0)
+		return;
+	give_shadow(s, &fd);
+	sys1(SYS_close, fd);
 }
 
 static void give(struct sock *s, bool leaves)
 {
-	give_kept(s);
 	FAULT_POINT("give.kept");
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_OPEN:
+		give_options(s);
 		if (s->foreign)
 			return; /* Whoever made it a child's has done it. */
 		lock_take(&s->tx_lock);
@@ -243,14 +247,16 @@ static void give(struct sock *s, bool leaves)
 		return;
 	case SOCK_LISTEN:
 		if (s->bell_fd < 0 && process_party() && ring_share(s) == 0)
-			watch_changed(s);
+			watch_shared(s);
 		return;
 	case SOCK_PACKETS:
 		return; /* Its descriptors are the kernel's. */
 	case SOCK_NEW:
 		store_relaxed(&s->half->shared, 1);
 		if (s->shadow_fd >= 0)
-			give_shadow(s);
+			give_shadow(s, &s->shadow_fd);
+		else
+			give_options(s);
 		return;
 	}
 }
@@ -491,18 +497,13 @@ static void take_fds(struct sock *s, struct arrival *a)
 	if (a->bell >= 0)
 		s->bell_fd = process_fd_high(a->bell);
 	if (a->shadow >= 0)
+		kept_read(s, a->shadow);
+	/* Without a port to hold it has told its options, and is of no further use. */
+	if (a->shadow >= 0 && (load_relaxed(&s->stage) == SOCK_OPEN || !s->bound))
+		sys1(SYS_close, a->shadow);
+	else if (a->shadow >= 0)
 		s->shadow_fd = process_fd_high(a->shadow);
 	a->bell = a->shadow = -1;
-}
-
-static void take_kept(struct sock *s)
-{
-	uint64_t linger = load_relaxed(&s->half->kept_linger);
-
-	s->rcvtimeo_ns = load_relaxed(&s->half->kept_rcvtimeo_ns);
-	s->sndtimeo_ns = load_relaxed(&s->half->kept_sndtimeo_ns);
-	s->linger = (int)(linger >> 32) - 1;
-	s->linger_off = (int)(uint32_t)linger;
 }
 
 /* One more process of the side. */
@@ -524,7 +525,7 @@ static int take_shared(struct arrival *a, int fd)
 			attach_put(a->party);
 		return -ENOBUFS;
 	}
-	take_kept(s);
+	kept_take(s);
 	switch (half_state(a->half)) {
 	case HALF_BOUND:
 		r = take_bound(s, a);
@@ -567,11 +568,8 @@ static int take_anew(struct arrival *a, int fd)
 	store_relaxed(&s->half->rcvbuf, load_relaxed(&a->half->rcvbuf));
 	store_relaxed(&s->half->rcvlowat, load_relaxed(&a->half->rcvlowat));
 	store_relaxed(&s->half->oob_inline, load_relaxed(&a->half->oob_inline));
-	store_relaxed(&s->half->kept_rcvtimeo_ns, load_relaxed(&a->half->kept_rcvtimeo_ns));
-	store_relaxed(&s->half->kept_sndtimeo_ns, load_relaxed(&a->half->kept_sndtimeo_ns));
-	store_relaxed(&s->half->kept_linger, load_relaxed(&a->half->kept_linger));
-	take_kept(s);
-	s->bound = a->shadow >= 0;
+	kept_copy(s, a->half);
+	s->bound = addr_word_port(load_relaxed(&s->half->local)) != 0;
 	take_fds(s, a);
 	r = sock_number_at(s, fd, flags & FD_CLOEXEC);
 	if (r < 0)

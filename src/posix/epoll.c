@@ -731,8 +731,10 @@ static uint32_t epset_poll_ours(struct epset *e)
 	while (left-- && e->w.ready_first) {
 		struct watch *w = e->w.ready_first;
 		uint64_t sig = w->sig;
+		bool full = w->full;
 		uint32_t bits = watch_look(w);
 
+		w->full = full;
 		w->sig = sig; /* Only epoll_wait() takes an edge. */
 		if (bits)
 			return POLLIN | POLLRDNORM;

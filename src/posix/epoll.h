@@ -66,6 +66,9 @@ void epset_abandon(struct watch *w);
  * in the kernel's set from now on. */
 void epset_changed(struct watch *w);
 
+/** epset_shared() - Its own eventfd has to be in the kernel's set from now on. */
+void epset_shared(struct watch *w);
+
 /** epset_moved() - @w's descriptor is the kernel's now: so is the entry. */
 void epset_moved(struct watch *w);
 

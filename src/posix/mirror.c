@@ -319,6 +319,11 @@ void epset_changed(struct watch *w)
 	w->sig = ~0ull;
 }
 
+void epset_shared(struct watch *w)
+{
+	mirror_shadow(w);
+}
+
 void epset_moved(struct watch *w)
 {
 	struct epset *e = epset_of(w->waiter);

@@ -26,6 +26,7 @@
 #include "posix/calls.h"
 #include "posix/dgram.h"
 #include "posix/fallback.h"
+#include "posix/kept.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -219,7 +220,7 @@ static struct opt *opt_find(const struct sock *s, int level, int name)
 	return NULL;
 }
 
-static long opt_remember(struct sock *s, int level, int name, const void *val, uint32_t len)
+long options_remember(struct sock *s, int level, int name, const void *val, uint32_t len)
 {
 	struct sockopts *o = opts_get(s);
 	struct opt *e = opt_find(s, level, name);
@@ -239,7 +240,7 @@ static long opt_remember(struct sock *s, int level, int name, const void *val, u
 	return 0;
 }
 
-static int opt_int(const struct sock *s, int level, int name, int otherwise)
+int options_int(const struct sock *s, int level, int name, int otherwise)
 {
 	const struct opt *e = opt_find(s, level, name);
 	int v;
@@ -297,6 +298,14 @@ void options_info_fix(siginfo_t *info)
 			return;
 		}
 	}
+}
+
+void options_repeat(const struct sock *s, int fd, int level, int name)
+{
+	const struct opt *e = opt_find(s, level, name);
+
+	if (e)
+		sys5(SYS_setsockopt, fd, e->level, e->name, e->val, e->len);
 }
 
 void options_replay(struct sock *s, int fd)
@@ -393,8 +402,8 @@ bool options_kernel_only(const struct sock *s)
 
 uint32_t options_reuse(const struct sock *s)
 {
-	return (opt_int(s, SOL_SOCKET, SO_REUSEADDR, 0) ? CTL_REUSE_ADDR : 0) |
-	       (opt_int(s, SOL_SOCKET, SO_REUSEPORT, 0) ? CTL_REUSE_PORT : 0);
+	return (options_int(s, SOL_SOCKET, SO_REUSEADDR, 0) ? CTL_REUSE_ADDR : 0) |
+	       (options_int(s, SOL_SOCKET, SO_REUSEPORT, 0) ? CTL_REUSE_PORT : 0);
 }
 
 /* ------------------------------------------------------------------- set */
@@ -460,7 +469,7 @@ static long template_set(struct sock *s, int level, int name, const void *val, s
 	 * what is read back is asked of the template again. */
 	if (len > OPT_BYTES)
 		len = OPT_BYTES;
-	r = opt_remember(s, level, name, val, len);
+	r = options_remember(s, level, name, val, len);
 	if (r == 0 && s->shadow_fd >= 0)
 		sys5(SYS_setsockopt, s->shadow_fd, level, name, val, len);
 	return r;
@@ -553,7 +562,7 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			store_relaxed(&s->half->oob_inline, (uint32_t)v);
 		if (s->shadow_fd >= 0)
 			sys5(SYS_setsockopt, s->shadow_fd, level, name, &v, sizeof(v));
-		return opt_remember(s, level, name, &v, sizeof(v));
+		return options_remember(s, level, name, &v, sizeof(v));
 	}
 	return template_set(s, level, name, val, len);
 }
@@ -578,10 +587,13 @@ long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	if (!s)
 		return dgram_setsockopt(fd, level, name, val, len);
 	lock_take(&s->lock);
+	kept_pull(s);
 	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_FLOWLABEL_MGR)
 		r = flow_label_set(s);
 	else
 		r = sock_setsockopt(s, level, name, val, len);
+	if (r == 0)
+		kept_note(s, level, name);
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
 }
@@ -678,15 +690,15 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 	for (unsigned i = 0; i < ARRAY_LEN(kept_here); i++)
 		if (kept_here[i].level == level && kept_here[i].name == name &&
 		    opt_find(s, level, name))
-			return give_int(val, len, opt_int(s, level, name, 0));
+			return give_int(val, len, options_int(s, level, name, 0));
 	if (level == IPPROTO_TCP) {
 		switch (name) {
 		case TCP_INFO:
 			return give_tcp_info(s, val, len);
 		case TCP_NODELAY:
-			return give_int(val, len, opt_int(s, level, name, 0));
+			return give_int(val, len, options_int(s, level, name, 0));
 		case TCP_QUICKACK:
-			return give_int(val, len, opt_int(s, level, name, 1));
+			return give_int(val, len, options_int(s, level, name, 1));
 		case TCP_MAXSEG:
 			if (open && !opt_find(s, level, name))
 				return give_int(val, len, sock_mss(s));
@@ -713,7 +725,7 @@ static long sock_getsockopt(struct sock *s, int level, int name, void *val, sock
 	case SO_KEEPALIVE:
 	case SO_REUSEADDR:
 	case SO_OOBINLINE:
-		return give_int(val, len, opt_int(s, level, name, 0));
+		return give_int(val, len, options_int(s, level, name, 0));
 	case SO_LINGER:
 		return give(val, len, &l, sizeof(l));
 	case SO_RCVTIMEO:
@@ -750,6 +762,7 @@ long call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
+	kept_pull(s);
 	r = sock_getsockopt(s, level, name, val, len);
 	lock_drop(&s->lock);
 	return sock_leave(s, r);

@@ -40,6 +40,13 @@ bool options_have_inet6(void);
 /** options_v6only_default() - IPV6_V6ONLY of a fresh AF_INET6 socket. */
 bool options_v6only_default(void);
 
+/** options_remember() - That was set on @s; @len at most 32. Return: 0 or -ENOBUFS. */
+long options_remember(struct sock *s, int level, int name, const void *val, uint32_t len);
+/** options_int() - What was set on @s, or @otherwise. */
+int options_int(const struct sock *s, int level, int name, int otherwise);
+/** options_repeat() - Set that one on @fd, where it was set on @s. */
+void options_repeat(const struct sock *s, int fd, int level, int name);
+
 uint32_t options_reuse(const struct sock *s);
 void options_free(struct sock *s);
 

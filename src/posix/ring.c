@@ -78,7 +78,8 @@ int ring_share(struct sock *s)
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
 		atomic_fetch_and(&s->half->want, ~WANT_HINT_DATA);
 	/* Somebody may have come already. */
-	ring_write(s->bell_fd);
+	if (s->dgram || seat_waiting(s->party, s->half, &s->accept_cursor))
+		ring_write(s->bell_fd);
 	return 0;
 }
 
@@ -93,7 +94,7 @@ static void share_one(struct sock *s, void *arg)
 	if (load_relaxed(&s->stage) == SOCK_LISTEN && s->bell_fd < 0) {
 		r = ring_share(s);
 		if (r == 0)
-			watch_changed(s);
+			watch_shared(s);
 	}
 	lock_drop(&s->lock);
 	if (r < 0)

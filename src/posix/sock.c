@@ -23,6 +23,7 @@
 #include "posix/fallback.h"
 #include "posix/handle.h"
 #include "posix/holder.h"
+#include "posix/kept.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -333,6 +334,7 @@ bool sock_own(struct sock *s)
 	store_relaxed(&s->half->rcvlowat, load_relaxed(&was->rcvlowat));
 	store_relaxed(&s->half->side, load_relaxed(&was->side));
 	store_relaxed(&s->half->oob_inline, load_relaxed(&was->oob_inline));
+	kept_copy(s, was);
 	numbers_rehandle(s, (int)fd);
 	process_fd_high_close((int)fd);
 	watch_changed(s);

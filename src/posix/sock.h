@@ -83,6 +83,7 @@ struct sock {
 	int linger_off; /* the seconds when it was last on */
 	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
+	uint64_t kept_seen;    /* half.options when last looked at: kept.c */
 	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;
 	bool fork_held; /* by a fork under way; put through next_held */
@@ -292,6 +293,9 @@ void sock_fork_child(void);
 /** watch_changed() - This side itself changed the socket's state (connect,
  * listen, shutdown): whoever waits for it looks again. */
 void watch_changed(struct sock *s);
+/** watch_shared() - A listener has an eventfd of its own from now on: who waits
+ * for it listens to that. No edge. */
+void watch_shared(struct sock *s);
 /** watch_again() - Data that was there already may count from now on. */
 void watch_again(struct sock *s);
 /** watch_gone() - The last descriptor was closed: out of all epoll sets. */

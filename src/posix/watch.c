@@ -34,6 +34,7 @@
 #define IN_BITS (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)
 #define DATA_BITS (IN_BITS & ~POLLRDHUP)
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
+#define SIDE_ENDS (SIDE_RD_SHUT | SIDE_WR_SHUT | SIDE_RST_SEEN | SIDE_MET_CLOSED | SIDE_BROKEN)
 
 static struct lock the_lock;
 static struct pool watch_pool = { .size = sizeof(struct watch) };
@@ -271,29 +272,39 @@ static void watch_arm(struct watch *w, uint32_t what)
 	w->armed |= what;
 }
 
-/* Data is no edge for who asked for room alone, nor while it is less than
- * SO_RCVLOWAT. @awaited: There was no room. */
-static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
+/* Changes with the stream and its ends. Data is no edge for who asked for room
+ * alone, nor while it is less than SO_RCVLOWAT: *@ret_data. */
+static uint64_t stream_sig(const struct watch *w, uint32_t now, bool *ret_data)
 {
 	const struct sock *s = watch_sock(w);
-	bool data = w->care & DATA_BITS;
-	uint64_t sig;
+	uint64_t sig = (uint64_t)(load_relaxed(&s->half->side) & SIDE_ENDS) << 32 |
+		       (load_acquire(&s->conn.peer->end) & (END_FIN | END_RST));
 
-	if (!s->conn.peer)
+	*ret_data = w->care & DATA_BITS &&
+		    (now & POLLIN || load_relaxed(&s->half->rcvlowat) <= 1);
+	if (*ret_data)
+		sig ^= load_acquire(&s->conn.peer->tail) * 0x9e3779b97f4a7c15ull;
+	return sig;
+}
+
+/* @awaited: There was no room. */
+static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
+{
+	uint64_t sig;
+	bool data;
+
+	if (!watch_sock(w)->conn.peer)
 		return false;
-	if (!(now & POLLIN) && load_relaxed(&s->half->rcvlowat) > 1)
-		data = false;
-	sig = (uint64_t)load_relaxed(&s->half->side) << 32 |
-	      (load_acquire(&s->conn.peer->end) & (END_FIN | END_RST));
+	sig = stream_sig(w, now, &data);
 	if (!data && sig == w->sig && !(awaited && now & OUT_BITS))
 		return true;
 	w->sig = sig;
 	return false;
 }
 
-static uint32_t watch_look_edge(struct watch *w)
+/* Edge-triggered: look, and have what comes after this look be hinted at. */
+static uint32_t edge_arm(struct watch *w)
 {
-	bool awaited = w->armed & POLLOUT;
 	uint32_t now;
 
 	/* First, so that what comes after this look is another edge. */
@@ -309,6 +320,14 @@ static uint32_t watch_look_edge(struct watch *w)
 		sock_unwant(watch_sock(w), POLLOUT);
 		w->armed &= ~(uint32_t)POLLOUT;
 	}
+	return now;
+}
+
+static uint32_t watch_look_edge(struct watch *w)
+{
+	bool awaited = w->armed & POLLOUT;
+	uint32_t now = edge_arm(w);
+
 	if (now & w->care && room_is_no_edge(w, now, awaited))
 		return 0;
 	return now & w->care;
@@ -368,6 +387,26 @@ void watch_foreign_set(struct watch *w, bool foreign)
 		waiter_kick(r);
 }
 
+/*
+ * Is @now an edge, on a connection that other processes have as well? Looks are
+ * made for other reasons there too, when a bell changes hands or none rings. So
+ * it is one where the stream or an end has moved since the last, or where there
+ * was no room.
+ */
+static uint32_t shared_edge(struct watch *w, uint32_t now)
+{
+	bool room = now & OUT_BITS, data;
+	uint64_t sig = stream_sig(w, now, &data);
+
+	if (!(now & w->care) || (sig == w->sig && !(w->full && room))) {
+		w->full |= w->care & OUT_BITS && !room;
+		return 0;
+	}
+	w->full = w->care & OUT_BITS && !room;
+	w->sig = sig;
+	return now & w->care;
+}
+
 /* A connection that other processes have as well. */
 static uint32_t shared_look(struct watch *w)
 {
@@ -380,13 +419,13 @@ static uint32_t shared_look(struct watch *w)
 	}
 	if (holder_have(w)) {
 		watch_foreign_set(w, false);
-		bits = belled_look(w);
+		bits = w->flags & EPOLLET ? shared_edge(w, edge_arm(w)) : belled_look(w);
 		/* Was it taken before our wish could be seen? */
 		if (!holder_is_us(watch_sock(w)))
 			watch_foreign_set(w, true);
 	} else {
 		watch_foreign_set(w, true);
-		bits = foreign_look(w);
+		bits = w->flags & EPOLLET ? shared_edge(w, watch_now(w)) : foreign_look(w);
 		fresh = w->fresh;
 	}
 	w->fresh = bits || fresh;
@@ -545,6 +584,24 @@ void watch_changed(struct sock *s)
 		else
 			epset_changed(w);
 		watch_enqueue(w);
+	}
+	watch_unlock();
+}
+
+void watch_shared(struct sock *s)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		w->armed = 0;
+		if (w->waiter->kind == WAITER_CALL)
+			w->moved = true;
+		else
+			epset_shared(w);
+		if (!(w->flags & EPOLLET))
+			watch_enqueue(w);
 	}
 	watch_unlock();
 }

@@ -82,6 +82,7 @@ struct waiter {
  * @hot:     The kernel said that @kernel_fd is readable.
  * @moved:   The descriptor refers to something else now.
  * @foreign: No bell of ours rings for it now.
+ * @full:    Edge-triggered, several processes have it: there was no room.
  * @fresh:   Added, or reported, and not asleep since: see holder_have().
  * @mute:    There was no bell to be had.
  */
@@ -96,7 +97,7 @@ struct watch {
 	uint64_t sig, seen;
 	int fd, kernel_fd, ring_fd;
 	uint32_t care, flags, armed, kernel_id, ring_id, busy;
-	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh;
+	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh, full;
 };
 
 /** watch_generation - Counts forks: bells of another generation belong to

@@ -184,7 +184,9 @@ struct half {
 	_Atomic uint64_t space_told;  /* the peer's want_space that was signalled */
 	_Atomic uint32_t oob_inline;  /* SO_OOBINLINE */
 	_Atomic uint32_t end_told;    /* END_* of ours that was signalled */
-	uint8_t pad2[32];
+	_Atomic uint64_t options;     /* what was set, for all who hold it: posix/kept.c */
+	_Atomic uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT */
+	uint8_t pad2[20];
 
 	/* Line 3: what the peer looks at after each publication. */
 	_Atomic uint32_t want;       /* WANT_* */
@@ -207,7 +209,7 @@ struct half {
 	_Atomic uint64_t moved;     /* END_MOVED: half_ref of the half that took its place */
 	_Atomic uint32_t moved_gen; /* generation of that half's party */
 	_Atomic uint32_t seat_tidy; /* LISTEN, shared: the seat to be made anew next */
-	/* Of who held it last: a fresh process image goes on with them. */
+	/* Options, for all who hold it, as half.options. */
 	_Atomic uint64_t kept_rcvtimeo_ns, kept_sndtimeo_ns; /* 0: none */
 	_Atomic uint64_t kept_linger; /* seconds + 1 << 32 | seconds when last on; 0: off */
 	struct ring_extent ext[RING_EXTENTS];
@@ -233,6 +235,9 @@ _Static_assert(offsetof(struct half, head) == 128, "line 2");
 _Static_assert(offsetof(struct half, want) == 192, "line 3");
 _Static_assert(offsetof(struct half, ext_count) == 256, "line 4");
 _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
+
+/* half.options: there are more than have their place in it. */
+#define KEPT_OTHERS (1ull << 63)
 
 /* half.side */
 #define SIDE_RD_SHUT 0x1u     /* shutdown(SHUT_RD) */

@@ -202,6 +202,10 @@ int main(int argc, char **argv)
 					   shared_tests };
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 2) {
+		options_there(argv + 2);
+		return 0;
+	}
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		for (const struct test *t = all[i]; t->name; t++) {
 			if (argc < 2) {

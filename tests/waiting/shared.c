@@ -2,6 +2,8 @@
 /*
  * shared.c - What several processes have: what one does is what others see.
  */
+#include <netinet/tcp.h>
+
 #include "waiting.h"
 
 static void poll_say(const char *what, int fd)
@@ -349,6 +351,150 @@ static void sndbuf_edge(void)
 	set_say("once", ep, 20);
 }
 
+/* ------------------------------------------------------------------ options */
+
+static const struct {
+	const char *name;
+	int level, option, value;
+} tried[] = {
+	{ "SO_KEEPALIVE", SOL_SOCKET, SO_KEEPALIVE, 1 },
+	{ "SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR, 1 },
+	{ "SO_BROADCAST", SOL_SOCKET, SO_BROADCAST, 1 },
+	{ "SO_OOBINLINE", SOL_SOCKET, SO_OOBINLINE, 1 },
+	{ "SO_RCVLOWAT", SOL_SOCKET, SO_RCVLOWAT, 7 },
+	{ "SO_PRIORITY", SOL_SOCKET, SO_PRIORITY, 4 },
+	{ "TCP_NODELAY", IPPROTO_TCP, TCP_NODELAY, 1 },
+	{ "TCP_KEEPIDLE", IPPROTO_TCP, TCP_KEEPIDLE, 61 },
+	{ "TCP_KEEPINTVL", IPPROTO_TCP, TCP_KEEPINTVL, 11 },
+	{ "TCP_KEEPCNT", IPPROTO_TCP, TCP_KEEPCNT, 5 },
+	{ "TCP_USER_TIMEOUT", IPPROTO_TCP, TCP_USER_TIMEOUT, 4321 },
+	{ "IP_TTL", IPPROTO_IP, IP_TTL, 33 },
+};
+
+/* Those that one process sees of another's setting only where it comes to them
+ * by exec or in a message. */
+static bool late(int option)
+{
+	return option == SO_PRIORITY || option == IP_TTL;
+}
+
+static void options_set(int fd, int off)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 9 };
+	struct timeval tv = { 3, 500000 };
+
+	for (unsigned i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
+		int v = off && tried[i].value == 1 ? 0 : tried[i].value + off;
+
+		if (off && late(tried[i].option))
+			continue;
+		MUST(setsockopt(fd, tried[i].level, tried[i].option, &v, sizeof(v)) == 0);
+	}
+	l.l_linger += off;
+	tv.tv_sec += off;
+	MUST(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) == 0);
+	MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+	tv.tv_sec++;
+	MUST(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0);
+}
+
+static void options_say(const char *what, int fd)
+{
+	static const int times[] = { SO_RCVTIMEO, SO_SNDTIMEO };
+	struct linger l;
+	struct timeval tv;
+	socklen_t len = sizeof(l);
+
+	say("%s", what);
+	for (unsigned i = 0; i < sizeof(tried) / sizeof(tried[0]); i++)
+		say(" %s %d", tried[i].name, number(fd, tried[i].level, tried[i].option));
+	MUST(getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) == 0);
+	say(" SO_LINGER %d %d", l.l_onoff, l.l_linger);
+	for (int i = 0; i < 2; i++) {
+		len = sizeof(tv);
+		MUST(getsockopt(fd, SOL_SOCKET, times[i], &tv, &len) == 0);
+		say(" timeout %ld.%06ld", (long)tv.tv_sec, (long)tv.tv_usec);
+	}
+}
+
+/* One of each sort. */
+static void options_three(int fds[3])
+{
+	struct sockaddr_in at;
+	int peer;
+
+	pair(&fds[0], &peer);
+	listen_at(&fds[1], &at);
+	fds[2] = socket(AF_INET, SOCK_STREAM, 0);
+	for (int i = 0; i < 3; i++)
+		options_set(fds[i], 0);
+}
+
+static void options_forked(void)
+{
+	int over[2], fds[3];
+
+	options_three(fds);
+	if (child_has(over)) {
+		for (;;) {
+			ordered(over[1]);
+			for (int i = 0; i < 3; i++)
+				options_say("child", fds[i]);
+			for (int i = 0; i < 3; i++)
+				options_set(fds[i], 2);
+			done(over[1]);
+		}
+	}
+	order(over[0]);
+	for (int i = 0; i < 3; i++)
+		options_say("parent", fds[i]);
+	for (int i = 0; i < 3; i++)
+		options_set(fds[i], 1);
+	order(over[0]);
+}
+
+static void options_given(void)
+{
+	int over[2], fds[3];
+
+	if (child_has(over)) {
+		for (int i = 0; i < 3; i++) {
+			int got = receive_fd(over[1]);
+
+			options_say("child", got);
+			done(over[1]);
+		}
+		_exit(0);
+	}
+	options_three(fds);
+	for (int i = 0; i < 3; i++) {
+		send_fd(over[0], fds[i]);
+		MUST(read(over[0], &(char){ 0 }, 1) == 1);
+	}
+}
+
+static void options_executed(void)
+{
+	int fds[3];
+	char text[3][16];
+	char *argv[] = { (char *)"waiting", (char *)"options_there", text[0], text[1], text[2],
+			 NULL };
+
+	options_three(fds);
+	for (int i = 0; i < 3; i++) {
+		fcntl(fds[i], F_SETFD, 0);
+		snprintf(text[i], sizeof(text[i]), "%d", fds[i]);
+	}
+	execv("/proc/self/exe", argv);
+	MUST(!"exec");
+}
+
+void options_there(char **fds)
+{
+	for (; *fds; fds++)
+		options_say("executed", atoi(*fds));
+}
+
 const struct test shared_tests[] = {
 	{ "given_bound", given_bound },
 	{ "given_fired", given_fired },
@@ -360,5 +506,8 @@ const struct test shared_tests[] = {
 	{ "shut_before_told", shut_before_told },
 	{ "bind_inherited", bind_inherited },
 	{ "sndbuf_edge", sndbuf_edge },
+	{ "options_forked", options_forked },
+	{ "options_given", options_given },
+	{ "options_executed", options_executed },
 	{ NULL, NULL },
 };

@@ -49,6 +49,9 @@ struct test {
 extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_tests[],
 	thread_tests[], cancel_tests[], datagram_tests[], shared_tests[];
 
+/** options_there() - Second half of a case that executes this program again. */
+void options_there(char **fds);
+
 /** say() - One line of the output, at once. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** said() - A call's result and, where it failed, errno's name. */
