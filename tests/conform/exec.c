@@ -84,6 +84,8 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
  *            hold: whether what is sent then is answered by RST is open.
  * @held:     A forked child has it, too. @shared: or had it.
  * @accepted: Made by accept().
+ * @rings:    A listener that has begun to be several processes'. @began: with
+ *            clients in its queue.
  * @self:     Asked itself.
  * @over:     Asked a listener whose queue was full, or is such a listener.
  */
@@ -113,6 +115,8 @@ struct file {
 	bool cut;
 	bool loose;
 	bool murky;
+	bool rings;
+	bool began;
 	bool held;
 	bool shared;
 	bool accepted;
@@ -607,6 +611,19 @@ static void taken(struct worker *w, int64_t slot)
 	files[i].had |= bit_of(w);
 }
 
+/* Its listeners begin to be other processes', too. */
+static void begin_sharing(const struct worker *w)
+{
+	for (int i = 0; i < file_count; i++) {
+		struct file *f = &files[i];
+
+		if (!f->listening || f->rings || !(f->had & bit_of(w)))
+			continue;
+		f->rings = true;
+		f->began = f->queued > 0;
+	}
+}
+
 static void account_family(struct worker *w, const struct step *st, const struct outcome *out,
 			   int line)
 {
@@ -702,9 +719,12 @@ static void shut(struct file *f, int64_t how, int line)
 	}
 	if (how != SHUT_WR)
 		f->shut_rd = true;
-	if (how == SHUT_RD)
+	if (how == SHUT_RD && !f->shut_wr)
 		return;
 	f->shut_wr = true;
+	/* What a window has held back comes when both ways are shut. */
+	if (f->shut_rd && g && unread(f) > zone(f, ZONE_READ))
+		f->murky = g->murky = true;
 	/* The ACK of its FIN is an edge, too, and may be delayed. */
 	for (int i = 0; i < file_count; i++) {
 		if (files[i].kind != KIND_EPOLL || !(files[i].had & f->had) || files[i].closed)
@@ -774,6 +794,9 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 		connected(f, st, out, line);
 	if (out->ret < 0)
 		return;
+	if (st->op == OP_GIVE || (st->op >= OP_FORK && st->op <= OP_SPAWN) ||
+	    (st->op >= OP_FORKSEND && st->op <= OP_FORKHOLD))
+		begin_sharing(w);
 	if (op_sends(st->op) && f && out->ret > 0) {
 		f->sent += (uint64_t)out->ret;
 		f->cut |= st->op != OP_FILL && out->ret < st->arg[1];
@@ -1009,6 +1032,20 @@ static bool outcome_inherited(const struct worker *w, const struct step *st, con
 	return false;
 }
 
+/* Are there edges of a listener that began to be shared while somebody waited? */
+static bool outcome_begins(const struct worker *w)
+{
+	bool began = false, edges = false;
+
+	for (int i = 0; i < file_count; i++) {
+		if (!(files[i].had & bit_of(w)))
+			continue;
+		began |= files[i].began;
+		edges |= files[i].kind == KIND_EPOLL && files[i].edges;
+	}
+	return began && edges;
+}
+
 /* Does it bind a port that connections have which were accepted there? */
 static bool outcome_accepted(const struct step *st)
 {
@@ -1037,6 +1074,7 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
 	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " :
 	       outcome_inherited(w, st, f) ? "inherited " :
+	       op_looks(st->op) && outcome_begins(w) ? "begins " :
 	       (op_looks(st->op) || st->op == OP_EPCTL) && w->lingers ? "lingers " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
