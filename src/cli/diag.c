@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "cli/diag.h"
-
-enum { DIAG_TIMEOUT_S = 2 };
+#include "cli/sock_diag.h"
 
 _Static_assert((int)SS_SKMEM_COUNT <= (int)SK_MEMINFO_VARS, "the kernel has as many");
 
@@ -37,58 +34,33 @@ void diag_message(const struct nlmsghdr *h, size_t len, struct ss_row *rows, siz
 	}
 }
 
-/** read_dump() - Return: false at the end of the dump, or where it broke off. */
-static bool read_dump(int fd, struct ss_row *rows, size_t n)
+struct rows {
+	struct ss_row *at;
+	size_t n;
+};
+
+static void each(const struct nlmsghdr *h, size_t len, void *context)
 {
-	_Alignas(struct nlmsghdr) char buf[32768];
-	ssize_t got = recv(fd, buf, sizeof(buf), 0);
-	size_t len = got > 0 ? (size_t)got : 0;
+	const struct rows *r = context;
 
-	if (got < 0)
-		return errno == EINTR;
-	for (const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
-	     NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
-		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
-			return false;
-		if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-			diag_message(h, len, rows, n);
-	}
-	return got > 0;
-}
-
-static void dump(int fd, uint8_t family, uint8_t protocol, struct ss_row *rows, size_t n)
-{
-	struct {
-		struct nlmsghdr h;
-		struct inet_diag_req_v2 r;
-	} ask = {
-		.h = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.r = { .sdiag_family = family, .sdiag_protocol = protocol,
-		       .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1), .idiag_states = UINT32_MAX },
-	};
-
-	if (send(fd, &ask, sizeof(ask), 0) != (ssize_t)sizeof(ask))
-		return;
-	while (read_dump(fd, rows, n))
-		;
+	diag_message(h, len, r->at, r->n);
 }
 
 void diag_fill(struct ss_row *rows, size_t n)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
-	struct timeval patience = { .tv_sec = DIAG_TIMEOUT_S };
+	struct rows context = { .at = rows, .n = n };
 	bool any = false;
-	int fd;
 
 	for (size_t i = 0; i < n; i++)
 		any |= rows[i].inode != 0;
-	fd = any ? socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG) : -1;
-	if (fd < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	for (size_t i = 0; i < ARRAY_LEN(families) * ARRAY_LEN(protocols); i++)
-		dump(fd, families[i / 2], protocols[i % 2], rows, n);
-	close(fd);
+	for (size_t i = 0; any && i < ARRAY_LEN(families) * ARRAY_LEN(protocols); i++) {
+		struct inet_diag_req_v2 ask = {
+			.sdiag_family = families[i / 2], .sdiag_protocol = protocols[i % 2],
+			.idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1), .idiag_states = UINT32_MAX,
+		};
+
+		sock_diag_dump(&ask, sizeof(ask), each, &context);
+	}
 }

@@ -6,7 +6,6 @@
  * and the daemon's row which handle is the row's.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/netlink.h>
@@ -20,9 +19,10 @@
 #include <unistd.h>
 
 #include "cli/holders.h"
+#include "cli/sock_diag.h"
 #include "ctl/client.h"
 
-enum { ROOM_MIN = 64, DIAG_TIMEOUT_S = 2 };
+enum { ROOM_MIN = 64 };
 
 bool holders_name(const char *name, size_t len, uint64_t netns, const char *domain,
 		  struct holder_key *ret)
@@ -56,15 +56,16 @@ struct keys {
 	const char *domain;
 };
 
-static void diag_one(struct keys *keys, struct nlmsghdr *h)
+static void diag_one(const struct nlmsghdr *h, size_t there, void *context)
 {
+	struct keys *keys = context;
 	const struct unix_diag_msg *m = NLMSG_DATA(h);
 	struct rtattr *a = (struct rtattr *)(uintptr_t)(m + 1);
 	uint32_t len, peer = 0;
 	struct holder_key key;
 	bool named = false;
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || h->nlmsg_len > there)
 		return;
 	len = h->nlmsg_len - (uint32_t)NLMSG_LENGTH(sizeof(*m));
 	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
@@ -89,49 +90,15 @@ static void diag_one(struct keys *keys, struct nlmsghdr *h)
 	keys->k[keys->n++] = key;
 }
 
-/** diag_read() - Return: false at the end of the dump, or where it broke off. */
-static bool diag_read(struct keys *keys, int fd)
-{
-	_Alignas(struct nlmsghdr) char buf[32768];
-	ssize_t got = recv(fd, buf, sizeof(buf), 0);
-	size_t len = got > 0 ? (size_t)got : 0;
-
-	if (got < 0)
-		return errno == EINTR;
-	for (struct nlmsghdr *h = (struct nlmsghdr *)buf; NLMSG_OK(h, len);
-	     h = NLMSG_NEXT(h, len)) {
-		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
-			return false;
-		if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-			diag_one(keys, h);
-	}
-	return got > 0;
-}
-
 size_t holders_handles(const char *domain, struct holder_key **ret)
 {
-	struct {
-		struct nlmsghdr h;
-		struct unix_diag_req r;
-	} ask = {
-		.h = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.r = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
-		       .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER },
+	struct unix_diag_req ask = {
+		.sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
+		.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER,
 	};
-	struct timeval patience = { .tv_sec = DIAG_TIMEOUT_S };
 	struct keys keys = { .netns = ctl_netns(), .domain = domain };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
-	*ret = NULL;
-	if (fd < 0)
-		return 0;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask)) {
-		while (diag_read(&keys, fd))
-			;
-	}
-	close(fd);
+	sock_diag_dump(&ask, sizeof(ask), diag_one, &keys);
 	*ret = keys.k;
 	return keys.n;
 }

@@ -11,33 +11,7 @@
 #include "cli/ss_filter.h"
 #include "cli/ss_row.h"
 #include "shm/abi.h"
-
-#define LOOPBACK 0x7f000001u
-
-static struct ctl_msg message(uint32_t state, uint16_t local, uint16_t remote)
-{
-	struct ctl_msg m = { .type = CTL_LIST | CTL_REPLY };
-
-	m.row.state = state;
-	m.row.local = addr_word_make(LOOPBACK, local);
-	m.row.remote = remote ? addr_word_make(LOOPBACK, remote) : 0;
-	m.row.pid = 12;
-	m.row.fd = 7;
-	m.row.uid = 1000;
-	m.row.tx_bytes = 100;
-	m.row.rx_bytes = 2000;
-	strcpy(m.row.comm, "redis-server");
-	return m;
-}
-
-static struct ss_row row(uint32_t state, uint16_t local, uint16_t remote)
-{
-	struct ctl_msg m = message(state, local, remote);
-	struct ss_row r;
-
-	assert_true(ss_row_make(&m, &r));
-	return r;
-}
+#include "ss_rows.h"
 
 static void ss_row_make__in_memory(void **state)
 {
