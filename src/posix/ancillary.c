@@ -57,7 +57,7 @@ static void put_times(uint32_t want, uint64_t ticket_ns, struct msghdr *msg, siz
 		put(msg, used, SOL_SOCKET, SCM_TIMESTAMPING, at, sizeof(at));
 }
 
-static void put_ip(uint32_t want, const struct dgram_record *rec, struct msghdr *msg, size_t *used)
+static void put_ip4(uint32_t want, const struct dgram_record *rec, struct msghdr *msg, size_t *used)
 {
 	struct in_addr to = { htonl(addr_word_addr(rec->to)) };
 	struct in_pktinfo info = { .ipi_ifindex = LOOPBACK_INDEX, .ipi_spec_dst = to, .ipi_addr = to };
@@ -73,6 +73,29 @@ static void put_ip(uint32_t want, const struct dgram_record *rec, struct msghdr 
 		put(msg, used, SOL_IP, IP_TOS, &rec->tos, 1);
 	if (want & ANC_ORIGDST)
 		put(msg, used, SOL_IP, IP_ORIGDSTADDR, &dst, sizeof(dst));
+}
+
+/* Linux: of an IPv4 datagram, IPV6_PKTINFO alone. */
+static void put_ip6(const struct sock *s, uint32_t want, const struct dgram_record *rec,
+		    struct msghdr *msg, size_t *used)
+{
+	struct in6_pktinfo info = { .ipi6_ifindex = LOOPBACK_INDEX };
+	bool v6 = addr_word_is6(rec->to);
+	struct sockaddr_in6 dst;
+	socklen_t len = sizeof(dst);
+	int hops = rec->ttl, tclass = rec->tos;
+
+	if (!(want & ANC_6) || addr_fill(s, rec->to, (struct sockaddr *)&dst, &len) < 0)
+		return;
+	info.ipi6_addr = dst.sin6_addr;
+	if (want & ANC_PKTINFO6)
+		put(msg, used, SOL_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	if (want & ANC_HOPLIMIT && v6)
+		put(msg, used, SOL_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
+	if (want & ANC_TCLASS && v6)
+		put(msg, used, SOL_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass));
+	if (want & ANC_ORIGDST6 && v6)
+		put(msg, used, SOL_IPV6, IPV6_ORIGDSTADDR, &dst, sizeof(dst));
 }
 
 static uint32_t kernel_drops(const struct sock *s)
@@ -98,7 +121,9 @@ void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64
 		put(msg, &used, SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));
 	if (want & ANC_GRO && size)
 		put(msg, &used, SOL_UDP, UDP_GRO, &size, sizeof(size));
-	put_ip(want, rec, msg, &used);
+	put_ip6(s, want, rec, msg, &used);
+	if (!addr_word_is6(rec->to))
+		put_ip4(want, rec, msg, &used);
 	msg->msg_controllen = used;
 }
 
@@ -206,12 +231,30 @@ static int option_ip(struct dgram *d, int name, int value)
 	}
 }
 
+static int option_ip6(struct dgram *d, int name, int value)
+{
+	switch (name) {
+	case IPV6_RECVPKTINFO:
+		return wish(d, ANC_PKTINFO6, value);
+	case IPV6_RECVHOPLIMIT:
+		return wish(d, ANC_HOPLIMIT, value);
+	case IPV6_RECVTCLASS:
+		return wish(d, ANC_TCLASS, value);
+	case IPV6_RECVORIGDSTADDR:
+		return wish(d, ANC_ORIGDST6, value);
+	default:
+		return 1;
+	}
+}
+
 int ancillary_option(struct dgram *d, int level, int name, int value)
 {
 	if (level == SOL_SOCKET)
 		return option_socket(d, name, value);
 	if (level == SOL_IP)
 		return option_ip(d, name, value);
+	if (level == SOL_IPV6)
+		return option_ip6(d, name, value);
 	if (level == SOL_UDP && name == UDP_GRO)
 		return wish(d, ANC_GRO, value);
 	return 1;

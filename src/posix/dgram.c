@@ -30,6 +30,7 @@
 #include "posix/addr.h"
 #include "posix/dgram.h"
 #include "posix/handle.h"
+#include "posix/options.h"
 #include "posix/pool.h"
 #include "posix/process.h"
 #include "posix/ring.h"
@@ -222,7 +223,7 @@ static void name(struct sock *s, int fd)
 	/* Who sends to it goes by the port that its seats were made for. */
 	if (s->dgram->box && addr_word_port(local) != addr_word_port(was))
 		dgram_to_kernel(s);
-	store_relaxed(&s->half->local, local);
+	store_relaxed(&s->half->local, local ? addr_bound(s, local) : 0);
 }
 
 long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -251,11 +252,13 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 long dgram_autobind(struct sock *s, int fd)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6 };
 	long r = 0;
 
 	lock_take(&s->lock);
 	if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
-		r = sys3(SYS_bind, fd, &any, sizeof(any));
+		r = s->family == AF_INET6 ? sys3(SYS_bind, fd, &any6, sizeof(any6))
+					  : sys3(SYS_bind, fd, &any, sizeof(any));
 		/* EINVAL: it has one, since another process that holds it sent. */
 		if (r == -EINVAL)
 			r = 0;
@@ -324,7 +327,15 @@ static bool option_is_kernels(int level, int name)
 		       name == IP_ADD_SOURCE_MEMBERSHIP || name == IP_DROP_SOURCE_MEMBERSHIP ||
 		       name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP ||
 		       name == IP_UNICAST_IF || name == IP_MULTICAST_ALL;
-	return level == SOL_UDP && name == UDP_NO_CHECK6_TX;
+	if (level == SOL_IPV6)
+		return name == IPV6_RECVERR || name == IPV6_MTU_DISCOVER ||
+		       name == IPV6_MULTICAST_IF || name == IPV6_MULTICAST_HOPS ||
+		       name == IPV6_MULTICAST_LOOP || name == IPV6_MULTICAST_ALL ||
+		       name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP ||
+		       name == IPV6_UNICAST_IF || name == IPV6_FREEBIND ||
+		       name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP ||
+		       name == IPV6_AUTOFLOWLABEL || name == IPV6_DONTFRAG;
+	return level == SOL_UDP && (name == UDP_NO_CHECK6_TX || name == UDP_NO_CHECK6_RX);
 }
 
 static void note_rcvbuf(struct sock *s, int fd)
@@ -366,6 +377,12 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 		d->ttl = (uint8_t)(value < 0 ? TTL_DEFAULT : value);
 	else if (level == SOL_IP && name == IP_TOS)
 		d->tos = (uint8_t)value;
+	else if (level == SOL_IPV6 && name == IPV6_UNICAST_HOPS)
+		d->hops = (uint8_t)(value < 0 ? TTL_DEFAULT : value);
+	else if (level == SOL_IPV6 && name == IPV6_TCLASS)
+		d->tclass = (uint8_t)(value < 0 ? 0 : value);
+	else if (level == SOL_IPV6 && name == IPV6_V6ONLY)
+		s->v6only = value != 0;
 	else if (level == SOL_UDP && name == UDP_SEGMENT)
 		d->segment = (uint16_t)value;
 	else if (level == SOL_UDP && name == UDP_CORK) {
@@ -490,9 +507,10 @@ static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t fil
 			put(&dgrams, d);
 		return NULL;
 	}
-	d->ttl = TTL_DEFAULT;
+	d->ttl = d->hops = TTL_DEFAULT;
 	s->dgram = d;
 	s->family = (uint16_t)domain;
+	s->v6only = domain == AF_INET6 && options_v6only_default();
 	s->shadow_fd = (int)shadow;
 	s->obj.kind = FOBJ_DGRAM;
 	sock_begin_half(s, (unsigned)slot, file_flags);

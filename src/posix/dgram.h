@@ -25,6 +25,11 @@
 #define ANC_TIMESTAMPING 0x40u
 #define ANC_RXQ_OVFL 0x80u
 #define ANC_GRO 0x100u
+#define ANC_PKTINFO6 0x200u
+#define ANC_HOPLIMIT 0x400u
+#define ANC_TCLASS 0x800u
+#define ANC_ORIGDST6 0x1000u
+#define ANC_6 (ANC_PKTINFO6 | ANC_HOPLIMIT | ANC_TCLASS | ANC_ORIGDST6)
 
 #define DGRAM_UDP_MOST 65507u /* payload of one datagram over IPv4 */
 
@@ -55,7 +60,8 @@ struct dgram {
 	addr_word pending_to;
 	_Atomic uint32_t ancillary;
 	uint16_t segment;
-	uint8_t ttl, tos;
+	uint8_t ttl, tos, hops, tclass;
+	addr_word source_to, source; /* addr_source()'s last answer */
 	uint64_t looked_ns;
 	uint32_t turns;
 	_Atomic uint32_t peer_cpu;

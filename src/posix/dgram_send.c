@@ -165,23 +165,28 @@ static addr_word destination(const struct sock *s, const struct msghdr *msg)
 		return s->dgram->peer;
 	if (addr_parse(s, msg->msg_name, msg->msg_namelen, &to) < 0)
 		return 0;
-	if (addr_word_addr(to) == 0)
-		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	if (addr_word_is_any(to))
+		to = addr_word_is6(to) ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to)) :
+					 addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
 	return dgram_is_own(s, to) ? to : 0;
 }
 
-/* Linux: a destination on this host is its own source, but for 127.0.0.0/8. */
-static addr_word source(const struct sock *s, addr_word to, addr_word wanted)
+/* Which source Linux takes: asked for, bound, or by the route to @to. */
+static addr_word source(struct sock *s, addr_word to, addr_word wanted)
 {
-	addr_word local = load_relaxed(&s->half->local);
+	addr_word local = load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL;
+	struct dgram *d = s->dgram;
 
 	if (!addr_word_is_any(wanted))
 		return addr_word_at(wanted, addr_word_port(local));
 	if (!addr_word_is_any(local))
 		return local;
-	if (!addr_word_is6(to) && addr_word_is_loopback(to))
-		to = addr_word_make(INADDR_LOOPBACK, 0);
-	return addr_word_at(to, addr_word_port(local));
+	to = addr_word_at(to, 0);
+	if (unlikely(d->source_to != to)) {
+		d->source = addr_source(s, to);
+		d->source_to = to;
+	}
+	return addr_word_at(d->source, addr_word_port(local));
 }
 
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
@@ -192,7 +197,9 @@ static bool sends_by_memory(struct sock *s, struct sending *g, const struct msgh
 	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
 	    msg->msg_iovlen > PIECES_MOST)
 		return false;
-	g->how = (struct ancillary_sent){ .segment = d->segment, .ttl = d->ttl, .tos = d->tos };
+	g->how = (struct ancillary_sent){ .segment = d->segment,
+					  .ttl = addr_word_is6(g->to) ? d->hops : d->ttl,
+					  .tos = addr_word_is6(g->to) ? d->tclass : d->tos };
 	if (msg->msg_controllen && !ancillary_take(msg, &g->how))
 		return false;
 	/* The kernel says what is wrong with it. */
