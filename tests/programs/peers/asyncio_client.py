@@ -4,12 +4,14 @@ import asyncio
 import os
 import sys
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+
 port, clients, messages = (int(a) for a in sys.argv[1:4])
 ready, go = sys.argv[4:6]
 
 
 async def talk(i, done, leave):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection(ADDR, port)
     good = True
     for m in range(messages):
         data = b"%d.%d;" % (i, m) + os.urandom(100 + 97 * m)

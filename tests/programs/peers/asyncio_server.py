@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """asyncio_server.py PORT: echoes."""
 import asyncio
+import os
 import sys
+
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
 
 
 async def serve(reader, writer):
@@ -14,7 +17,7 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    server = await asyncio.start_server(serve, ADDR, int(sys.argv[1]), backlog=1024)
     await server.serve_forever()
 
 asyncio.run(main())

@@ -26,5 +26,5 @@ if (cluster.isPrimary) {
 			res.setHeader('X-Worker', process.pid);
 			res.end(body);
 		});
-	}).listen(+port, '127.0.0.1');
+	}).listen(+port, process.env.PEER_ADDR || '127.0.0.1');
 }

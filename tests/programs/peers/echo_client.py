@@ -5,6 +5,8 @@ import socket
 import sys
 import threading
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+
 port, clients = int(sys.argv[1]), int(sys.argv[2])
 right = []
 
@@ -12,7 +14,7 @@ right = []
 def talk():
     data = os.urandom(100000)
     got = bytearray()
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as s:
+    with socket.create_connection((ADDR, port), timeout=15) as s:
         for at in range(0, len(data), 20000):
             s.sendall(data[at:at + 20000])
             while len(got) < at + 20000:

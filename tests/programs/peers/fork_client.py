@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """fork_client.py PORT CASE: the other end of fork_server.py."""
+import os
 import socket
 import subprocess
 import sys
+
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
 
 port, case = int(sys.argv[1]), sys.argv[2]
 
 
 def connect():
-    return socket.create_connection(("127.0.0.1", port), timeout=8)
+    return socket.create_connection((ADDR, port), timeout=8)
 
 
 def say(s, line):

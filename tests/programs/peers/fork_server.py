@@ -10,6 +10,9 @@ import socket
 import subprocess
 import sys
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+FAMILY = socket.AF_INET6 if ":" in ADDR else socket.AF_INET
+
 port, case = int(sys.argv[1]), sys.argv[2]
 signal.alarm(20)
 
@@ -105,7 +108,7 @@ def subprocesses(s, listener):
 def child_connects(s, listener):
     def child():
         say(s, "child")
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as own:
+        with socket.create_connection((ADDR, port), timeout=10) as own:
             say(own, "hello parent")
             hear(own, "hello child")
     pid = in_child(child)
@@ -122,9 +125,9 @@ def exec_now(s):
     os.execvp("sleep", ["sleep", "1"])
 
 
-with socket.socket() as lst:
+with socket.socket(FAMILY) as lst:
     lst.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    lst.bind(("127.0.0.1", port))
+    lst.bind((ADDR, port))
     lst.listen(16)
     conn, _ = lst.accept()
     with conn:

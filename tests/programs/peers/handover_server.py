@@ -12,6 +12,9 @@ import sys
 import threading
 import time
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+FAMILY = socket.AF_INET6 if ":" in ADDR else socket.AF_INET
+
 port, case, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 plain = sys.argv[4] if len(sys.argv) > 4 else None
 ME = os.path.abspath(sys.argv[0])
@@ -22,9 +25,9 @@ def argv(what, *more):
 
 
 def listener(listens=True):
-    s = socket.socket()
+    s = socket.socket(FAMILY)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", port))
+    s.bind((ADDR, port))
     if listens:
         s.listen(64)
     return s
@@ -155,8 +158,8 @@ def in_flight():
         if pid == 0:
             lst.close()
             # A party of its own, which has sent and accepted.
-            with socket.socket() as own:
-                own.bind(("127.0.0.1", 0))
+            with socket.socket(FAMILY) as own:
+                own.bind((ADDR, 0))
             socket.send_fds(u, [b"c"], [conn.fileno()])
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(pid, 0)

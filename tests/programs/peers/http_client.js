@@ -11,7 +11,7 @@ let left = count;
 function post(i) {
 	const body = crypto.randomBytes((i * 7919) % 200000);
 	const want = crypto.createHash('sha256').update(body).digest('hex');
-	const req = http.request({ host: '127.0.0.1', port, agent, method: 'POST' }, (res) => {
+	const req = http.request({ host: process.env.PEER_ADDR || '127.0.0.1', port, agent, method: 'POST' }, (res) => {
 		let got = '';
 		res.on('data', (part) => { got += part; });
 		res.on('end', () => {

@@ -8,4 +8,4 @@ http.createServer((req, res) => {
 	const hash = crypto.createHash('sha256');
 	req.on('data', (part) => hash.update(part));
 	req.on('end', () => res.end(hash.digest('hex')));
-}).listen(Number(process.argv[2]), '127.0.0.1');
+}).listen(Number(process.argv[2]), process.env.PEER_ADDR || '127.0.0.1');

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """memcached_client.py PORT: sets 10,000 keys over 8 connections, gets each over another one."""
 import hashlib
+import os
 import socket
 import sys
 import threading
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+
 KEYS, CONNECTIONS = 10000, 8
 conns = []
 for _ in range(CONNECTIONS):
-    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s = socket.create_connection((ADDR, int(sys.argv[1])))
     s.settimeout(10)
     conns.append((s, s.makefile("rb")))
 right = [0] * CONNECTIONS

@@ -9,13 +9,15 @@ import socket
 import sys
 import threading
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+
 port, clients = int(sys.argv[1]), int(sys.argv[2])
 right, pids = [], set()
 
 
 def talk():
     data = os.urandom(50000)
-    with socket.create_connection(("127.0.0.1", port), timeout=15) as s:
+    with socket.create_connection((ADDR, port), timeout=15) as s:
         with s.makefile("rb") as f:
             pid = int(f.readline())
             for at in range(0, len(data), 10000):

@@ -12,6 +12,9 @@ import socket
 import sys
 import threading
 
+ADDR = os.environ.get("PEER_ADDR", "127.0.0.1")
+FAMILY = socket.AF_INET6 if ":" in ADDR else socket.AF_INET
+
 
 def serve(s):
     with s:
@@ -30,9 +33,9 @@ def worker(listener):
 def main():
     port, count, method = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     ctx = multiprocessing.get_context(method)
-    with socket.socket() as listener:
+    with socket.socket(FAMILY) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((ADDR, port))
         listener.listen(128)
         running = []
         while True:

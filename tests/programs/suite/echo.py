@@ -46,3 +46,4 @@ def threading_echo(b):
 
 
 TESTS = (asyncio_echo, threading_echo)
+asyncio_echo.six = threading_echo.six = True

@@ -51,3 +51,4 @@ def shared(b, case, connections, octets=10):
 
 TESTS = (forking_echo, fork_shared, fork_child_last, fork_child_killed, fork_subprocess,
          fork_child_connects, exec_inherited)
+forking_echo.six = fork_shared.six = True

@@ -5,6 +5,7 @@ One Bench (a domain of its own, below a directory of its own) for each test,
 so that the counters of `mortise status` belong to that test alone.
 """
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -76,8 +77,21 @@ def free_port():
 def kernel_listens(port):
     """Whether a kernel socket (a shadow, too) listens there. Makes no connection."""
     want = ":%04X" % port
-    with open("/proc/net/tcp") as f:
-        return any(col[1].endswith(want) and col[3] == "0A" for col in (l.split() for l in f))
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(name) as f:
+            if any(col[1].endswith(want) and col[3] == "0A" for col in (l.split() for l in f)):
+                return True
+    return False
+
+
+def has_inet6():
+    """Whether ::1 is there."""
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
 
 
 class Program:
@@ -153,12 +167,15 @@ class Bench:
 
     def __init__(self, mortise, arrangement, verbose_env=None):
         self.mortise = mortise
-        self.arrangement = arrangement
+        self.six = arrangement.endswith("6")  # over ::1
+        self.arrangement = arrangement.rstrip("6")
+        self.addr = "::1" if self.six else "127.0.0.1"
+        self.host = "[::1]" if self.six else self.addr  # before a port
         self.dir = tempfile.mkdtemp(prefix="mts-")
         self.port = free_port()
         self.programs = []
         self.prefix = []  # of each command: what makes it another user's
-        self.env = dict(os.environ, MORTISE_DIR=os.path.join(self.dir, "run"), LC_ALL="C",
+        self.env = dict(os.environ, MORTISE_DIR=os.path.join(self.dir, "run"), LC_ALL="C", PEER_ADDR=self.addr,
                         PYTHONDONTWRITEBYTECODE="1", **(verbose_env or {}))
         self.env.pop("LD_PRELOAD", None)
         os.mkdir(self.env["MORTISE_DIR"], 0o700)

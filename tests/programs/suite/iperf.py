@@ -16,7 +16,7 @@ def run_client(b, options):
     """The server closes its listener after each run and opens another: a moment to wait for."""
     for _ in range(40):
         try:
-            out = json.loads(b.client(["iperf3", "-c", "127.0.0.1", "-p", str(b.port), "-J",
+            out = json.loads(b.client(["iperf3", "-c", b.addr, "-p", str(b.port), "-J",
                                        "-t", "1", *options]))
         except Failed as e:
             out = {"error": str(e)}
@@ -28,7 +28,7 @@ def run_client(b, options):
 
 def iperf3(b):
     """What one end says it sent is what the other end received."""
-    b.server(["iperf3", "-s", "-B", "127.0.0.1", "-p", str(b.port)])
+    b.server(["iperf3", "-s", "-B", b.addr, "-p", str(b.port)])
     octets = streams = 0
     for options in (PACED, ("-R", *PACED), ("-P", "8", *PACED), ("-P", "8", "-R", *PACED),
                     (), ("-R",), ("-P", "8"), ("-P", "8", "-R")):
@@ -48,3 +48,4 @@ def iperf3(b):
 
 iperf3.needs = ("iperf3",)
 TESTS = (iperf3,)
+iperf3.six = True

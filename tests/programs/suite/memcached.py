@@ -7,7 +7,7 @@ from .harness import PEERS_DIR, PYTHON, check
 
 def memcached(b):
     """10,000 keys set over 8 connections, each got back over another one, verified."""
-    b.server(["memcached", "-l", "127.0.0.1", "-p", str(b.port), "-U", "0", "-t", "4",
+    b.server(["memcached", "-l", b.addr, "-p", str(b.port), "-U", "0", "-t", "4",
               "-u", "root" if os.getuid() == 0 else str(os.getuid())])
     out = b.client([PYTHON, os.path.join(PEERS_DIR, "memcached_client.py"), str(b.port)])
     check(out == b"10000 right\n", "client said: %r" % out)
@@ -16,3 +16,4 @@ def memcached(b):
 
 memcached.needs = ("memcached",)
 TESTS = (memcached,)
+memcached.six = True

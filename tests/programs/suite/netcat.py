@@ -20,11 +20,12 @@ def question(b, size):
 def ask(b):
     """nc -N sends the file, half-closes, and prints what comes back until the end."""
     with open(b.path("up"), "rb") as f:
-        return b.client(["nc", "-N", "127.0.0.1", str(b.port)], stdin=f)
+        return b.client(["nc", "-N", b.addr, str(b.port)], stdin=f)
 
 
 def socat(b, command):
-    return b.server(["socat", "-t", "10", "TCP4-LISTEN:%d,bind=127.0.0.1,reuseaddr" % b.port,
+    return b.server(["socat", "-t", "10", "%s-LISTEN:%d,bind=%s,reuseaddr" %
+                     ("TCP6" if b.six else "TCP4", b.port, b.host),
                      "SYSTEM:" + command])
 
 
@@ -32,7 +33,7 @@ def netcat(b):
     """10 MB from nc to nc -l, and the end of it."""
     data = question(b, 10 << 20)
     with open(b.path("received"), "wb") as out:
-        p = b.server(["nc", "-l", "127.0.0.1", str(b.port)], stdout=out)
+        p = b.server(["nc", "-l", b.addr, str(b.port)], stdout=out)
     check(ask(b) == b"", "bytes came back")
     check(p.wait(5) == 0, "the listening nc's exit status")
     with open(b.path("received"), "rb") as f:
@@ -63,3 +64,4 @@ def netcat_half_close(b):
 TESTS = (netcat, netcat_echo, netcat_half_close)
 for t in TESTS:
     t.needs = ("nc", "socat")
+netcat_echo.six = netcat_half_close.six = True

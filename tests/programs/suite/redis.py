@@ -9,17 +9,17 @@ from .harness import check, wait_for
 
 
 def start(b):
-    return b.server(["redis-server", "--port", str(b.port), "--bind", "127.0.0.1", "--save", "",
+    return b.server(["redis-server", "--port", str(b.port), "--bind", b.addr, "--save", "",
                      "--dir", b.dir, "--dbfilename", "dump.rdb", "--appendonly", "no",
                      "--daemonize", "no", "--protected-mode", "no"])
 
 
 def cli(b, *argv, **kw):
-    return b.client(["redis-cli", "-p", str(b.port)] + list(argv), **kw)
+    return b.client(["redis-cli", "-h", b.addr, "-p", str(b.port)] + list(argv), **kw)
 
 
 def bench_argv(b, *argv):
-    return ["redis-benchmark", "-h", "127.0.0.1", "-p", str(b.port)] + list(argv)
+    return ["redis-benchmark", "-h", b.addr, "-p", str(b.port)] + list(argv)
 
 
 def info(b, section, key):
@@ -34,7 +34,7 @@ def calls(b, command):
 
 def open_cli(b):
     """A redis-cli that reads commands from a pipe, one answer for each."""
-    return b.start("client", ["redis-cli", "-p", str(b.port)], stdin=subprocess.PIPE,
+    return b.start("client", ["redis-cli", "-h", b.addr, "-p", str(b.port)], stdin=subprocess.PIPE,
                    stdout=subprocess.PIPE)
 
 
@@ -97,7 +97,7 @@ def redis_bgsave(b):
 def redis_kill_server(b):
     """kill -9 of the server: each client sees the end at once."""
     p = start(b)
-    waiting = [b.start("client", ["redis-cli", "-p", str(b.port), "BLPOP", "nothing", "0"])
+    waiting = [b.start("client", ["redis-cli", "-h", b.addr, "-p", str(b.port), "BLPOP", "nothing", "0"])
                for _ in range(3)]
     wait_for("3 blocked clients", lambda: info(b, "clients", "blocked_clients") == "3")
     b.expect_open(3)
@@ -117,7 +117,7 @@ def redis_kill_client(b):
 
     def clients():
         return len(cli(b, "CLIENT", "LIST", "TYPE", "pubsub").strip().splitlines())
-    subs = [b.start("client", ["redis-cli", "-p", str(b.port), "SUBSCRIBE", "news"])
+    subs = [b.start("client", ["redis-cli", "-h", b.addr, "-p", str(b.port), "SUBSCRIBE", "news"])
             for _ in range(2)]
     wait_for("2 subscribers", lambda: clients() == 2)
     subs[0].kill()
@@ -130,3 +130,4 @@ def redis_kill_client(b):
 TESTS = (redis_ping, redis_bench, redis_bgsave, redis_kill_server, redis_kill_client)
 for t in TESTS:
     t.needs = ("redis-server", "redis-cli", "redis-benchmark")
+redis_ping.six = redis_bench.six = True

@@ -23,8 +23,10 @@ def on_alarm(_sig, _frame):
 def expand(functions, kernel):
     """All (name, arrangement, function), in order."""
     for fn in functions:
-        for arrangement in ("kernel",) if kernel else getattr(fn, "arrangements",
-                                                              harness.ARRANGEMENTS):
+        names = ("kernel",) if kernel else getattr(fn, "arrangements", harness.ARRANGEMENTS)
+        if getattr(fn, "six", False):
+            names += ("kernel6",) if kernel else ("both6",)
+        for arrangement in names:
             yield "%s/%s" % (fn.__name__, arrangement), arrangement, fn
 
 
@@ -34,6 +36,9 @@ def run_one(mortise, name, arrangement, fn, after):
     missing = [p for p in getattr(fn, "needs", ()) if not shutil.which(p)]
     if missing:
         print("skip %s: no %s here" % (name, ", ".join(missing)), flush=True)
+        return "skip"
+    if arrangement.endswith("6") and not harness.has_inet6():
+        print("skip %s: no ::1 here" % name, flush=True)
         return "skip"
     bench = harness.Bench(mortise, arrangement)
     bench.test = fn.__name__
