@@ -110,21 +110,33 @@ static uint64_t pattern_wrong(const uint8_t *buf, uint64_t at, size_t n)
 	return wrong;
 }
 
-static struct sockaddr_in address(int port)
+/* ACTOR_SIX: ::1, else 127.0.0.1. Return: its length. */
+static socklen_t address(int port, struct sockaddr_storage *ret)
 {
-	return (struct sockaddr_in){.sin_family = AF_INET,
-				    .sin_port = htons((uint16_t)port),
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+				   .sin6_port = htons((uint16_t)port),
+				   .sin6_addr = in6addr_loopback};
+
+	if (getenv("ACTOR_SIX")) {
+		memcpy(ret, &six, sizeof(six));
+		return sizeof(six);
+	}
+	memcpy(ret, &a, sizeof(a));
+	return sizeof(a);
 }
 
 static int connect_to(int port, char mode)
 {
-	struct sockaddr_in a = address(port);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage a;
+	socklen_t len = address(port, &a);
+	int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		die("socket");
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
+	if (connect(fd, (struct sockaddr *)&a, len))
 		die("connect");
 	if (send(fd, &mode, 1, MSG_NOSIGNAL) != 1)
 		die("send");
@@ -352,14 +364,15 @@ static void serve_epoll(void)
 
 static void listen_at(int port)
 {
-	struct sockaddr_in a = address(port);
+	struct sockaddr_storage a;
+	socklen_t len = address(port, &a);
 	int one = 1;
 
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	listener = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener < 0)
 		die("socket");
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(listener, (struct sockaddr *)&a, sizeof(a)))
+	if (bind(listener, (struct sockaddr *)&a, len))
 		die("bind");
 	if (listen(listener, 64))
 		die("listen");
@@ -663,7 +676,8 @@ static void again(int port)
 {
 	int first = connect_to(port, 'E');
 	char c = 'x', text[64], line[64];
-	struct sockaddr_in a = address(port);
+	struct sockaddr_storage a;
+	socklen_t len = address(port, &a);
 
 	if (send(first, &c, 1, MSG_NOSIGNAL) != 1 || recv(first, &c, 1, 0) != 1)
 		die("exchange");
@@ -671,8 +685,8 @@ static void again(int port)
 	while (read(0, text, sizeof(text)) > 0) {
 		int slept = *text == 'p' ? poll(&(struct pollfd){.fd = first, .events = POLLIN},
 						1, 50) : 0;
-		int fd = slept ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+		int fd = slept ? -1 : socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&a, len) == 0 &&
 			  send(fd, "E", 1, MSG_NOSIGNAL) == 1 &&
 			  send(fd, &c, 1, MSG_NOSIGNAL) == 1 && recv(fd, &c, 1, 0) == 1;
 		int error = errno;

@@ -2,7 +2,7 @@
 /*
  * fdcalls.c - Make each call of calls.list on a TCP or UDP socket, and print what
  * came of it: "title/state result errno". Run once as it is and once under
- * Mortise; the outputs are to be the same. Sockets are on 127.0.0.1 and do
+ * Mortise; the outputs are to be the same. Sockets are on 127.0.0.1 (--six: on ::1) and do
  * not block.
  */
 #include <aio.h>
@@ -96,10 +96,20 @@ static uint32_t word, word2;
 static int one = 1, number;
 static sigjmp_buf late;
 
+static int family = AF_INET;
+static socklen_t loopback_len = sizeof(struct sockaddr_in);
+
 static const struct sockaddr *loopback(int port)
 {
 	static struct sockaddr_in a;
+	static struct sockaddr_in6 a6;
 
+	if (family == AF_INET6) {
+		a6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					    .sin6_port = htons((uint16_t)port),
+					    .sin6_addr = in6addr_loopback };
+		return (const struct sockaddr *)&a6;
+	}
 	a = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return (const struct sockaddr *)&a;
@@ -221,11 +231,11 @@ static void fail(const char *what)
 /* Two datagram sockets, each connected to the other; "hello" has arrived. */
 static void arrange_datagrams(void)
 {
-	struct sockaddr_in a;
-	socklen_t n = sizeof(a);
+	struct sockaddr_storage a;
+	socklen_t n = loopback_len;
 
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	peer = socket(AF_INET, SOCK_DGRAM, 0);
+	fd = socket(family, SOCK_DGRAM, 0);
+	peer = socket(family, SOCK_DGRAM, 0);
 	if (fd < 0 || peer < 0 || bind(fd, loopback(0), n) < 0 || bind(peer, loopback(0), n) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&a, &n) < 0 ||
 	    connect(peer, (struct sockaddr *)&a, n) < 0 ||
@@ -238,10 +248,10 @@ static void arrange_datagrams(void)
 
 static void arrange(char state)
 {
-	struct sockaddr_in a;
-	socklen_t n = sizeof(a);
+	struct sockaddr_storage a;
+	socklen_t n = loopback_len;
 	bool datagrams = state == 'd' || state == 'u';
-	int l = datagrams ? -1 : socket(AF_INET, SOCK_STREAM, 0), s = -1;
+	int l = datagrams ? -1 : socket(family, SOCK_STREAM, 0), s = -1;
 	struct pollfd p;
 
 	fd = peer = -1;
@@ -250,14 +260,14 @@ static void arrange(char state)
 	if (state == 'd') {
 		arrange_datagrams();
 	} else if (state == 'u') {
-		fd = socket(AF_INET, SOCK_DGRAM, 0);
+		fd = socket(family, SOCK_DGRAM, 0);
 	} else if (state == 'n') {
 		fd = l;
 	} else {
-		if (bind(l, loopback(0), sizeof(a)) < 0 || listen(l, 5) < 0 ||
+		if (bind(l, loopback(0), n) < 0 || listen(l, 5) < 0 ||
 		    getsockname(l, (struct sockaddr *)&a, &n) < 0)
 			fail("listen");
-		s = socket(AF_INET, SOCK_STREAM, 0);
+		s = socket(family, SOCK_STREAM, 0);
 		if (s < 0 || connect(s, (struct sockaddr *)&a, n) < 0)
 			fail("connect");
 		p = (struct pollfd){ l, POLLIN, 0 };
@@ -292,7 +302,7 @@ static void arrange(char state)
 	lock = (struct flock){ .l_type = F_WRLCK };
 	len = sizeof(storage);
 	offset = 0;
-	storage.ss_family = AF_INET;
+	storage.ss_family = (sa_family_t)family;
 }
 
 static void clear(void)
@@ -312,8 +322,13 @@ static void on_alarm(int sig)
 
 int main(int argc, char **argv)
 {
-	const char *only = argc > 1 ? argv[1] : NULL;
+	bool six = argc > 1 && strcmp(argv[1], "--six") == 0;
+	const char *only = argc > 1 + six ? argv[1 + six] : NULL;
 
+	if (six) {
+		family = AF_INET6;
+		loopback_len = sizeof(struct sockaddr_in6);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGALRM, on_alarm);
 	setvbuf(stdout, NULL, _IOLBF, 0);

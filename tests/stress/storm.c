@@ -62,7 +62,8 @@ enum { UP, DOWN };
 static double until;
 static unsigned threads = 8;
 static bool alarms;
-static struct sockaddr_in where;
+static struct sockaddr_in6 where; /* or an AF_INET one, which is shorter */
+static bool six;
 static _Atomic unsigned long connections, bytes, forks;
 static const char *role = "client";
 static double slow_s = 8;
@@ -543,6 +544,11 @@ static void move_all(int fd, void *buf, size_t n, bool in)
 	}
 }
 
+static socklen_t where_len(void)
+{
+	return six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
 static void *client_thread(void *arg)
 {
 	struct rng r = { *(uint64_t *)arg };
@@ -551,11 +557,11 @@ static void *client_thread(void *arg)
 		struct end e = { .ep = -1, .r = { rnd(&r) } };
 		int c;
 
-		e.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		e.fd = socket(where.sin6_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (e.fd < 0)
 			die("socket: %s", strerror(errno));
 		do
-			c = connect(e.fd, (struct sockaddr *)&where, sizeof(where));
+			c = connect(e.fd, (struct sockaddr *)&where, where_len());
 		while (c < 0 && errno == EINTR);
 		if (c < 0 && errno != EISCONN)
 			die("connect: %s", strerror(errno));
@@ -660,6 +666,16 @@ static void on_term(int sig)
 	atomic_store(&stop, true);
 }
 
+static void where_make(void)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	where = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	if (!six)
+		memcpy(&where, &v4, sizeof(v4));
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
@@ -672,6 +688,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--alarm") == 0)
 			alarms = true;
+		else if (strcmp(argv[i], "--six") == 0)
+			six = true;
 		else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0)
 			seed = strtoull(argv[++i], NULL, 0);
 		else if (i + 1 < argc && strcmp(argv[i], "--seconds") == 0)
@@ -694,10 +712,9 @@ int main(int argc, char **argv)
 		role = "server";
 		close(ready[0]);
 		signal(SIGTERM, on_term);
-		where = (struct sockaddr_in){ .sin_family = AF_INET,
-					      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-		listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&where, sizeof(where)) < 0 ||
+		where_make();
+		listen_fd = socket(where.sin6_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&where, where_len()) < 0 ||
 		    listen(listen_fd, 128) < 0 ||
 		    getsockname(listen_fd, (struct sockaddr *)&where, &len) < 0)
 			die("listen: %s", strerror(errno));

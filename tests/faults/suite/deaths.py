@@ -3,10 +3,11 @@
 import functools
 import os
 import signal
+import socket
 import time
 
 from .points import one_more, warm
-from .stage import Bystander, check, gone, wait_for
+from .stage import Bystander, Skipped, check, gone, wait_for
 
 GONE = "has gone"  # of the one line that the library writes about the domain's end
 KINDS = ("recv", "poll", "epoll")
@@ -190,8 +191,23 @@ def clients_killed(settings, make):
     other.undisturbed()
 
 
+def over_inet6(settings, make, test):
+    """The same over ::1."""
+    def make_inet6(*args, **kw):
+        stage = make(*args, **kw)
+        stage.env["ACTOR_SIX"] = "1"
+        return stage
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+    except OSError:
+        raise Skipped("::1 is not there") from None
+    test(settings, make_inet6)
+
+
 def tests():
     yield "deaths/daemon-killed", daemon_killed
+    yield "deaths/daemon-killed/inet6", functools.partial(over_inet6, test=daemon_killed)
     for policy in ("share", "none"):
         for victims in ("servers", "clients"):
             yield "deaths/keeper-killed/%s-%s" % (policy, victims), functools.partial(
