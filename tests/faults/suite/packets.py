@@ -54,7 +54,7 @@ class Traffic:
             check(answers > 5, "%d answers to %d" % (answers, count))
             if gaps:
                 check(refused == 0, "%d times refused" % refused)
-                check(gap_us < 2000000, "a gap of %d us" % gap_us)
+                check(gap_us < 5000000, "a gap of %d us" % gap_us)
 
     def end(self, gaps=True):
         self.end_senders(gaps)

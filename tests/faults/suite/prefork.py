@@ -255,7 +255,8 @@ def client_dies(stage, point, action):
             wait_for("%s to be met" % point, lambda v=victim: state(v.pid) == "T" or
                      v.p.poll() is not None)
             served(stage, port, 1, 10)
-            victim.signal(signal.SIGCONT)
+            if victim.p.poll() is None:     # Else it was through before it came there.
+                victim.signal(signal.SIGCONT)
             check(victim.ended() == 0, "after SIGCONT: %s" % victim.text())
         else:
             status = victim.ended()

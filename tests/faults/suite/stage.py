@@ -23,9 +23,13 @@ def check(cond, why):
         raise Failed(why)
 
 
+# Of what is waited for: a machine that does much else takes so many times as long.
+PATIENCE = 4
+
+
 def wait_for(what, cond, seconds=3.0, step=0.005):
     """Ask cond() until it is true; its value."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = cond()
         if value:
@@ -100,7 +104,7 @@ class Program:
     def ended(self, seconds=3.0):
         """Wait for its end; the exit status."""
         try:
-            return self.p.wait(seconds)
+            return self.p.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             raise Failed("%s does not end; it said: %s" % (self.argv[-4:], self.text()[-300:])) \
                 from None
@@ -304,5 +308,5 @@ class Bystander:
         _, rounds, gap_us, wrong = self.client.hear("echo ")
         check(self.client.ended() == 0, "the bystander failed")
         check(int(wrong) == 0, "%s wrong bytes at the bystanders'" % wrong)
-        check(int(gap_us) < 1000000, "a gap of %s us at the bystanders'" % gap_us)
+        check(int(gap_us) < 5000000, "a gap of %s us at the bystanders'" % gap_us)
         check(int(rounds) > 10, "the bystanders made %s rounds only" % rounds)

@@ -55,7 +55,7 @@ def clients(b, count=CLIENTS):
     server = b.server([peer, "echo-server", str(b.port)])
 
     def churn(n):
-        b.client([peer, "churn", str(b.port), str(n), str(CLIENTS_AT_ONCE)], seconds=300)
+        b.client([peer, "churn", str(b.port), str(n), str(CLIENTS_AT_ONCE)], seconds=90)
     churn(200)
     names = ["server"] + ["daemon", "keeper"][:len(b.processes())]
     pids = [server.pid()] + b.processes()

@@ -142,7 +142,8 @@ def apache_prefork(b):
     octets = load(b)
     with open(b.path("apache-%d.access" % b.port)) as f:
         log = [l.split() for l in f]
-    check(len(log) == 6003 and all(l[1] == "200" for l in log), "%d lines of log" % len(log))
+    # ab asks again where a process left between two requests of a connection.
+    check(6003 <= len(log) <= 6003 + 24 and all(l[1] == "200" for l in log), "%d lines of log" % len(log))
     check(len({l[0] for l in log}) > 4, "processes that served: %s" % {l[0] for l in log})
     meter.expect(b.test, octets)
 
