@@ -101,7 +101,8 @@ static inline uint16_t cursor_be16(struct cursor *c)
 {
 	const uint8_t *p = cursor_take(c, 2);
 
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	/* One cast over all of it: with UBSan gcc takes the other way for a conversion. */
+	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
 /** cursor_be32() - Next big-endian u32, in host order; 0 once failed. */

@@ -36,8 +36,11 @@ bool doctor_find(const char *name, char *ret, size_t size)
 	size_t n;
 
 	if (strchr(name, '/')) {
-		snprintf(ret, size, "%s", name);
-		return strlen(name) < size && executable(ret);
+		n = strlen(name);
+		if (n >= size)
+			return false;
+		memcpy(ret, name, n + 1);
+		return executable(ret);
 	}
 	for (path = path ? path : "/bin:/usr/bin";; path += n + 1) {
 		n = strcspn(path, ":");
