@@ -7,6 +7,7 @@
 #   make walk     install them into a fresh system, and run what the docs say there
 #   make cpython  CPython's own suites, natively and under Mortise
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
+#   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
 #
 # Meson and ninja do the work; this names what people type.
 
@@ -16,7 +17,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -86,6 +87,9 @@ conform-long: all
 fuzz-long:
 	@scripts/deps check
 	@tests/fuzz/run --seconds $(or $(SECONDS),600)
+
+sim-long: all
+	@SIM_DIR=$(BUILD) $(BUILD)/tests/sim/sim --first $(or $(FIRST),1000000) --count $(or $(COUNT),100000)
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan $(BUILD)-faults

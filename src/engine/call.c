@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * call.c - The commands of users (engine.h), where they are the same for
+ * datagrams and streams, or which of the two they are for.
+ */
+#include <errno.h>
+
+#include "engine/icmp.h"
+#include "engine/pkt.h"
+#include "engine/route.h"
+#include "engine/sock.h"
+#include "engine/tcp_conn.h"
+#include "engine/udp.h"
+
+#define BUF_MIN 2048u
+
+static void now(struct engine *e, uint64_t now_ns)
+{
+	e->s->now_ns = max_u64(e->s->now_ns, now_ns);
+}
+
+int engine_open(struct engine *e, enum engine_kind kind, uint64_t cookie, struct engine_sock *ret)
+{
+	struct sock *s;
+
+	if (kind != ENGINE_TCP && kind != ENGINE_UDP && kind != ENGINE_PING)
+		return -EPROTONOSUPPORT;
+	s = sock_new(e, (uint8_t)kind, cookie);
+	if (!s)
+		return -ENFILE;
+	*ret = (struct engine_sock){.index = SOCK_INDEX(e, s), .gen = s->head.gen};
+	return 0;
+}
+
+int engine_bind(struct engine *e, struct engine_sock ref, uint32_t addr, uint16_t port)
+{
+	struct sock *s = sock_of(e, ref);
+
+	if (!s)
+		return -EBADF;
+	if (s->lport || s->tcp != NIL)
+		return -EINVAL;
+	if (addr && !engine_is_ours(e, addr) &&
+	    !(s->kind == SOCK_UDP && (ipv4_is_multicast(addr) || engine_is_broadcast(e, addr))))
+		return -EADDRNOTAVAIL;
+	return sock_bind_port(e, s, addr, port, 0, 0);
+}
+
+static int connect_datagram(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
+{
+	uint32_t src, next_hop;
+	int err = route_find(e, addr, &src, &next_hop);
+
+	if (err != 0)
+		return err;
+	if ((next_hop == 0 || ipv4_is_multicast(addr)) && !s->broadcast && !ipv4_is_multicast(addr))
+		return -EACCES;
+	if (!s->lport) {
+		err = sock_bind_port(e, s, 0, 0, addr, port);
+		if (err != 0)
+			return err;
+	}
+	if (!s->laddr)
+		s->laddr = src;
+	s->raddr = addr;
+	s->rport = s->kind == SOCK_PING ? 0 : port;
+	s->connected = true;
+	return 0;
+}
+
+int engine_connect(struct engine *e, uint64_t now_ns, struct engine_sock ref, uint32_t addr,
+		   uint16_t port)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind != SOCK_TCP)
+		return connect_datagram(e, s, addr, port);
+	return tcp_connect(e, s, addr, port);
+}
+
+int engine_listen(struct engine *e, struct engine_sock ref, uint32_t backlog)
+{
+	struct sock *s = sock_of(e, ref);
+	int err;
+
+	if (!s)
+		return -EBADF;
+	if (s->kind != SOCK_TCP)
+		return -EOPNOTSUPP;
+	if (s->tcp != NIL)
+		return -EINVAL;
+	if (!s->lport) {
+		err = sock_bind_port(e, s, 0, 0, 0, 0);
+		if (err != 0)
+			return err;
+	}
+	s->listening = true;
+	s->backlog = backlog ? backlog : 1;
+	return 0;
+}
+
+int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock ref, uint64_t cookie,
+		  struct engine_sock *ret)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (!s->listening)
+		return -EINVAL;
+	return tcp_accept(e, s, cookie, ret);
+}
+
+int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
+		      size_t bytes, uint32_t addr, uint16_t port)
+{
+	struct sock *s = sock_of(e, ref);
+	int err;
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return -EISCONN;
+	err = sock_error_take(s);
+	if (err != 0)
+		return err;
+	if (s->shut_wr)
+		return -EPIPE;
+	if (s->kind == SOCK_UDP && port == 0)
+		return -EINVAL;
+	if (engine_is_broadcast(e, addr) && !s->broadcast)
+		return -EACCES;
+	if (!s->lport) {
+		err = sock_bind_port(e, s, 0, 0, addr, port);
+		if (err != 0)
+			return err;
+	}
+	return s->kind == SOCK_UDP ? udp_send(e, s, octets, bytes, addr, port)
+				   : icmp_send(e, s, octets, bytes, addr);
+}
+
+int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
+		    size_t bytes)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return tcp_send(e, s, octets, bytes);
+	if (!s->connected)
+		return -EDESTADDRREQ;
+	return engine_sendto(e, now_ns, ref, octets, bytes, s->raddr, s->rport ? s->rport : 1);
+}
+
+int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock ref, void *room,
+		    size_t bytes)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return tcp_recv(e, s, room, bytes);
+	return engine_recvfrom(e, ref, room, bytes, NULL, NULL, NULL);
+}
+
+int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
+			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port)
+{
+	struct sock *s = sock_of(e, ref);
+	struct pkt *p;
+	int err;
+
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return -EOPNOTSUPP;
+	err = sock_error_take(s);
+	if (err != 0)
+		return err;
+	if (s->queue.head == NIL)
+		return s->shut_rd ? 0 : -EAGAIN;
+	p = &e->pkt[ilist_pop(&s->queue, pkt_links(e))];
+	s->queued -= pkt_cost(p);
+	if (ret_bytes)
+		*ret_bytes = p->bytes;
+	if (ret_addr)
+		*ret_addr = p->src;
+	if (ret_port)
+		*ret_port = p->sport;
+	if (bytes > p->bytes)
+		bytes = p->bytes;
+	pkt_read(e, p, 0, room, bytes);
+	pkt_free(e, p);
+	return (int64_t)bytes;
+}
+
+int engine_shutdown(struct engine *e, uint64_t now_ns, struct engine_sock ref, unsigned how)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return tcp_shutdown(e, s, how);
+	if (!s->connected)
+		return -ENOTCONN;
+	s->shut_rd |= (how & ENGINE_SHUT_RD) != 0;
+	s->shut_wr |= (how & ENGINE_SHUT_WR) != 0;
+	sock_event(e, s, ENGINE_READABLE);
+	return 0;
+}
+
+static int give_back(struct engine *e, uint64_t now_ns, struct engine_sock ref, bool abort)
+{
+	struct sock *s = sock_of(e, ref);
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		tcp_close(e, s, abort);
+	sock_free(e, s);
+	return 0;
+}
+
+int engine_close(struct engine *e, uint64_t now_ns, struct engine_sock ref)
+{
+	return give_back(e, now_ns, ref, false);
+}
+
+int engine_abort(struct engine *e, uint64_t now_ns, struct engine_sock ref)
+{
+	return give_back(e, now_ns, ref, true);
+}
+
+static int set_group(struct sock *s, uint32_t group, bool add)
+{
+	if (s->kind != SOCK_UDP || !ipv4_is_multicast(group))
+		return -EINVAL;
+	for (uint32_t i = 0; i < s->groups; i++) {
+		if (s->group[i] != group)
+			continue;
+		if (add)
+			return -EADDRINUSE;
+		s->group[i] = s->group[--s->groups];
+		return 0;
+	}
+	if (!add)
+		return -EADDRNOTAVAIL;
+	if (s->groups == SOCK_GROUPS)
+		return -ENOBUFS;
+	s->group[s->groups++] = group;
+	return 0;
+}
+
+/* Those of any socket. Return: 1: not one of these. */
+static int set_common(struct sock *s, enum engine_option o, uint32_t v)
+{
+	switch (o) {
+	case ENGINE_SO_BROADCAST:
+		s->broadcast = v != 0;
+		return 0;
+	case ENGINE_SO_RCVBUF:
+		s->rcvbuf = max_u32(v, BUF_MIN);
+		s->rcvbuf_fixed = true;
+		return 0;
+	case ENGINE_SO_SNDBUF:
+		s->sndbuf = max_u32(v, BUF_MIN);
+		s->sndbuf_fixed = true;
+		return 0;
+	case ENGINE_IP_TTL:
+		if (v < 1 || v > 255)
+			return -EINVAL;
+		s->ttl = (uint8_t)v;
+		return 0;
+	case ENGINE_IP_TOS:
+		if (v > 255)
+			return -EINVAL;
+		s->tos = (uint8_t)v;
+		return 0;
+	case ENGINE_IP_MTU_DISCOVER:
+		s->pmtu_discover = v != 0;
+		return 0;
+	case ENGINE_IP_ADD_MEMBERSHIP:
+	case ENGINE_IP_DROP_MEMBERSHIP:
+		return set_group(s, v, o == ENGINE_IP_ADD_MEMBERSHIP);
+	default:
+		return 1;
+	}
+}
+
+static int set_stream(struct sock *s, enum engine_option o, uint32_t v)
+{
+	switch (o) {
+	case ENGINE_SO_KEEPALIVE:
+		s->keepalive = v != 0;
+		return 0;
+	case ENGINE_TCP_NODELAY:
+		s->nodelay = v != 0;
+		return 0;
+	case ENGINE_TCP_CORK:
+		s->cork = v != 0;
+		return 0;
+	case ENGINE_TCP_QUICKACK:
+		s->quickack = v != 0;
+		return 0;
+	case ENGINE_TCP_KEEPIDLE:
+	case ENGINE_TCP_KEEPINTVL:
+		if (v < 1 || v > 32767)
+			return -EINVAL;
+		*(o == ENGINE_TCP_KEEPIDLE ? &s->keep_idle_s : &s->keep_interval_s) = v;
+		return 0;
+	case ENGINE_TCP_KEEPCNT:
+		if (v < 1 || v > 127)
+			return -EINVAL;
+		s->keep_count = v;
+		return 0;
+	case ENGINE_TCP_USER_TIMEOUT:
+		s->user_timeout_ms = v;
+		return 0;
+	case ENGINE_TCP_CONGESTION:
+		if (v >= ENGINE_CCS)
+			return -EINVAL;
+		s->cc = (uint8_t)v;
+		return 0;
+	case ENGINE_TCP_MAXSEG:
+		if (v && (v < 88 || v > 65535))
+			return -EINVAL;
+		s->maxseg = v;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int engine_set(struct engine *e, uint64_t now_ns, struct engine_sock ref, enum engine_option o,
+	       uint32_t value)
+{
+	struct sock *s = sock_of(e, ref);
+	int err;
+
+	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	err = set_common(s, o, value);
+	if (err == 1)
+		err = s->kind == SOCK_TCP ? set_stream(s, o, value) : -ENOPROTOOPT;
+	if (err == 0 && s->kind == SOCK_TCP)
+		tcp_options_changed(e, s);
+	return err;
+}
+
+int engine_get(struct engine *e, struct engine_sock ref, enum engine_option o, uint32_t *ret)
+{
+	struct sock *s = sock_of(e, ref);
+
+	if (!s)
+		return -EBADF;
+	switch (o) {
+	case ENGINE_SO_ERROR:
+		*ret = (uint32_t)-sock_error_take(s);
+		return 0;
+	case ENGINE_SO_BROADCAST:
+		*ret = s->broadcast;
+		return 0;
+	case ENGINE_SO_RCVBUF:
+		*ret = s->rcvbuf;
+		return 0;
+	case ENGINE_SO_SNDBUF:
+		*ret = s->sndbuf;
+		return 0;
+	case ENGINE_IP_TTL:
+		*ret = s->ttl;
+		return 0;
+	case ENGINE_IP_TOS:
+		*ret = s->tos;
+		return 0;
+	case ENGINE_IP_MTU_DISCOVER:
+		*ret = s->pmtu_discover;
+		return 0;
+	default:
+		break;
+	}
+	if (s->kind != SOCK_TCP)
+		return -ENOPROTOOPT;
+	switch (o) {
+	case ENGINE_SO_KEEPALIVE:
+		*ret = s->keepalive;
+		return 0;
+	case ENGINE_TCP_NODELAY:
+		*ret = s->nodelay;
+		return 0;
+	case ENGINE_TCP_CORK:
+		*ret = s->cork;
+		return 0;
+	case ENGINE_TCP_QUICKACK:
+		*ret = s->quickack;
+		return 0;
+	case ENGINE_TCP_KEEPIDLE:
+		*ret = s->keep_idle_s;
+		return 0;
+	case ENGINE_TCP_KEEPINTVL:
+		*ret = s->keep_interval_s;
+		return 0;
+	case ENGINE_TCP_KEEPCNT:
+		*ret = s->keep_count;
+		return 0;
+	case ENGINE_TCP_USER_TIMEOUT:
+		*ret = s->user_timeout_ms;
+		return 0;
+	case ENGINE_TCP_CONGESTION:
+		*ret = s->cc;
+		return 0;
+	case ENGINE_TCP_MAXSEG:
+		*ret = s->tcp != NIL ? e->tcp[s->tcp].mss : s->maxseg;
+		return 0;
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int engine_info(struct engine *e, struct engine_sock ref, struct engine_info *ret)
+{
+	struct sock *s = sock_of(e, ref);
+
+	if (!s)
+		return -EBADF;
+	*ret = (struct engine_info){
+		.kind = (enum engine_kind)s->kind,
+		.state = s->listening ? ENGINE_LISTEN : ENGINE_CLOSED_STATE,
+		.laddr = s->laddr,
+		.raddr = s->raddr,
+		.lport = s->lport,
+		.rport = s->rport,
+		.rcvbuf = s->rcvbuf,
+		.sndbuf = s->sndbuf,
+		.readable = s->queued,
+		.unsent = s->sending,
+	};
+	if (s->kind == SOCK_TCP && s->tcp != NIL)
+		tcp_info(e, &e->tcp[s->tcp], ret);
+	return 0;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine.h - A TCP/IP stack as a function of frames, commands and time.
+ *
+ * It makes no system call, has no clock, no thread and no randomness but the
+ * key that it is given, and allocates nothing after engine_init(): the whole
+ * state is one mapping of the caller's, without a pointer in it. Whoever calls
+ * it with the same frames, commands and times gets the same frames and events.
+ *
+ * The caller's loop: frames that came to engine_input(); engine_time() once
+ * engine_deadline() has come; then engine_output() until it has no more, and
+ * engine_event() until it has no more. Commands in between.
+ *
+ * Times are nanoseconds of any clock that never goes back. Addresses and ports
+ * are in host order. docs/engine.md is the theory of operation.
+ */
+#ifndef MORTISE_ENGINE_ENGINE_H
+#define MORTISE_ENGINE_ENGINE_H
+
+#include "base/defs.h"
+
+#define ENGINE_HEADER_BYTES 136u /* Ethernet, IPv4 and TCP with all options, and some */
+#define ENGINE_PIECES 40u
+#define ENGINE_WINDOWS 4u
+
+struct engine_state;
+struct tcp;
+struct tcp_seg;
+struct syn;
+struct sock;
+struct pkt;
+struct cell;
+struct neigh;
+struct ooo;
+struct timer;
+struct buddy_page;
+
+/**
+ * struct engine_window - Memory that rings may lie in, as this process maps it.
+ * @base: NULL: there is none. Window 0 is the ring area of the mapping itself.
+ */
+struct engine_window {
+	uint8_t *base;
+	uint64_t bytes;
+};
+
+/**
+ * struct engine - How one process sees the state. Not part of it: made by
+ * engine_init() or engine_attach(), of no use once the mapping is gone.
+ */
+struct engine {
+	struct engine_state *s;
+	struct tcp *tcp;
+	struct tcp_seg *seg;
+	struct syn *syn;
+	struct sock *sock;
+	struct pkt *pkt;
+	struct cell *cell;
+	struct neigh *neigh;
+	struct ooo *ooo;
+	struct timer *timer;
+	struct buddy_page *book;
+	uint32_t *tcp_bucket;
+	uint32_t *syn_bucket;
+	uint32_t *port_bucket;
+	struct engine_window window[ENGINE_WINDOWS];
+};
+
+#define ENGINE_ADDRESSES 8u
+#define ENGINE_ROUTES 64u
+
+/** struct engine_address - One of the interface's own. @prefix: Bits of its network, 1 to 32. */
+struct engine_address {
+	uint32_t addr;
+	uint8_t prefix;
+};
+
+/**
+ * struct engine_config - What is fixed for the life of a state. Zero where a
+ * default is said.
+ * @mac:        The interface's.
+ * @mtu:        Octets of an IP packet; 68 to 65535. Default 1500.
+ * @addresses:  How many of @address.
+ * @gateway:    Default route; 0: none.
+ * @tcps, @segs, @syns, @socks, @pkts, @cells, @neighs, @ooos: Sizes of tables:
+ *              connections (1024), segments in flight (16 for each connection),
+ *              half-open ones (256), sockets (those and the connections' number),
+ *              datagrams (512), their cells of 2 KiB (1024), neighbours (256),
+ *              connections with gaps in what they received (256).
+ * @ring_bytes: Payload of connections; default 16 MiB. Rounded up to pages.
+ * @rcvbuf_max, @sndbuf_max: To which the buffers of a connection tune themselves; default 16 MiB,
+ *              at most that, and at most half of @ring_bytes.
+ * @time_wait_ns: 2 MSL; default 60 s.
+ * @local_port_min, @local_port_max: For sockets that chose none. Default 32768, 60999.
+ * @no_announce: Do not announce the addresses by gratuitous ARP.
+ */
+struct engine_config {
+	uint8_t mac[6];
+	uint16_t mtu;
+	uint32_t addresses;
+	struct engine_address address[ENGINE_ADDRESSES];
+	uint32_t gateway;
+	uint32_t tcps, segs, syns, socks, pkts, cells, neighs, ooos;
+	uint64_t ring_bytes;
+	uint32_t rcvbuf_max, sndbuf_max;
+	uint64_t time_wait_ns;
+	uint16_t local_port_min, local_port_max;
+	bool no_announce;
+};
+
+/**
+ * engine_bytes() - How large the mapping has to be.
+ *
+ * Return: octets; 0: no such configuration, see engine_init().
+ */
+size_t engine_bytes(const struct engine_config *config);
+
+/**
+ * engine_init() - Make a state in @mem, which is zeroed memory, aligned to a page.
+ * @key: 16 octets that nobody can guess.
+ *
+ * Return: 0, or -EINVAL: a figure of the configuration is impossible, or -ENOMEM: @bytes are too
+ * few.
+ */
+int engine_init(struct engine *e, void *mem, size_t bytes, const struct engine_config *config,
+		const uint8_t key[16], uint64_t now_ns);
+
+/**
+ * engine_attach() - See a state that is there already, perhaps at another address than before.
+ *
+ * Return: 0, or -EINVAL: this is no state of this version.
+ */
+int engine_attach(struct engine *e, void *mem, size_t bytes);
+
+/* ------------------------------------------------------------ the outside */
+
+/** engine_input() - A frame has come. It may be anything; nothing of it is kept by reference. */
+void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
+
+/** struct engine_piece - Borrowed until the engine is called next. */
+struct engine_piece {
+	const uint8_t *at;
+	size_t bytes;
+};
+
+/**
+ * struct engine_frame - A frame to send, as a gather list.
+ * @header: Where piece 0 lies: do not copy the struct.
+ */
+struct engine_frame {
+	struct engine_piece piece[ENGINE_PIECES];
+	uint32_t pieces;
+	uint32_t bytes;
+	uint8_t header[ENGINE_HEADER_BYTES];
+};
+
+/**
+ * engine_output() - The next frame to send. It counts as sent: a caller that
+ * cannot send it has lost it. So ask only while the device takes frames.
+ *
+ * Return: true, or false: there is none now.
+ */
+bool engine_output(struct engine *e, uint64_t now_ns, struct engine_frame *ret);
+
+/** engine_time() - Let time be @now_ns: timers that are due fire. */
+void engine_time(struct engine *e, uint64_t now_ns);
+
+/** engine_deadline() - When to call engine_time(); UINT64_MAX: no timer is set. May be early, never
+ * late. */
+uint64_t engine_deadline(const struct engine *e);
+
+/* ------------------------------------------------------------ sockets */
+
+/** struct engine_sock - A socket. Stale ones are found out: -EBADF. */
+struct engine_sock {
+	uint32_t index;
+	uint32_t gen;
+};
+
+/* Events: bits. Each is said once, when it becomes true. */
+#define ENGINE_READABLE 1u /* something to receive, or the end, or an error */
+#define ENGINE_WRITABLE 2u /* room to send again after -EAGAIN, connected, or an error */
+#define ENGINE_ACCEPT 4u   /* a connection to accept */
+#define ENGINE_ERROR 8u	   /* ENGINE_SO_ERROR has one */
+#define ENGINE_CLOSED 16u  /* both directions have ended */
+
+struct engine_event {
+	struct engine_sock sock;
+	uint64_t cookie; /* as given to engine_open(), or engine_accept() */
+	uint32_t events;
+};
+
+/** engine_event() - The next socket to which something happened. Return: false: there is none. */
+bool engine_event(struct engine *e, struct engine_event *ret);
+
+enum engine_kind { ENGINE_TCP = 1, ENGINE_UDP, ENGINE_PING };
+
+/** engine_open() - Return: 0, or -ENFILE, -EPROTONOSUPPORT. */
+int engine_open(struct engine *e, enum engine_kind kind, uint64_t cookie, struct engine_sock *ret);
+
+/**
+ * engine_bind() - Give a socket its local address and port.
+ * @addr: One of our own, a multicast or broadcast one for UDP, or 0: any.
+ * @port: 0: one is chosen.
+ *
+ * Return: 0, or -EBADF, -EINVAL: it has one, -EADDRNOTAVAIL, -EADDRINUSE.
+ */
+int engine_bind(struct engine *e, struct engine_sock s, uint32_t addr, uint16_t port);
+
+/**
+ * engine_connect() - Begin a connection, or name a datagram socket's peer.
+ *
+ * Return: 0: a datagram socket is connected; -EINPROGRESS: a stream's SYN is on its way,
+ *         ENGINE_WRITABLE or ENGINE_ERROR will follow; or -EBADF, -EISCONN, -EALREADY, -EINVAL: it
+ *         listens, -EADDRNOTAVAIL: no port is left, -ENETUNREACH, -EACCES: broadcast, -ENFILE.
+ */
+int engine_connect(struct engine *e, uint64_t now_ns, struct engine_sock s, uint32_t addr,
+		   uint16_t port);
+
+/** engine_listen() - @backlog: Connections that may wait for engine_accept(). Return: 0, -EBADF,
+ * -EINVAL, -EOPNOTSUPP, -EADDRINUSE. */
+int engine_listen(struct engine *e, struct engine_sock s, uint32_t backlog);
+
+/** engine_accept() - Return: 0, or -EBADF, -EINVAL: it does not listen, -EAGAIN, -ENFILE. */
+int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock s, uint64_t cookie,
+		  struct engine_sock *ret);
+
+/**
+ * engine_send() - Send octets of a stream, or a datagram to the connected peer.
+ *
+ * Return: octets taken, perhaps fewer than @bytes for a stream; or -EBADF, -EAGAIN, -ENOTCONN,
+ *         -EPIPE, -EMSGSIZE, -EDESTADDRREQ, or the socket's error, which is then taken.
+ */
+int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock s, const void *octets,
+		    size_t bytes);
+
+/** engine_sendto() - A datagram to an address. As engine_send(), and -EINVAL, -EISCONN, -EACCES,
+ * -ENETUNREACH. */
+int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock s, const void *octets,
+		      size_t bytes, uint32_t addr, uint16_t port);
+
+/**
+ * engine_recv() - Receive octets of a stream.
+ *
+ * Return: octets; 0: the peer has ended; or -EBADF, -EAGAIN, -ENOTCONN, or the socket's error,
+ * which is then taken.
+ */
+int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock s, void *room,
+		    size_t bytes);
+
+/**
+ * engine_recvfrom() - Receive a datagram; what does not fit into @room is gone.
+ * @ret_bytes: Of the datagram, perhaps more than @bytes. Any of the three may be NULL.
+ *
+ * Return: octets in @room; or -EBADF, -EAGAIN, -EOPNOTSUPP, or the socket's error.
+ */
+int64_t engine_recvfrom(struct engine *e, struct engine_sock s, void *room, size_t bytes,
+			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port);
+
+#define ENGINE_SHUT_RD 1u
+#define ENGINE_SHUT_WR 2u
+
+/** engine_shutdown() - @how: ENGINE_SHUT_ bits. Return: 0, -EBADF, -ENOTCONN. */
+int engine_shutdown(struct engine *e, uint64_t now_ns, struct engine_sock s, unsigned how);
+
+/**
+ * engine_close() - Give a socket back. What a stream has still to send is sent, and
+ * its end; unread octets make it a reset (RFC 2525 2.17). Datagrams that wait are sent.
+ *
+ * Return: 0, -EBADF.
+ */
+int engine_close(struct engine *e, uint64_t now_ns, struct engine_sock s);
+
+/** engine_abort() - Give a socket back; a stream is reset. Return: 0, -EBADF. */
+int engine_abort(struct engine *e, uint64_t now_ns, struct engine_sock s);
+
+enum engine_option {
+	ENGINE_SO_ERROR,     /* read: the pending error, which is then taken */
+	ENGINE_SO_BROADCAST, /* 0, 1 */
+	ENGINE_SO_RCVBUF,    /* octets; a stream's stops tuning itself */
+	ENGINE_SO_SNDBUF,
+	ENGINE_SO_KEEPALIVE, /* 0, 1 */
+	ENGINE_TCP_NODELAY,  /* 0, 1 */
+	ENGINE_TCP_CORK,     /* 0, 1 */
+	ENGINE_TCP_QUICKACK, /* 0, 1 */
+	ENGINE_TCP_KEEPIDLE, /* seconds */
+	ENGINE_TCP_KEEPINTVL,
+	ENGINE_TCP_KEEPCNT,
+	ENGINE_TCP_USER_TIMEOUT, /* milliseconds; 0: by the number of retransmissions */
+	ENGINE_TCP_CONGESTION,	 /* enum engine_cc */
+	ENGINE_TCP_MAXSEG,
+	ENGINE_IP_TTL,
+	ENGINE_IP_TOS,
+	ENGINE_IP_MTU_DISCOVER,	  /* 0: never set DF, 1: do */
+	ENGINE_IP_ADD_MEMBERSHIP, /* a multicast group */
+	ENGINE_IP_DROP_MEMBERSHIP,
+};
+
+enum engine_cc { ENGINE_CUBIC, ENGINE_RENO, ENGINE_CCS };
+
+/** engine_set() - Return: 0, or -EBADF, -EINVAL, -ENOPROTOOPT: not for this kind of socket. */
+int engine_set(struct engine *e, uint64_t now_ns, struct engine_sock s, enum engine_option o,
+	       uint32_t value);
+
+/** engine_get() - As engine_set(). */
+int engine_get(struct engine *e, struct engine_sock s, enum engine_option o, uint32_t *ret);
+
+enum engine_tcp_state {
+	ENGINE_CLOSED_STATE,
+	ENGINE_LISTEN,
+	ENGINE_SYN_SENT,
+	ENGINE_SYN_RECEIVED,
+	ENGINE_ESTABLISHED,
+	ENGINE_FIN_WAIT_1,
+	ENGINE_FIN_WAIT_2,
+	ENGINE_CLOSE_WAIT,
+	ENGINE_CLOSING,
+	ENGINE_LAST_ACK,
+	ENGINE_TIME_WAIT,
+};
+
+/**
+ * struct engine_info - What a socket looks like inside.
+ * @readable, @unsent, @unacked: Octets: that can be received; written and not yet sent; sent.
+ * Windows, cwnd and ssthresh in octets; times in microseconds.
+ */
+struct engine_info {
+	enum engine_kind kind;
+	enum engine_tcp_state state;
+	uint32_t laddr, raddr;
+	uint16_t lport, rport;
+	uint64_t readable, unsent, unacked;
+	uint32_t mss, pmtu, cwnd, ssthresh, snd_wnd, rcv_wnd, rcvbuf, sndbuf;
+	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
+	uint64_t sent_bytes, retrans_bytes, acked_bytes, received_bytes;
+	uint32_t retrans_segs, sent_segs, received_segs, rtos, recoveries, undos, tlps;
+	uint8_t snd_wscale, rcv_wscale, sack, timestamps, cc, gaps;
+};
+
+/** engine_info() - Return: 0, -EBADF. */
+int engine_info(struct engine *e, struct engine_sock s, struct engine_info *ret);
+
+/**
+ * struct engine_usage - How many of each table are in use: all zero but neighs when
+ * nothing is open and nothing is on its way.
+ */
+struct engine_usage {
+	uint32_t tcps, segs, syns, socks, pkts, cells, neighs, ooos, ring_pages, timers;
+};
+
+void engine_usage(const struct engine *e, struct engine_usage *ret);
+
+/** engine_stat() - A counter by its number in engine/count.h. */
+uint64_t engine_stat(const struct engine *e, unsigned which);
+
+/** engine_stat_name() - Its name; NULL: there is none of that number. */
+const char *engine_stat_name(unsigned which);
+
+/* ------------------------------------------------------------ addresses and routes */
+
+/**
+ * engine_route_add() - Send what goes to @dst/@prefix by way of @gateway; 0: it is on the link.
+ *
+ * Return: 0, or -EINVAL: bits of @dst below the prefix, or -EEXIST, -ENOSPC,
+ *         -ENETUNREACH: the gateway is not on the link.
+ */
+int engine_route_add(struct engine *e, uint32_t dst, uint8_t prefix, uint32_t gateway);
+
+/** engine_route_drop() - Return: 0, -ESRCH. */
+int engine_route_drop(struct engine *e, uint32_t dst, uint8_t prefix);
+
+#endif

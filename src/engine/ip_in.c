@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "engine/icmp.h"
+#include "engine/ip.h"
+#include "engine/tcp_conn.h"
+#include "engine/udp.h"
+
+/* RFC 1812 4.3.2.3: an error quotes as much as fits into 576 octets. */
+#define QUOTE_MAX (IPV4_REASSEMBLY_MIN - IPV4_HEADER_BYTES - 8)
+
+void ip_deliver(struct engine *e, const struct ip_in *in, struct cursor payload)
+{
+	switch (in->proto) {
+	case IPV4_PROTO_TCP:
+		tcp_input(e, in, payload);
+		break;
+	case IPV4_PROTO_UDP:
+		udp_input(e, in, payload);
+		break;
+	case IPV4_PROTO_ICMP:
+		icmp_input(e, in, payload);
+		break;
+	default:
+		COUNT(e, IP_PROTO_UNKNOWN);
+		/* RFC 1122 3.2.2.1 */
+		icmp_error(e, in, ICMP4_UNREACHABLE, ICMP4_UNREACHABLE_PROTOCOL);
+	}
+}
+
+/* RFC 1122 3.2.1.3: never a source: broadcast, multicast, loopback, ourselves, nobody. */
+static bool source_is_sane(const struct engine *e, uint32_t src)
+{
+	return src != 0 && !ipv4_is_multicast(src) && !ipv4_is_loopback(src) &&
+	       !engine_is_broadcast(e, src) && !engine_is_ours(e, src) && src >> 24 != 0;
+}
+
+void ip_input(struct engine *e, struct cursor c, bool link_unicast)
+{
+	const uint8_t *packet = c.at;
+	struct ipv4 h;
+	enum wire_fault fault = ipv4_parse(&c, &h);
+	bool ours;
+	struct ip_in in;
+
+	COUNT(e, IP_IN);
+	if (fault != WIRE_OK) {
+		COUNT_FAULT(e, IP, fault);
+		return;
+	}
+	ours = engine_is_ours(e, h.dst);
+	/* RFC 1122 3.3.6: a packet to one address in a frame to all is dropped. */
+	if (!(ours && link_unicast) &&
+	    !(!ours && (ipv4_is_multicast(h.dst) || engine_is_broadcast(e, h.dst)))) {
+		COUNT(e, IP_NOT_FOR_US);
+		return;
+	}
+	if (!source_is_sane(e, h.src)) {
+		COUNT(e, IP_SOURCE_BAD);
+		return;
+	}
+	if (h.route_left) {
+		COUNT(e, IP_SOURCE_ROUTE);
+		return;
+	}
+	if (ipv4_is_fragment(&h)) {
+		reass_input(e, &h, packet, c, ours);
+		return;
+	}
+	in = (struct ip_in){
+		.src = h.src,
+		.dst = h.dst,
+		.quote = packet,
+		.quote_bytes = h.total_bytes < QUOTE_MAX ? h.total_bytes : QUOTE_MAX,
+		.proto = h.proto,
+		.ttl = h.ttl,
+		.tos = h.tos,
+		.unicast = ours,
+	};
+	ip_deliver(e, &in, c);
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "engine/ip.h"
+#include "engine/neigh.h"
+#include "engine/pkt.h"
+#include "engine/tcp_conn.h"
+
+#define ANNOUNCE_NUM 2u /* RFC 5227 1.1 */
+#define ANNOUNCE_INTERVAL_NS (2 * NS_SEC)
+#define DEFEND_INTERVAL_NS (10 * NS_SEC)
+
+static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static uint32_t *bucket(const struct engine *e, uint32_t addr)
+{
+	return &e->s->neigh_bucket[siphash_2u64(&e->s->key, addr, 0x617270) % NEIGH_BUCKETS];
+}
+
+static struct neigh *find(struct engine *e, uint32_t addr)
+{
+	uint32_t i = *bucket(e, addr);
+
+	while (i != NIL && e->neigh[i].addr != addr)
+		i = e->neigh[i].chain;
+	return i == NIL ? NULL : &e->neigh[i];
+}
+
+static void send_arp(struct engine *e, const struct arp *a, const uint8_t to[6])
+{
+	uint8_t octets[ARP_BYTES];
+	struct emit out = emit_to(octets, sizeof(octets));
+	struct pkt *p = pkt_new(e, ARP_BYTES);
+
+	if (!p) {
+		COUNT(e, ARP_NO_ROOM);
+		return;
+	}
+	arp_emit(&out, a);
+	pkt_write(e, p, 0, octets, ARP_BYTES);
+	p->kind = PKT_ARP;
+	memcpy(p->mac, to, sizeof(p->mac));
+	ilist_push(&e->s->tx, pkt_links(e), PKT_INDEX(e, p));
+}
+
+static void ask(struct engine *e, struct neigh *n)
+{
+	struct arp a = {.op = ARP_REQUEST, .target_ip = n->addr};
+	uint32_t next_hop;
+
+	memcpy(a.sender, e->s->config.mac, sizeof(a.sender));
+	if (route_find(e, n->addr, &a.sender_ip, &next_hop) != 0)
+		a.sender_ip = e->s->config.address[0].addr;
+	send_arp(e, &a, n->state == NEIGH_PROBE ? n->mac : everybody);
+	n->asked++;
+	wheel_set(&e->s->wheel, e->timer, e->s->timer_neigh + NEIGH_INDEX(e, n),
+		  e->s->now_ns + NEIGH_ASK_NS);
+}
+
+static void forget(struct engine *e, struct neigh *n)
+{
+	uint32_t i = NEIGH_INDEX(e, n);
+	uint32_t *link = bucket(e, n->addr);
+	uint32_t p;
+
+	while ((p = ilist_pop(&n->queue, pkt_links(e))) != NIL)
+		pkt_free(e, &e->pkt[p]);
+	while (*link != i)
+		link = &e->neigh[*link].chain;
+	*link = n->chain;
+	ilist_remove(&e->s->neigh_lru, neigh_links(e), i);
+	wheel_cancel(&e->s->wheel, e->timer, e->s->timer_neigh + i);
+	slab_put(&e->s->neighs, e->neigh, sizeof(*n), i);
+}
+
+static struct neigh *make(struct engine *e, uint32_t addr)
+{
+	uint32_t i = slab_get(&e->s->neighs, e->neigh, sizeof(*e->neigh));
+	struct neigh *n;
+
+	if (i == NIL) {
+		COUNT(e, ARP_NO_ROOM);
+		forget(e, &e->neigh[e->s->neigh_lru.head]);
+		i = slab_get(&e->s->neighs, e->neigh, sizeof(*e->neigh));
+	}
+	n = &e->neigh[i];
+	n->addr = addr;
+	n->chain = *bucket(e, addr);
+	*bucket(e, addr) = i;
+	ilink_init(&n->lru);
+	ilist_push(&e->s->neigh_lru, neigh_links(e), i);
+	ilist_init(&n->queue);
+	wheel_timer_init(&e->timer[e->s->timer_neigh + i]);
+	return n;
+}
+
+static void use(struct engine *e, struct neigh *n)
+{
+	uint32_t i = NEIGH_INDEX(e, n);
+
+	ilist_remove(&e->s->neigh_lru, neigh_links(e), i);
+	ilist_push(&e->s->neigh_lru, neigh_links(e), i);
+}
+
+int neigh_resolve(struct engine *e, uint32_t addr, uint8_t ret_mac[6])
+{
+	struct neigh *n;
+
+	if (addr == 0) {
+		memcpy(ret_mac, everybody, sizeof(everybody));
+		return 0;
+	}
+	if (ipv4_is_multicast(addr)) {
+		/* RFC 1112 6.4: the low 23 bits. */
+		put_be32(ret_mac + 2, addr & 0x7fffff);
+		ret_mac[0] = 0x01;
+		ret_mac[1] = 0x00;
+		ret_mac[2] = 0x5e;
+		return 0;
+	}
+	n = find(e, addr);
+	if (!n) {
+		n = make(e, addr);
+		n->state = NEIGH_INCOMPLETE;
+		ask(e, n);
+		return -EAGAIN;
+	}
+	use(e, n);
+	if (n->state == NEIGH_INCOMPLETE)
+		return -EAGAIN;
+	if (n->state == NEIGH_REACHABLE && e->s->now_ns - n->confirmed_ns > NEIGH_REACHABLE_NS) {
+		n->state = NEIGH_PROBE;
+		n->asked = 0;
+		ask(e, n);
+	}
+	memcpy(ret_mac, n->mac, sizeof(n->mac));
+	return 0;
+}
+
+void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p)
+{
+	struct neigh *n = find(e, addr);
+
+	if (!n) {
+		pkt_free(e, p);
+		return;
+	}
+	/* RFC 1122 2.3.2.2: the latest packet is kept. */
+	if (n->queued == NEIGH_QUEUE) {
+		pkt_free(e, &e->pkt[ilist_pop(&n->queue, pkt_links(e))]);
+		n->queued--;
+		COUNT(e, ARP_QUEUE_FULL);
+	}
+	ilist_push(&n->queue, pkt_links(e), PKT_INDEX(e, p));
+	n->queued++;
+}
+
+void neigh_confirm(struct engine *e, uint32_t addr)
+{
+	struct neigh *n = find(e, addr);
+
+	if (n && n->state != NEIGH_INCOMPLETE) {
+		n->state = NEIGH_REACHABLE;
+		n->confirmed_ns = e->s->now_ns;
+		wheel_cancel(&e->s->wheel, e->timer, e->s->timer_neigh + NEIGH_INDEX(e, n));
+	}
+}
+
+/* It has answered: what waited goes. */
+static void learn(struct engine *e, struct neigh *n, const uint8_t mac[6])
+{
+	uint32_t p;
+
+	memcpy(n->mac, mac, sizeof(n->mac));
+	n->state = NEIGH_REACHABLE;
+	n->confirmed_ns = e->s->now_ns;
+	n->queued = 0;
+	wheel_cancel(&e->s->wheel, e->timer, e->s->timer_neigh + NEIGH_INDEX(e, n));
+	while ((p = ilist_pop(&n->queue, pkt_links(e))) != NIL)
+		ilist_push(&e->s->tx, pkt_links(e), p);
+	tcp_neigh_answered(e);
+}
+
+static void announce_one(struct engine *e, uint32_t addr)
+{
+	struct arp a = {.op = ARP_REQUEST, .sender_ip = addr, .target_ip = addr};
+
+	memcpy(a.sender, e->s->config.mac, sizeof(a.sender));
+	send_arp(e, &a, everybody);
+}
+
+void neigh_announce(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->s->config.addresses; i++)
+		announce_one(e, e->s->config.address[i].addr);
+	if (++e->s->announced < ANNOUNCE_NUM)
+		wheel_set(&e->s->wheel, e->timer, e->s->timer_other + TIMER_ANNOUNCE,
+			  e->s->now_ns + ANNOUNCE_INTERVAL_NS);
+}
+
+void neigh_input(struct engine *e, const struct arp *a)
+{
+	struct neigh *n;
+	bool for_us = engine_is_ours(e, a->target_ip);
+
+	if (memcmp(a->sender, e->s->config.mac, sizeof(a->sender)) == 0)
+		return; /* our own came back */
+	if (engine_is_ours(e, a->sender_ip)) {
+		COUNT(e, ARP_CONFLICT);
+		/* RFC 5227 2.4 (b): defended, once in DEFEND_INTERVAL; then kept (c). */
+		if (!e->s->defended_ns || e->s->now_ns - e->s->defended_ns > DEFEND_INTERVAL_NS) {
+			e->s->defended_ns = e->s->now_ns;
+			announce_one(e, a->sender_ip);
+		}
+		return;
+	}
+	if (eth_is_multicast(a->sender) || a->sender_ip == UINT32_MAX ||
+	    ipv4_is_multicast(a->sender_ip))
+		return;
+	/* RFC 826: correct what is there, whoever was asked; then, if it was us, add and answer.
+	 * A probe (RFC 5227) has no sender's address: nothing to learn. */
+	n = a->sender_ip ? find(e, a->sender_ip) : NULL;
+	if (!n && a->sender_ip && for_us)
+		n = make(e, a->sender_ip);
+	if (n)
+		learn(e, n, a->sender);
+	if (for_us && a->op == ARP_REQUEST) {
+		struct arp reply = {
+			.op = ARP_REPLY, .sender_ip = a->target_ip, .target_ip = a->sender_ip};
+
+		memcpy(reply.sender, e->s->config.mac, sizeof(reply.sender));
+		memcpy(reply.target, a->sender, sizeof(reply.target));
+		send_arp(e, &reply, a->sender);
+	}
+}
+
+void neigh_timer(struct engine *e, uint32_t index)
+{
+	struct neigh *n = &e->neigh[index];
+
+	if (n->asked < NEIGH_ASK_MAX) {
+		ask(e, n);
+		return;
+	}
+	COUNT(e, ARP_UNANSWERED);
+	tcp_neigh_lost(e, n->addr);
+	forget(e, n);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * neigh.h - Who on the link has an address: ARP (RFC 826; RFC 1122 2.3.2;
+ * RFC 5227 for our own).
+ *
+ *   INCOMPLETE  asked, not answered: once a second, NEIGH_ASK_MAX times, then
+ *               what waits is dropped and connections hear EHOSTUNREACH
+ *   REACHABLE   answered within NEIGH_REACHABLE_NS
+ *   PROBE       answered longer ago and used since: asked again, directly; used
+ *               meanwhile, forgotten where the answer fails to come
+ *
+ * Entries are made when we send there, or when somebody asks for an address of
+ * ours; any other ARP packet only corrects what is there. So the table holds whom
+ * we talk to, and noise on the link does not fill it. Full, it forgets the least
+ * recently used.
+ */
+#ifndef MORTISE_ENGINE_NEIGH_H
+#define MORTISE_ENGINE_NEIGH_H
+
+#include "engine/state.h"
+#include "wire/arp.h"
+
+/**
+ * neigh_resolve() - The hardware address of @addr, which may be multicast.
+ *
+ * Return: 0; -EAGAIN: it is being asked for; -ENOBUFS: there is no room to.
+ */
+int neigh_resolve(struct engine *e, uint32_t addr, uint8_t ret_mac[6]);
+
+/** neigh_hold() - Let a datagram wait for @addr, which neigh_resolve() gave -EAGAIN for. */
+void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p);
+
+/** neigh_confirm() - @addr answers: something that it acknowledged came (RFC 1122 2.3.2.1). */
+void neigh_confirm(struct engine *e, uint32_t addr);
+
+void neigh_input(struct engine *e, const struct arp *a);
+void neigh_timer(struct engine *e, uint32_t index);
+
+/** neigh_announce() - Tell the link our addresses (RFC 5227 2.3), and once again after 2 s. */
+void neigh_announce(struct engine *e);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_parts.h - What TCP's files ask of each other. Each group is defined in
+ * the file that it is named after.
+ */
+#ifndef MORTISE_ENGINE_TCP_PARTS_H
+#define MORTISE_ENGINE_TCP_PARTS_H
+
+#include "engine/state.h"
+#include "engine/tcp_conn.h"
+
+#define TCP_MSS_DEFAULT 536u /* RFC 9293 3.7.1, MUST-15 */
+#define TCP_CWND_MAX (1u << 30)
+#define TCP_RTO_MIN_US 200000u
+#define TCP_RTO_MAX_US 60000000u
+#define TCP_RTO_INIT_US 1000000u
+#define TCP_DELACK_NS (40 * NS_MSEC)	/* RFC 9293 3.8.6.3: below 0.5 s */
+#define TCP_OVERRIDE_NS (200 * NS_MSEC) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
+#define TCP_RETRIES 15u			/* R2: some 15 minutes */
+#define TCP_SYN_RETRIES 7u /* R2 of SYN: 4 minutes; RFC 9293 3.8.3, MUST-23: 3 at least */
+#define TCP_SYNACK_RETRIES 5u
+#define TCP_FIN2_NS (60 * NS_SEC)
+#define TCP_BUF_START 131072u
+#define TCP_DUPTHRESH 3u
+
+static inline uint32_t seg_bytes(const struct tcp_seg *s)
+{
+	return s->end - s->seq;
+}
+
+/* ------------------------------------------------------------ tcp_conn.c */
+
+/** tcp_new() - A connection that is in no table yet but its own; NULL: there is no room. */
+struct tcp *tcp_new(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		    uint16_t rport);
+struct tcp *tcp_find(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		     uint16_t rport);
+
+/** tcp_inherit() - Options of the sock. */
+void tcp_inherit(struct tcp *t, const struct sock *s);
+
+/** tcp_route() - Find the next hop and the MTU. Return: 0, -ENETUNREACH. */
+int tcp_route(struct engine *e, struct tcp *t);
+
+/** tcp_sync_mss() - The MSS from the peer's option, the path and the user. */
+void tcp_sync_mss(const struct engine *e, struct tcp *t);
+
+/**
+ * tcp_done() - The connection is over. The user hears of it: by @error, or by the end.
+ * What was received stays readable as long as the sock is there.
+ */
+void tcp_done(struct engine *e, struct tcp *t, int error);
+
+/** tcp_time_wait() - Enter TIME-WAIT, or begin it anew. */
+void tcp_time_wait(struct engine *e, struct tcp *t);
+
+/** tcp_wake() - It may have something to send. */
+void tcp_wake(struct engine *e, struct tcp *t);
+
+/** tcp_tell() - The user hears of @events. */
+void tcp_tell(struct engine *e, struct tcp *t, uint32_t events);
+
+/** tcp_iss() - An initial sequence number (RFC 6528). tcp_ts_offset() - Where the clock of
+ * timestamps begins. */
+uint32_t tcp_iss(const struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		 uint16_t rport);
+uint32_t tcp_ts_offset(const struct engine *e, uint32_t laddr, uint32_t raddr);
+uint32_t tcp_ts_now(const struct engine *e, uint32_t offset);
+
+/** tcp_wscale_for() - The scale with which a window of @bytes can be said. */
+uint8_t tcp_wscale_for(uint32_t bytes);
+
+/* ------------------------------------------------------------ tcp_seg.c: what is in flight */
+
+/** seg_new() - Note that [seq, end) is sent now, behind all else. NULL: there is no room. */
+struct tcp_seg *seg_new(struct engine *e, struct tcp *t, uint32_t seq, uint32_t end, uint8_t flags);
+
+/** seg_resent() - It is sent again, now. */
+void seg_resent(struct engine *e, struct tcp *t, struct tcp_seg *s);
+void seg_free(struct engine *e, struct tcp *t, struct tcp_seg *s);
+void seg_free_all(struct engine *e, struct tcp *t);
+
+/** seg_split() - Cut at @bytes. Return: false: there is no room for the second half. */
+bool seg_split(struct engine *e, struct tcp *t, struct tcp_seg *s, uint32_t bytes);
+
+/** seg_trim() - Everything before @una is acknowledged. */
+void seg_trim(struct tcp *t, struct tcp_seg *s, uint32_t una);
+void seg_mark_lost(struct engine *e, struct tcp *t, struct tcp_seg *s);
+void seg_mark_sacked(struct engine *e, struct tcp *t, struct tcp_seg *s);
+
+/** seg_unmark_lost() - Nothing was lost: what is not retransmitted is in flight. */
+void seg_unmark_lost(struct engine *e, struct tcp *t);
+struct tcp_seg *seg_first(const struct engine *e, const struct tcp *t);
+struct tcp_seg *seg_last(const struct engine *e, const struct tcp *t);
+struct tcp_seg *seg_next(const struct engine *e, const struct tcp_seg *s);
+
+/** tcp_pipe() - Octets in flight (RFC 6675 4). */
+uint32_t tcp_pipe(const struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_ooo.c: what comes behind a gap
+ */
+
+/**
+ * ooo_insert() - Note that [start, end), behind rcv_nxt, has come.
+ * @ret_dup: Set where all of it was there already.
+ *
+ * Return: false: there is no room to note it.
+ */
+bool ooo_insert(struct engine *e, struct tcp *t, uint32_t start, uint32_t end, bool *ret_dup);
+
+/** ooo_absorb() - rcv_nxt has moved: ranges that it reached move it further. Return: octets. */
+uint32_t ooo_absorb(struct engine *e, struct tcp *t);
+
+/** ooo_highest() - One past the last octet that came; rcv_nxt without gaps. */
+uint32_t ooo_highest(const struct engine *e, const struct tcp *t);
+void ooo_drop(struct engine *e, struct tcp *t);
+
+/** ooo_sack() - Fill the SACK option: at most @max blocks (RFC 2018 4, RFC 2883 4). The DSACK is
+ * then said. */
+void ooo_sack(const struct engine *e, const struct tcp *t, struct tcp_header *h, unsigned max);
+
+/* ------------------------------------------------------------ tcp_ack.c: what an ACK does */
+
+/** struct ack - What one ACK brought. Octets. */
+struct ack {
+	uint32_t una_before;
+	uint32_t acked;	    /* cumulatively */
+	uint32_t delivered; /* newly acknowledged or SACKed */
+	uint32_t rtt_us;    /* of a segment that was sent once; 0: none */
+	uint32_t ts_echo;   /* 0: none */
+	bool dsack, sacked, lost;
+	bool dsack_tlp; /* the DSACK is for the loss probe */
+};
+
+/** tcp_ack() - An acceptable ACK. @bytes: of the segment's data. */
+void tcp_ack(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes);
+
+/* ------------------------------------------------------------ tcp_sack.c: what the peer SACKs */
+
+void sack_input(struct engine *e, struct tcp *t, const struct tcp_header *h, struct ack *a);
+
+/* ------------------------------------------------------------ tcp_rack.c (RFC 8985) */
+
+/** rack_delivered() - @s was acknowledged or SACKed: before its marks change. */
+void rack_delivered(struct engine *e, struct tcp *t, const struct tcp_seg *s, const struct ack *a);
+
+/** rack_detect() - Mark what has been lost; sets the reordering timer. Return: something was. */
+bool rack_detect(struct engine *e, struct tcp *t);
+
+/** rack_dsack_round() - Adapt the reordering window to a DSACK, and to the end of a recovery. */
+void rack_dsack(struct tcp *t);
+void rack_recovered(struct tcp *t);
+
+/** tlp_arm() - Set the loss probe's timer, where one is wanted. tlp_ack() - Judge what became of
+ * it. */
+void tlp_arm(struct engine *e, struct tcp *t);
+void tlp_ack(struct engine *e, struct tcp *t, uint32_t ack_no, const struct ack *a);
+
+/* ------------------------------------------------------------ tcp_recovery.c */
+
+void recovery_enter(struct engine *e, struct tcp *t);
+void recovery_timeout(struct engine *e, struct tcp *t);
+
+/** recovery_ack() - An ACK during recovery, or one that found losses: what cwnd is to be. */
+void recovery_ack(struct engine *e, struct tcp *t, const struct ack *a);
+
+/** recovery_probe_lost() - A loss probe repaired a loss: once less, as in recovery. */
+void recovery_probe_lost(struct engine *e, struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_cc.c, tcp_reno.c, tcp_cubic.c */
+
+/**
+ * struct tcp_cc - A congestion control. Windows in octets.
+ * @ssthresh: What it goes down to after a loss; may note where it was.
+ * @grow:     In congestion avoidance, @acked octets were acknowledged.
+ * @undo:     The last loss was none.
+ */
+struct tcp_cc {
+	const char *name;
+	uint32_t (*ssthresh)(struct engine *e, struct tcp *t);
+	void (*grow)(struct engine *e, struct tcp *t, uint32_t acked);
+	void (*undo)(struct engine *e, struct tcp *t);
+	void (*timeout)(struct engine *e, struct tcp *t);
+};
+
+extern const struct tcp_cc tcp_reno, tcp_cubic;
+const struct tcp_cc *cc_of(const struct tcp *t);
+
+/** cc_start() - The initial window (RFC 6928). cc_acked() - Open the window. cc_idle() - It was
+ * idle (RFC 5681 4.1). */
+void cc_start(struct tcp *t);
+void cc_acked(struct engine *e, struct tcp *t, const struct ack *a);
+void cc_idle(const struct engine *e, struct tcp *t);
+uint32_t cc_initial_window(uint32_t mss);
+
+/** hystart_ack() - Slow start's ACK (RFC 9406). Return: by how much cwnd may grow. */
+uint32_t hystart_ack(struct tcp *t, uint32_t acked, uint32_t rtt_us);
+void hystart_reset(struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_timer.c */
+
+void timer_set(struct engine *e, struct tcp *t, enum tcp_timer which, uint64_t due_ns);
+void timer_cancel(struct tcp *t, enum tcp_timer which);
+
+/** rtt_sample() - RFC 6298 2. */
+void rtt_sample(const struct engine *e, struct tcp *t, uint32_t rtt_us);
+
+/** rto_arm() - The retransmission timer for what is in flight, from now. */
+void rto_arm(struct engine *e, struct tcp *t);
+uint64_t rto_ns(const struct tcp *t);
+void keep_arm(struct engine *e, struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_output.c */
+
+/** tcp_reply() - A segment without data and without a connection's help, as a datagram. */
+void tcp_reply(struct engine *e, uint32_t laddr, uint32_t raddr, const struct tcp_header *h);
+
+/** tcp_refuse() - RST to a segment (RFC 9293 3.10.7.1). @bytes: of its data. */
+void tcp_refuse(struct engine *e, const struct ip_in *in, const struct tcp_header *h, size_t bytes);
+
+/** tcp_send_rst() - RST to the connection's peer. */
+void tcp_send_rst(struct engine *e, struct tcp *t);
+
+/** tcp_window() - What the window field is to say, and rcv_adv moved by it. */
+uint16_t tcp_window(struct tcp *t);
+/** tcp_window_could() - Octets by which the window could open now. */
+uint32_t tcp_window_could(const struct tcp *t);
+uint32_t tcp_unsent(const struct tcp *t);
+uint32_t tcp_data_max(const struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_input.c */
+
+/** tcp_segment() - A segment for a connection in a synchronized state, or SYN-RECEIVED. */
+void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct tcp_header *h,
+		 struct cursor data);
+
+/** tcp_challenge() - An ACK to something suspicious (RFC 5961 7), at a limited rate. */
+void tcp_challenge(struct engine *e, struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_syn.c */
+
+struct syn *syn_find(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		     uint16_t rport);
+
+/** syn_listen() - A segment for a listener. @floor: the initial sequence number is to be above;
+ * NULL: any. */
+void syn_listen(struct engine *e, struct sock *l, const struct ip_in *in, struct tcp_header *h,
+		struct cursor data, const uint32_t *floor);
+void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct tcp_header *h,
+	       struct cursor data);
+/** syn_drop_all() - The listener goes. */
+void syn_drop_all(struct engine *e, struct sock *l);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+
+#include "engine/icmp.h"
+#include "engine/pkt.h"
+#include "engine/sock.h"
+#include "engine/udp.h"
+#include "wire/checksum.h"
+#include "wire/udp.h"
+
+void udp_input(struct engine *e, const struct ip_in *in, struct cursor c)
+{
+	struct udp h;
+	enum wire_fault fault = udp_parse(&c, cursor_left(&c), &h);
+	struct sock *s;
+
+	COUNT(e, UDP_IN);
+	if (fault != WIRE_OK) {
+		COUNT_FAULT(e, UDP, fault);
+		return;
+	}
+	if (!udp_sum_ok(&h, in->src, in->dst, checksum_add(0, c.at, cursor_left(&c)))) {
+		COUNT(e, UDP_CHECKSUM);
+		return;
+	}
+	if (!in->unicast) {
+		/* RFC 1112: to each socket that wants it. */
+		if (!sock_datagram_all(e, in->dst, h.dport, in->src, h.sport, c))
+			COUNT(e, UDP_NO_PORT);
+		return;
+	}
+	s = sock_find(e, SOCK_UDP, in->dst, h.dport, in->src, h.sport);
+	if (s) {
+		sock_datagram(e, s, in->src, h.sport, c);
+		return;
+	}
+	COUNT(e, UDP_NO_PORT);
+	/* RFC 1122 4.1.3.1 */
+	icmp_error(e, in, ICMP4_UNREACHABLE, ICMP4_UNREACHABLE_PORT);
+}
+
+int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, uint32_t dst,
+		 uint16_t dport)
+{
+	struct udp h = {.sport = s->lport, .dport = dport};
+	uint8_t header[UDP_HEADER_BYTES];
+	struct emit out = emit_to(header, sizeof(header));
+	uint32_t src, next_hop;
+	struct pkt *p;
+	int err;
+
+	if (bytes > UDP_PAYLOAD_MAX)
+		return -EMSGSIZE;
+	err = route_find(e, dst, &src, &next_hop);
+	if (err != 0)
+		return err;
+	if (s->laddr && engine_is_ours(e, s->laddr))
+		src = s->laddr;
+	if (s->pmtu_discover && bytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES > route_pmtu(e, dst))
+		return -EMSGSIZE;
+	/* One datagram is taken however small the buffer is, as Linux does. */
+	if (s->sending && s->sending + bytes > s->sndbuf) {
+		s->full = true;
+		return -EAGAIN;
+	}
+	p = pkt_new(e, UDP_HEADER_BYTES + bytes);
+	if (!p) {
+		COUNT(e, UDP_NO_ROOM);
+		return -ENOBUFS;
+	}
+	h.bytes = (uint16_t)(UDP_HEADER_BYTES + bytes);
+	udp_emit(&out, &h, src, dst, checksum_add(0, octets, bytes));
+	pkt_write(e, p, 0, header, sizeof(header));
+	pkt_write(e, p, sizeof(header), octets, bytes);
+	p->src = src;
+	p->dst = dst;
+	p->proto = IPV4_PROTO_UDP;
+	p->ttl = ipv4_is_multicast(dst) ? 1 : s->ttl; /* RFC 1112 6.1 */
+	p->tos = s->tos;
+	p->df = s->pmtu_discover;
+	p->sock = SOCK_INDEX(e, s);
+	p->sock_gen = s->head.gen;
+	s->sending += pkt_cost(p);
+	err = ip_send(e, p);
+	return err ? err : (int64_t)bytes;
+}

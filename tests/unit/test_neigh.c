@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "engine/neigh.h"
+#include "stack.h"
+
+static struct stack s;
+
+static int setup(void **state)
+{
+	struct engine_config c = stack_config();
+
+	(void)state;
+	stack_init(&s, &c);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	stack_end(&s);
+	return 0;
+}
+
+static struct engine_sock open_udp(void)
+{
+	struct engine_sock u;
+
+	assert_int_equal(engine_open(&s.e, ENGINE_UDP, 1, &u), 0);
+	return u;
+}
+
+static void send_to(struct engine_sock u, uint32_t addr)
+{
+	assert_int_equal(engine_sendto(&s.e, s.now, u, "x", 1, addr, 9), 1);
+}
+
+static struct arp pulled_arp(void)
+{
+	struct arp a;
+
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.eth.type, ETH_TYPE_ARP);
+	assert_int_equal(arp_parse(&s.data, &a), WIRE_OK);
+	return a;
+}
+
+static void neigh_resolve__asks_then_sends(void **state)
+{
+	struct engine_sock u = open_udp();
+	struct arp a;
+
+	(void)state;
+	send_to(u, PEER);
+	a = pulled_arp();
+	assert_int_equal(a.op, ARP_REQUEST);
+	assert_int_equal(a.sender_ip, US);
+	assert_int_equal(a.target_ip, PEER);
+	assert_memory_equal(s.eth.dst, all_mac, 6);
+	assert_true(stack_quiet(&s));
+	stack_arp(&s, ARP_REPLY, PEER, US);
+	assert_true(stack_pull(&s));
+	assert_memory_equal(s.eth.dst, peer_mac, 6);
+	assert_int_equal(s.ip.dst, PEER);
+	assert_true(stack_quiet(&s));
+}
+
+static void neigh_resolve__by_the_gateway(void **state)
+{
+	(void)state;
+	send_to(open_udp(), 0x08080808);
+	assert_int_equal(pulled_arp().target_ip, ROUTER);
+}
+
+static void neigh_resolve__once_a_second_and_gives_up(void **state)
+{
+	uint64_t began = s.now;
+
+	(void)state;
+	send_to(open_udp(), PEER);
+	(void)pulled_arp();
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(stack_wait(&s, 2 * NS_SEC));
+		assert_int_equal(s.eth.type, ETH_TYPE_ARP);
+		assert_true(s.now - began >= (i + 1) * NS_SEC);
+	}
+	assert_false(stack_wait(&s, 10 * NS_SEC));
+	assert_int_equal(stack_count(&s, COUNT_ARP_UNANSWERED), 1);
+	assert_int_equal(s.e.s->neighs.used, 0);
+	assert_int_equal(s.e.s->pkts.used, 0); /* what waited is gone */
+}
+
+static void neigh_hold__the_latest_are_kept(void **state)
+{
+	struct engine_sock u = open_udp();
+	unsigned sent = 0;
+
+	(void)state;
+	for (uint8_t i = 0; i < 10; i++) {
+		assert_int_equal(engine_sendto(&s.e, s.now, u, &i, 1, PEER, 9), 1);
+		while (stack_pull(&s))
+			;
+	}
+	assert_int_equal(stack_count(&s, COUNT_ARP_QUEUE_FULL), 10 - NEIGH_QUEUE);
+	stack_arp(&s, ARP_REPLY, PEER, US);
+	while (stack_pull(&s)) {
+		assert_int_equal(s.frame[42], 10 - NEIGH_QUEUE + sent);
+		sent++;
+	}
+	assert_int_equal(sent, NEIGH_QUEUE);
+}
+
+static void neigh_input__answers_requests_for_us_only(void **state)
+{
+	struct arp a;
+
+	(void)state;
+	stack_arp(&s, ARP_REQUEST, PEER, US);
+	a = pulled_arp();
+	assert_int_equal(a.op, ARP_REPLY);
+	assert_int_equal(a.sender_ip, US);
+	assert_memory_equal(a.sender, stack_mac, 6);
+	assert_memory_equal(a.target, peer_mac, 6);
+	stack_arp(&s, ARP_REQUEST, PEER, ROUTER);
+	assert_true(stack_quiet(&s));
+}
+
+static void neigh_input__noise_makes_no_entries(void **state)
+{
+	(void)state;
+	for (uint32_t i = 10; i < 250; i++) {
+		stack_arp(&s, ARP_REPLY, 0x0a000000 + i, 0x0a000000 + i + 1);
+		stack_arp(&s, ARP_REQUEST, 0x0a000000 + i, 0x0a000000 + i);
+	}
+	assert_int_equal(s.e.s->neighs.used, 0);
+	stack_arp(&s, ARP_REQUEST, 0, US); /* a probe (RFC 5227): answered, not learned */
+	assert_int_equal(pulled_arp().op, ARP_REPLY);
+	assert_int_equal(s.e.s->neighs.used, 0);
+}
+
+static void neigh_input__full_forgets_the_least_recently_used(void **state)
+{
+	uint8_t mac[6];
+
+	(void)state;
+	for (uint32_t i = 0; i < 8; i++)
+		stack_arp(&s, ARP_REQUEST, 0x0a000010 + i, US);
+	assert_int_equal(s.e.s->neighs.used, 8);
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, mac),
+			 0); /* used: not the oldest any more */
+	stack_arp(&s, ARP_REQUEST, 0x0a000020, US);
+	assert_int_equal(s.e.s->neighs.used, 8);
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, mac), 0);
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000011, mac), -EAGAIN);
+}
+
+static void neigh_input__a_conflict_is_defended_once_in_ten_seconds(void **state)
+{
+	struct arp a;
+
+	(void)state;
+	stack_arp(&s, ARP_REQUEST, US, US);
+	a = pulled_arp();
+	assert_int_equal(a.sender_ip, US);
+	assert_memory_equal(s.eth.dst, all_mac, 6);
+	stack_arp(&s, ARP_REQUEST, US, US);
+	assert_true(stack_quiet(&s));
+	s.now += 11 * NS_SEC;
+	stack_arp(&s, ARP_REQUEST, US, US);
+	(void)pulled_arp();
+	assert_int_equal(stack_count(&s, COUNT_ARP_CONFLICT), 3);
+}
+
+static void neigh_resolve__stale_is_asked_directly_and_used(void **state)
+{
+	struct engine_sock u = open_udp();
+	struct arp a;
+
+	(void)state;
+	stack_know(&s, PEER);
+	s.now += NEIGH_REACHABLE_NS + NS_SEC;
+	send_to(u, PEER);
+	assert_true(stack_pull(&s)); /* it goes to the address of old */
+	assert_int_equal(s.eth.type, ETH_TYPE_IPV4);
+	a = pulled_arp();
+	assert_int_equal(a.op, ARP_REQUEST);
+	assert_memory_equal(s.eth.dst, peer_mac, 6);
+	stack_arp(&s, ARP_REPLY, PEER, US);
+	assert_false(stack_wait(&s, 5 * NS_SEC));
+	assert_int_equal(s.e.s->neighs.used, 1);
+}
+
+static void neigh_resolve__multicast(void **state)
+{
+	uint8_t mac[6];
+
+	(void)state;
+	assert_int_equal(neigh_resolve(&s.e, 0xe08102ff, mac), 0); /* 224.129.2.255 */
+	assert_memory_equal(mac, "\x01\x00\x5e\x01\x02\xff", 6);
+	assert_int_equal(neigh_resolve(&s.e, 0, mac), 0);
+	assert_memory_equal(mac, all_mac, 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(neigh_resolve__asks_then_sends, setup, teardown),
+		cmocka_unit_test_setup_teardown(neigh_resolve__by_the_gateway, setup, teardown),
+		cmocka_unit_test_setup_teardown(neigh_resolve__once_a_second_and_gives_up, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(neigh_hold__the_latest_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(neigh_input__answers_requests_for_us_only, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(neigh_input__noise_makes_no_entries, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(neigh_input__full_forgets_the_least_recently_used,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			neigh_input__a_conflict_is_defended_once_in_ten_seconds, setup, teardown),
+		cmocka_unit_test_setup_teardown(neigh_resolve__stale_is_asked_directly_and_used,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(neigh_resolve__multicast, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("neigh", tests, NULL, NULL);
+}
