@@ -138,9 +138,7 @@ static void announce(struct sock *s)
 	int group = 0, r;
 	socklen_t len = sizeof(group);
 
-	s->dgram->announced = true;
-	if (!s->bound || s->dgram->connected)
-		return;
+	s->dgram->announced = s->dgram->told = true;
 	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_REUSEPORT, &group, &len) == 0 && group)
 		atomic_fetch_or(&s->half->dgram, DGRAM_GROUP);
 	r = sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, CTL_REUSE_PORT);
@@ -186,10 +184,21 @@ bool dgram_open(struct sock *s)
 	lock_take(&s->lock);
 	if (!d->box && !load_relaxed(&d->kernel))
 		open_box(s, false);
+	/* Whose port nobody can know answers are found by what it sends. */
+	if (d->box && !d->announced && !s->bound)
+		d->announced = true;
 	if (d->box && !d->announced && !load_relaxed(&d->kernel))
 		announce(s);
 	lock_drop(&s->lock);
 	return d->box != NULL;
+}
+
+void dgram_announce(struct sock *s)
+{
+	lock_take(&s->lock);
+	if (s->dgram->box && !s->dgram->told && !load_relaxed(&s->dgram->kernel))
+		announce(s);
+	lock_drop(&s->lock);
 }
 
 void dgram_to_kernel(struct sock *s)
@@ -551,7 +560,7 @@ void dgram_gone(struct sock *s, bool shared)
 		if (d->box)
 			inbox_forget(d->box);
 	} else {
-		if (d->announced && s->bound)
+		if (d->told)
 			sock_tell(s, CTL_UNLISTEN, 0, 0);
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		if (d->box)
@@ -577,6 +586,12 @@ void dgram_given(int fd)
 	sock_leave(s, 0);
 }
 
+/* This program is the only one that reads its inbox. */
+static bool is_alone(const struct sock *s)
+{
+	return !s->foreign && !load_relaxed(&s->half->shared);
+}
+
 static bool passes_sockets(char *const *envp)
 {
 	for (; envp && *envp; envp++)
@@ -587,15 +602,17 @@ static bool passes_sockets(char *const *envp)
 
 void dgram_exec_before(char *const *envp)
 {
-	unsigned end = passes_sockets(envp) ? fdtab_size : STANDARD_FDS;
+	bool all = passes_sockets(envp);
 
 	/* In a child that shares our memory the tables are its parent's. */
 	if (!process.enabled || process.pid != (uint32_t)sys0(SYS_getpid))
 		return;
-	for (unsigned fd = 0; fd < end && fd < fdtab_size; fd++) {
+	for (unsigned fd = 0; fd < fdtab_size; fd++) {
 		const struct fobj *o = fdtab_peek((int)fd);
 
-		if (o && o->kind == FOBJ_DGRAM && sys2(SYS_fcntl, fd, F_GETFD) == 0)
+		if (!o || o->kind != FOBJ_DGRAM || sys2(SYS_fcntl, fd, F_GETFD) != 0)
+			continue;
+		if (all || fd < STANDARD_FDS || is_alone((const struct sock *)(const void *)o))
 			dgram_given((int)fd);
 	}
 }

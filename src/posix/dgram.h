@@ -39,7 +39,8 @@
  *             Guarded by sock->rx_lock, once it is there.
  * @peer:      Whom it is connected to, of this host; 0: nobody, or another host.
  * @connected: To anybody.
- * @announced: The registry was told of it, or there was no way.
+ * @announced: The registry was told of it, or need not be. @told: It was.
+ * @kernel_got: Datagrams that came through the kernel.
  * @kernel:    Neither sends nor is sent to through memory any more.
  * @corked:    UDP_CORK is on.
  * @pending:   The kernel has the beginning of a datagram to @pending_to.
@@ -55,7 +56,8 @@
 struct dgram {
 	struct inbox *box;
 	addr_word peer;
-	bool connected, announced;
+	bool connected, announced, told;
+	uint32_t kernel_got;
 	_Atomic bool kernel, corked, pending, kernel_first, kernel_sent;
 	addr_word pending_to;
 	_Atomic uint32_t ancillary;
@@ -81,6 +83,10 @@ bool dgram_open(struct sock *s);
 /** dgram_autobind() - Give a socket without an address one, as its first send
  * does. Return: 0 or -errno. */
 long dgram_autobind(struct sock *s, int fd);
+
+/** dgram_announce() - Tell the registry of it though the program did not choose its
+ * address. */
+void dgram_announce(struct sock *s);
 
 /** dgram_is_own() - Is it an address of this host's, and one host's alone? */
 bool dgram_is_own(const struct sock *s, addr_word at);
@@ -116,7 +122,8 @@ uint32_t dgram_now(struct sock *s);
 void dgram_gone(struct sock *s, bool shared);
 
 /** dgram_exec_before() - A descriptor that is meant for the next program (standard
- * input, LISTEN_FDS) is the kernel's socket alone from now on. */
+ * input, LISTEN_FDS), or that nobody else reads, is the kernel's socket alone from
+ * now on. */
 void dgram_exec_before(char *const *envp);
 /** dgram_given() - So is one that goes with a message. */
 void dgram_given(int fd);

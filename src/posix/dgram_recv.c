@@ -20,6 +20,7 @@
 
 #define KERNEL_TURN 64u       /* receives from memory in a row */
 #define LOOKED_NS 4000u       /* so lately, the kernel's socket was empty */
+#define KERNEL_MANY 16u       /* datagrams through the kernel */
 #define SPIN_LOOKS 32u        /* looks between two at the clock */
 #define KERNEL_FLAGS MSG_ERRQUEUE /* the others it has no use for, or we know */
 #define WOKEN_IN_VAIN 16u      /* times in one call, before it slows down */
@@ -114,6 +115,9 @@ static long recv_kernel(struct sock *s, int fd, struct msghdr *msg, int flags)
 			ancillary_add_drops(msg, inbox_drops(s->dgram->box));
 		if (!(flags & MSG_PEEK))
 			unmark(s);
+		/* Who sends may not know that it could do so through memory. */
+		if (unlikely(++s->dgram->kernel_got == KERNEL_MANY))
+			dgram_announce(s);
 	}
 	return r;
 }
