@@ -443,6 +443,43 @@ static void handles__have_a_limit(void **state)
 	setrlimit(RLIMIT_NOFILE, &was);
 }
 
+/* Addresses of the table, and none that is not in it. */
+static void listen__of_ipv6(void **state)
+{
+	const addr_word wrong[] = {
+		addr_word_make6(ADDR_MAX, 4600), addr_word_make6(~0u, 4600),
+		addr_word_make6(ADDR_LOOPBACK6, 4600) | 1ull << 51, ~0ull,
+		addr_word_make6(ADDR_LOOPBACK6, 0),
+	};
+	addr_word any = addr_word_make6(ADDR_ANY6, 4600) | ADDR_WORD_DUAL;
+	struct listener_ref ref;
+	struct ctl_msg m;
+	struct guest g;
+	struct half *h;
+	int slot;
+
+	(void)state;
+	guest_make(&g);
+	slot = party_slot_alloc(g.p);
+	assert_true(slot >= 0);
+	h = arena_half(g.p->base, (unsigned)slot);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		m = (struct ctl_msg){ .type = CTL_LISTEN, .listen = { .at = wrong[i],
+				      .slot = (uint32_t)slot, .gen = half_gen(h) } };
+		assert_int_equal(ctl_call(g.fd, &m, NULL, 0, NULL, NULL), -EINVAL);
+	}
+	store_relaxed(&h->local, any);
+	half_set_state(h, HALF_BOUND);
+	assert_int_equal(seat_open(g.p, h, 1), 0);
+	m = (struct ctl_msg){ .type = CTL_LISTEN, .listen = { .at = any, .slot = (uint32_t)slot,
+			      .gen = half_gen(h) } };
+	assert_int_equal(ctl_call(g.fd, &m, NULL, 0, NULL, NULL), 0);
+	assert_int_equal(registry_find(g.reg, addr_word_make(LO, 4600), &ref), 0);
+	assert_int_equal(registry_find(g.reg, addr_word_make6(ADDR_LOOPBACK6, 4600), &ref), 0);
+	assert_int_equal(ref.half, half_ref_of(g.p, h));
+	guest_close(&g);
+}
+
 static void listen__is_seen_in_the_registry(void **state)
 {
 	struct ctl_msg m = { .type = CTL_LISTEN,
@@ -1402,6 +1439,7 @@ int main(int argc, char **argv)
 		T(handles__are_recycled),
 		T(handles__have_a_limit),
 		T(listen__is_seen_in_the_registry),
+		T(listen__of_ipv6),
 		T(hangup__executes_the_half),
 		T(death__leaves_an_estate_until_let_go),
 		T(fork__keeps_the_halves_of_a_dead_party),
