@@ -84,6 +84,8 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
  *            hold: whether what is sent then is answered by RST is open.
  * @held:     A forked child has it, too. @shared: or had it.
  * @accepted: Made by accept().
+ * @aged:     One of its processes has forked, or given something away: its last
+ *            close is heard by the kernel's count.
  * @rings:    A listener that has begun to be several processes'. @began: with
  *            clients in its queue.
  * @self:     Asked itself.
@@ -115,6 +117,7 @@ struct file {
 	bool cut;
 	bool loose;
 	bool murky;
+	bool aged;
 	bool rings;
 	bool began;
 	bool held;
@@ -484,7 +487,7 @@ static void file_put(struct file *f, int line)
 	for (int i = 0; f->asked && i < port_seen_count; i++)
 		if (port_seen[i] == f->lport)
 			port_seen[i] = 0;
-	if (f->shared)
+	if (f->shared || f->aged)
 		nap_us(5000);	/* That it was the last one may be heard a little later. */
 	if (f->listening)
 		refuse_queued(f, line);
@@ -617,7 +620,10 @@ static void begin_sharing(const struct worker *w)
 	for (int i = 0; i < file_count; i++) {
 		struct file *f = &files[i];
 
-		if (!f->listening || f->rings || !(f->had & bit_of(w)))
+		if (!(f->had & bit_of(w)))
+			continue;
+		f->aged = true;
+		if (!f->listening || f->rings)
 			continue;
 		f->rings = true;
 		f->began = f->queued > 0;

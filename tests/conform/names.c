@@ -18,6 +18,8 @@
 
 #include "program.h"
 
+#define ASLEEP_NS 60000000l
+
 #define C(x) { #x, (int64_t)(x) }
 static const struct {
 	const char *name;
@@ -210,11 +212,15 @@ void wait_asleep(int pid, int tid)
 {
 	char path[64];
 	char text[256];
+	struct timespec now, until;
 	int asleep = 0;
 
+	/* Shorter than any call of a program sleeps, also on a busy machine. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ASLEEP_NS;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
 	/* For a moment it may sleep on something else on its way there. */
-	for (int i = 0; i < 400 && asleep < 5; i++) {
+	while (asleep < 5) {
 		FILE *f = fopen(path, "re");
 		char *end;
 
@@ -225,6 +231,9 @@ void wait_asleep(int pid, int tid)
 		if (!end)
 			return;
 		asleep = end[1] && end[2] == 'S' ? asleep + 1 : 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((now.tv_sec - until.tv_sec) * 1000000000l + now.tv_nsec - until.tv_nsec > 0)
+			return;
 		nap_us(500);
 	}
 }
