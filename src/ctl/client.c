@@ -99,9 +99,9 @@ int ctl_call(int fd, struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_
 				*ret_nfds = got;
 			return -reply.error;
 		}
-		if (reply.seq != m->seq || r < 0)
-			for (unsigned i = 0; ret_fds && i < got; i++)
-				sys1(SYS_close, ret_fds[i]);
+		/* It is no answer to this: nor are they. */
+		for (unsigned i = 0; ret_fds && i < got; i++)
+			sys1(SYS_close, ret_fds[i]);
 	}
 	return r;
 }

@@ -53,6 +53,9 @@ struct foreign {
 static struct foreign foreign[PARTY_MAX];
 static unsigned foreign_high; /* no number at or beyond was ever used */
 static struct lock foreign_lock;
+/* One thread at a time attaches: CTL_LET_GO must not follow another's question
+ * about the same party. Before ctl_lock. */
+static struct lock attach_lock;
 
 bool attach_is_handle(int fd)
 {
@@ -195,7 +198,7 @@ bool attach_knows(unsigned id, uint32_t gen)
 
 void attach_fork_child(void)
 {
-	foreign_lock = (struct lock){ 0 };
+	foreign_lock = attach_lock = (struct lock){ 0 };
 	for (unsigned id = 0; id < foreign_high; id++)
 		if (foreign[id].p)
 			foreign[id].p->lock = (struct lock){ 0 };
@@ -608,10 +611,12 @@ bool attach_fd(int fd)
 	if (!process.enabled || (unsigned)fd >= fdtab_size || !attach_is_handle(fd))
 		return false;
 	section_enter();
+	lock_take(&attach_lock);
 	r = arrival_ask(&a, fd);
 	FAULT_POINT("attach.asked");
 	if (r == 0)
 		r = take(&a, fd);
+	lock_drop(&attach_lock);
 	FAULT_POINT("attach.taken");
 	arrival_end(&a);
 	section_leave();

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/attach.h"
@@ -67,12 +68,57 @@ static struct sock *sock_struct_get(void)
 	return s;
 }
 
+/* Caller holds socks_lock. */
+static void sock_struct_free(struct sock *s)
+{
+	s->used = false;
+	s->next_free = socks_free;
+	socks_free = s;
+}
+
 static void sock_struct_put(struct sock *s)
 {
 	lock_take(&socks_lock);
-	s->next_free = socks_free;
-	socks_free = s;
+	sock_struct_free(s);
 	lock_drop(&socks_lock);
+}
+
+/* The library's own descriptors for it, but the handle. */
+static void sock_close_fds(struct sock *s)
+{
+	if (s->shadow_fd >= 0)
+		process_fd_high_close(s->shadow_fd);
+	if (s->bell_fd >= 0)
+		process_fd_high_close(s->bell_fd);
+	s->shadow_fd = s->bell_fd = -1;
+}
+
+/* Its descriptors and its struct go in one step, as a fork sees it: a child has
+ * copies of all of them, which it closes (sock_forget()), or of none. @pool: the
+ * handle may be used again. */
+static void sock_end(struct sock *s, bool pool)
+{
+	lock_take(&socks_lock);
+	sock_close_fds(s);
+	if (s->parked_fd >= 0 && pool)
+		handle_give(s->parked_fd, s->handle, s->epoch);
+	else if (s->parked_fd >= 0)
+		process_fd_high_close(s->parked_fd);
+	s->parked_fd = -1;
+	store_relaxed(&s->obj.refs, 0);
+	sock_struct_free(s);
+	lock_drop(&socks_lock);
+}
+
+/* In a forked child: what has no number here. */
+static void sock_forget(struct sock *s)
+{
+	if (!s->dgram)
+		sock_close_fds(s);
+	if (s->parked_fd >= 0)
+		process_fd_high_close(s->parked_fd);
+	s->parked_fd = -1;
+	sock_struct_free(s);
 }
 
 /* The structs of all slabs, in use or not: number @n, or NULL at the end. */
@@ -166,19 +212,16 @@ static void sock_last(struct fobj *o)
 	watch_gone(s);
 	if (!s->foreign)
 		by_slot[s->slot] = NULL;
-	if (s->shadow_fd >= 0)
-		process_fd_high_close(s->shadow_fd);
-	if (s->bell_fd >= 0)
-		process_fd_high_close(s->bell_fd);
-	if (s->dgram)
+	if (s->dgram) {
+		sock_close_fds(s);
 		dgram_gone(s, shared);
+	}
+	FAULT_POINT("last.begun");
 	if (shared) {
 		holder_end(s);
 		if (!s->foreign)
 			party_slot_retire(s->party, s->slot);
 		conn_detach(&s->conn);
-		if (s->parked_fd >= 0)
-			process_fd_high_close(s->parked_fd);
 		if (s->foreign)
 			attach_put(s->party);
 		goto out;
@@ -202,11 +245,9 @@ static void sock_last(struct fobj *o)
 		party_slot_retire(s->party, s->slot);
 		break;
 	}
-	if (s->parked_fd >= 0)
-		handle_give(s->parked_fd, s->handle, s->epoch);
 out:
 	options_free(s);
-	sock_struct_put(s);
+	sock_end(s, !shared);
 }
 
 /* ------------------------------------------------------------------- make */
@@ -236,15 +277,14 @@ struct sock *sock_make(struct party *p, long *ret_error)
 	s->shadow_fd = s->bell_fd = -1;
 	s->linger = -1;
 	/* From here on a child that is made finds it, see adopt_one(). */
+	s->used = true;
 	store_release(&s->obj.refs, 1);
 	return s;
 }
 
 void sock_unmake(struct sock *s)
 {
-	handle_give(s->parked_fd, s->handle, s->epoch);
-	store_relaxed(&s->obj.refs, 0);
-	sock_struct_put(s);
+	sock_end(s, true);
 }
 
 void sock_set_half(struct sock *s, unsigned slot)
@@ -362,6 +402,7 @@ struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
 	s->handle = handle;
 	s->parked_fd = s->shadow_fd = s->bell_fd = -1;
 	s->linger = -1;
+	s->used = true;
 	return s;
 }
 
@@ -722,13 +763,8 @@ static void adopt_one(struct sock *s)
 		dgram_fork_child(s);
 	/* The parent's calls in progress are not ours. */
 	store_relaxed(&s->obj.refs, load_relaxed(&s->obj.nfds));
-	if (load_relaxed(&s->obj.nfds) == 0) {
-		if (s->parked_fd >= 0)
-			process_fd_high_close(s->parked_fd);
-		s->parked_fd = -1;
-		s->next_free = socks_free;
-		socks_free = s;
-	}
+	if (load_relaxed(&s->obj.nfds) == 0)
+		sock_forget(s);
 }
 
 void sock_fork_child(void)
@@ -740,4 +776,6 @@ void sock_fork_child(void)
 	for (unsigned n = 0; (s = sock_nth(n)); n++)
 		if (load_relaxed(&s->obj.refs) != 0)
 			adopt_one(s);
+		else if (s->used)
+			sock_forget(s); /* Another thread was in its last close. */
 }

@@ -86,6 +86,7 @@ struct sock {
 	uint64_t kept_seen;    /* half.options when last looked at: kept.c */
 	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;
+	bool used; /* between sock_make() or sock_adopt() and sock_end() */
 	bool fork_held; /* by a fork under way; put through next_held */
 	struct sock *next_held;
 };

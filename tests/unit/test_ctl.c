@@ -237,11 +237,14 @@ static void recv__refuses(void **state)
 static void call__asks_again_and_skips_old_replies(void **state)
 {
 	struct ctl_msg m = { .type = CTL_LEASE }, r;
-	int fds[2];
+	int fds[2], got[2], before;
+	unsigned n = 2;
 	pid_t pid;
 
 	(void)state;
 	pair(fds);
+	before = dup(0);
+	close(before);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -258,13 +261,23 @@ static void call__asks_again_and_skips_old_replies(void **state)
 		m.seq = r.seq - 1;
 		m.lease.first = 1;
 		ctl_send(fds[1], &m, (int[]){ 0 }, 1);
+		/* The right number, and no answer to that. */
 		m.seq = r.seq;
+		m.type = CTL_SHARED_BELL | CTL_REPLY;
+		m.len = ctl_bytes(m.type);
+		ctl_send(fds[1], &m, (int[]){ 0 }, 1);
+		m.type = CTL_LEASE | CTL_REPLY;
+		m.len = CTL_BYTES(lease);
 		m.lease.first = 2;
 		ctl_send(fds[1], &m, NULL, 0);
 		_exit(0);
 	}
-	assert_int_equal(ctl_call(fds[0], &m, NULL, 0, NULL, NULL), 0);
+	assert_int_equal(ctl_call(fds[0], &m, NULL, 0, got, &n), 0);
 	assert_int_equal(m.lease.first, 2);
+	assert_int_equal(n, 0);
+	/* What came with the others is closed: the lowest free number is what it was. */
+	assert_int_equal(dup(0), before);
+	close(before);
 	close(fds[1]);
 	assert_int_equal(ctl_call(fds[0], &m, NULL, 0, NULL, NULL), -EINVAL); /* a reply's type */
 	m.type = CTL_LEASE;

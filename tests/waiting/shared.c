@@ -296,6 +296,40 @@ static void shut_by_child(void)
 	said("accept", accept(l, NULL, NULL));
 }
 
+static void *accept_one(void *arg)
+{
+	long r = accept(*(int *)arg, NULL, NULL);
+
+	return (void *)r;
+}
+
+/* A child that is made while a thread is still in a call on a socket that has no
+ * descriptor any more has no part in it: the port is free after the call. */
+static void closed_in_call(void)
+{
+	struct sockaddr_in at;
+	int over[2], l, n, yes = 1;
+	pthread_t t;
+
+	listen_at(&l, &at);
+	/* Which the connection has from it. */
+	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	n = l;
+	t = started(accept_one, &n);
+	nap(50);
+	close(l);
+	if (child_has(over)) {
+		ordered(over[1]);
+		_exit(0);
+	}
+	client(&at);
+	say("accepted: %d", (long)ended("accept", t) >= 0);
+	l = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	said("bind", bind(l, (struct sockaddr *)&at, sizeof(at)));
+	said("listen", listen(l, 5));
+}
+
 /* As Linux has it: what was shut down before connect() told is connected no more. */
 static void shut_before_told(void)
 {
@@ -503,6 +537,7 @@ const struct test shared_tests[] = {
 	{ "order_when_shared", order_when_shared },
 	{ "shut_by_another", shut_by_another },
 	{ "shut_by_child", shut_by_child },
+	{ "closed_in_call", closed_in_call },
 	{ "shut_before_told", shut_before_told },
 	{ "bind_inherited", bind_inherited },
 	{ "sndbuf_edge", sndbuf_edge },
