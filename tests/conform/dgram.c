@@ -333,6 +333,9 @@ static void say_control(struct outcome *out, const struct cmsghdr *c)
 		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
 		worker_say(out, " timestamp%s=%s", c->cmsg_type == SCM_TIMESTAMPNS ? "ns" : "ing",
 			   near_now(ts.tv_sec));
+	} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+		/* How many there was no room for is for the implementation. */
+		worker_say(out, " overflow=%s", int_of(c) ? "some" : "none");
 	} else {
 		worker_say(out, " control %d.%d=%d", c->cmsg_level, c->cmsg_type, int_of(c));
 	}

@@ -405,8 +405,10 @@ class Generator:
             o.queued -= 1
         if self.chance(0.5):
             # Far more than it has room for, or so little that each has.
-            self.emit(proc, f"setsockopt s{s} SOL_SOCKET SO_RCVBUF {self.r.choice([0, 4096])}")
-            self.emit(proc, f"dover s{s} 600 {self.r.choice([4, 100, 1000])}")
+            # With the least buffer Linux takes none that is much larger.
+            room, size = self.r.choice([(0, 4), (0, 100), (4096, 4), (4096, 100), (4096, 1000)])
+            self.emit(proc, f"setsockopt s{s} SOL_SOCKET SO_RCVBUF {room}")
+            self.emit(proc, f"dover s{s} 600 {size}")
         else:
             self.emit(proc, f"setsockopt s{s} SOL_SOCKET SO_RCVBUF 200000")
             self.emit(proc, f"dover s{s} {self.r.choice([1, 8, 20])} {self.r.choice([4, 100, 1400])}")
