@@ -26,8 +26,8 @@ LESS = {
     "dnsmasq": (0.4, "IPv6 datagrams are the kernel's"),
     "unbound": (0.4, "likewise"),
     "udp_echo": (0.48, "IPv6 datagrams are the kernel's"),
-    "socat_udp": (0.14, "a process that is executed for a client has the kernel's; IPv6"),
-    "iperf3_udp": (0.6, "what its server sends goes through the kernel"),
+    "socat_udp": (0.1, "a process that is executed for a client has the kernel's; IPv6"),
+    "iperf3_udp": (0.0, "its server's sockets, connected and not, share a port: the kernel tells them apart"),
     "vsftpd_users": (0.0, "likewise: data connections are made by the unprivileged processes"),
 }
 
