@@ -116,6 +116,15 @@ static long bind_checked(struct sock *s, addr_word want)
 }
 
 /* Return: 0, -errno, or FALLBACK | reason. */
+/* A connection that was reset has let go of its port. */
+static bool was_reset(struct sock *s)
+{
+	if (load_relaxed(&s->stage) != SOCK_OPEN || s->bound)
+		return false;
+	conn_poll(&s->conn);
+	return load_relaxed(&s->half->side) & SIDE_RST_SEEN;
+}
+
 static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
 {
 	addr_word want = 0;
@@ -141,7 +150,7 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	 * socket; of IPv6, what the socket is goes before whose the address is. */
 	if ((s->foreign || load_relaxed(&s->stage) != SOCK_NEW) &&
 	    (r == 0 || r == -EADDRINUSE ||
-	     (s->family == AF_INET6 && (r == -EADDRNOTAVAIL || r == -ENODEV))))
+	     (s->family == AF_INET6 && !was_reset(s) && (r == -EADDRNOTAVAIL || r == -ENODEV))))
 		r = -EINVAL;
 	if (r < 0) {
 		shadow_drop(s);

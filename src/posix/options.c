@@ -821,8 +821,11 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 			return -EINVAL;
 		if (!arg)
 			return -EFAULT;
-		if (open)
+		if (open) {
+			/* Its bytes may be with another process's half by now. */
+			conn_follow(&s->conn);
 			n = conn_until_mark(&s->conn);
+		}
 		*(int *)arg = (int)n;
 		return 0;
 	case TIOCOUTQ: /* SIOCOUTQ */

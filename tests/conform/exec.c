@@ -483,6 +483,10 @@ static void file_put(struct file *f, int line)
 		nap_us(5000);	/* That it was the last one may be heard a little later. */
 	if (f->kind != KIND_SOCKET)
 		return;
+	/* Who dies or closes while it waits in a queue is told of once more. */
+	for (int i = 0; f->asked && f->peer < 0 && i < file_count; i++)
+		files[i].began |= files[i].listening && files[i].lport == f->rport &&
+				  (f->shared || f->aged);
 	/* Whether its port is the next one's by chance makes no difference. */
 	for (int i = 0; f->asked && i < port_seen_count; i++)
 		if (port_seen[i] == f->lport)
@@ -584,7 +588,7 @@ static void executed(struct worker *w, const struct outcome *out, int line)
 		struct file *f = slot_file(w, s);
 
 		if (f)
-			f->shared = true;
+			f->shared = f->aged = true;
 		if (f && !(out->open >> s & 1))
 			slot_drop(w, s, line);
 	}
@@ -1038,7 +1042,8 @@ static bool outcome_inherited(const struct worker *w, const struct step *st, con
 	return false;
 }
 
-/* Are there edges of a listener that began to be shared while somebody waited? */
+/* Are there edges of a listener that began to be shared while somebody waited, or
+ * with one who waited and is gone? */
 static bool outcome_begins(const struct worker *w)
 {
 	bool began = false, edges = false;

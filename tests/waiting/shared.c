@@ -3,6 +3,7 @@
  * shared.c - What several processes have: what one does is what others see.
  */
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 
 #include "waiting.h"
 
@@ -330,6 +331,26 @@ static void closed_in_call(void)
 	said("listen", listen(l, 5));
 }
 
+/* Who accepts is another process than listened: FIONREAD is asked of it, too. */
+static void count_of_moved(void)
+{
+	struct sockaddr_in at;
+	int over[2], l, c, n = -1;
+
+	listen_at(&l, &at);
+	if (child_has(over)) {
+		ordered(over[1]);
+		put(accept(l, NULL, NULL), "four");
+		done(over[1]);
+		ordered(over[1]);
+		_exit(0);
+	}
+	c = client(&at);
+	order(over[0]);
+	said("asked", ioctl(c, FIONREAD, &n));
+	say("bytes: %d", n);
+}
+
 /* As Linux has it: what was shut down before connect() told is connected no more. */
 static void shut_before_told(void)
 {
@@ -538,6 +559,7 @@ const struct test shared_tests[] = {
 	{ "shut_by_another", shut_by_another },
 	{ "shut_by_child", shut_by_child },
 	{ "closed_in_call", closed_in_call },
+	{ "count_of_moved", count_of_moved },
 	{ "shut_before_told", shut_before_told },
 	{ "bind_inherited", bind_inherited },
 	{ "sndbuf_edge", sndbuf_edge },
