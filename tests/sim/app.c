@@ -352,6 +352,9 @@ bool app_drain(struct app *a, uint64_t until_ns)
 		if (s->now_ns >= until_ns) {
 			for (unsigned i = 0; i < s->hosts && !a->fault[0]; i++) {
 				engine_usage(&s->host[i].e, &u);
+				if (!u.tcps && !u.segs && !u.syns && !u.socks && !u.pkts &&
+				    !u.cells && !u.ooos && !u.ring_pages)
+					continue;
 				snprintf(a->fault, sizeof(a->fault),
 					 "host %u is not empty: tcps %u segs %u syns %u socks %u "
 					 "pkts %u cells %u ooos %u pages %u",

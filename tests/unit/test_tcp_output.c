@@ -140,6 +140,58 @@ static void choose_new__never_beyond_the_window(void **state)
 	assert_true(stack_quiet(&s));
 }
 
+static void update_window__an_older_ack_does_not(void **state)
+{
+	struct tcp_header h;
+	struct talk t;
+	uint32_t una;
+
+	(void)state; /* RFC 9293 3.10.7.4: where SND.UNA =< SEG.ACK */
+	talk_connect(&s, &t, 0);
+	una = t.ack;
+	write_octets(&t, 3 * 1460);
+	for (unsigned i = 0; i < 3; i++)
+		want(&t, 1460);
+	h = talk_header(&t, TCP_ACK);
+	h.ack = una + 2 * 1460;
+	h.window = 1460;
+	stack_tcp(&s, &h, "hello", 5);
+	assert_int_equal(info_of(t.sock).snd_wnd, 1460);
+	/* It was overtaken: its sequence number is the newer one, its ACK the older. */
+	h.seq += 5;
+	h.ack = una;
+	h.window = 60000;
+	stack_tcp(&s, &h, NULL, 0);
+	assert_int_equal(info_of(t.sock).snd_wnd, 1460);
+}
+
+static void update_window__counts_from_what_is_acknowledged(void **state)
+{
+	struct tcp_header h;
+	struct talk t;
+	uint32_t una;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	una = t.ack;
+	write_octets(&t, 3 * 1460);
+	for (unsigned i = 0; i < 3; i++)
+		want(&t, 1460);
+	h = talk_header(&t, TCP_ACK);
+	h.ack = una;
+	h.seq += 5;
+	h.window = 4096;
+	stack_tcp(&s, &h, NULL, 0);
+	assert_int_equal(info_of(t.sock).snd_wnd, 4096);
+	/* Older by its sequence number, but it moves SND.UNA: the same right edge, not one further
+	 * on. */
+	h.seq -= 5;
+	h.ack = una + 1460;
+	h.window = 4096 - 1460;
+	stack_tcp(&s, &h, "hello", 5);
+	assert_int_equal(info_of(t.sock).snd_wnd, 4096 - 1460);
+}
+
 static void fire_rto__backs_off_and_gives_up(void **state)
 {
 	struct talk t;
@@ -582,6 +634,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(choose_new__the_initial_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__never_beyond_the_window, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(update_window__an_older_ack_does_not, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(update_window__counts_from_what_is_acknowledged,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(fire_rto__backs_off_and_gives_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(fire_rto__the_users_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn__is_sent_again_and_given_up, setup, teardown),
