@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/process.h"
@@ -16,9 +17,8 @@ static long parse4(const struct sockaddr *addr, socklen_t len, addr_word *ret)
 
 	if (len < sizeof(in))
 		return -EINVAL;
-	if (!addr)
+	if (!copy_try(&in, addr, sizeof(in)))
 		return -EFAULT;
-	memcpy(&in, addr, sizeof(in));
 	if (in.sin_family != AF_INET)
 		return -EAFNOSUPPORT;
 	*ret = addr_word_make(ntohl(in.sin_addr.s_addr), ntohs(in.sin_port));
@@ -45,9 +45,8 @@ static long parse6(const struct registry *reg, const struct sockaddr *addr, sock
 
 	if (len < SIN6_SHORT)
 		return -EINVAL;
-	if (!addr)
+	if (!copy_try(&in, addr, len < sizeof(in) ? SIN6_SHORT : sizeof(in)))
 		return -EFAULT;
-	memcpy(&in, addr, len < sizeof(in) ? SIN6_SHORT : sizeof(in));
 	if (in.sin6_family != AF_INET6)
 		return -EAFNOSUPPORT;
 	if (addr_in6_is_linklocal(in.sin6_addr.s6_addr) && in.sin6_scope_id == 0)
@@ -86,9 +85,8 @@ long addr_fill(const struct sock *s, addr_word w, struct sockaddr *addr, socklen
 	} a;
 	socklen_t room, whole;
 
-	if (!len)
+	if (!copy_try(&room, len, sizeof(room)))
 		return -EFAULT;
-	room = *len;
 	if ((int)room < 0)
 		return -EINVAL;
 	if (s->family == AF_INET6)
@@ -98,10 +96,7 @@ long addr_fill(const struct sock *s, addr_word w, struct sockaddr *addr, socklen
 	whole = s->family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in);
 	if (room > whole)
 		room = whole;
-	if (room)
-		memcpy(addr, &a, room);
-	*len = whole;
-	return 0;
+	return copy_try(addr, &a, room) && copy_try(len, &whole, sizeof(whole)) ? 0 : -EFAULT;
 }
 
 addr_word addr_any(const struct sock *s)

@@ -7,6 +7,7 @@
 #include "posix/calls.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
+#include "posix/async.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/ring.h"
@@ -45,7 +46,7 @@ long fallback_socket(struct sock *s, enum reason why)
 		r = sys3(SYS_dup3, kernel, fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0);
 		if (r < 0)
 			process_log(0, "descriptor %d could not become a kernel socket: %ld", fd, r);
-		options_async(s, fd);
+		async_move(s, fd);
 		watch_to_kernel(s, fd);
 		fdtab_kernel(fd, why);
 		/* The caller's own reference keeps @s. */

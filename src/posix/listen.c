@@ -10,6 +10,7 @@
 #include "posix/addr.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
+#include "posix/async.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/ring.h"
@@ -174,7 +175,7 @@ long call_listen(int fd, int backlog)
 		if (r == 0)
 			r = sys2(SYS_listen, fd, backlog);
 	} else if (!listened && sock_listens(s)) {
-		options_shadow(s);
+		async_shadow(s);
 		watch_changed(s);
 	}
 	lock_drop(&s->lock);

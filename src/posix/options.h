@@ -5,25 +5,43 @@
 #ifndef MORTISE_POSIX_OPTIONS_H
 #define MORTISE_POSIX_OPTIONS_H
 
-#include <signal.h>
-
 #include "posix/sock.h"
 
-/** options_replay() - Set on kernel socket @fd what was set on @s. */
+#define OPTION_BYTES 32u /* of a value are remembered */
+
+/** options_remember() - That @name was set; it has its effect. @len: at most
+ * OPTION_BYTES. Return: 0, or -ENOBUFS. */
+long options_remember(struct sock *s, int level, int name, const void *val, uint32_t len);
+
+/** options_int() - What was set, as an int; @otherwise where it was not. */
+int options_int(const struct sock *s, int level, int name, int otherwise);
+
+/** options_has() - Was it set? */
+bool options_has(const struct sock *s, int level, int name);
+
+/** options_keep_to_kernel() - Only the kernel has what was set: see
+ * options_kernel_only(). */
+void options_keep_to_kernel(struct sock *s);
+
+/** options_any_asked() - Was one set that the kernel was asked about? */
+bool options_any_asked(const struct sock *s);
+
+/** options_repeat_asked() - Set on kernel socket @fd what that was: before the socket
+ * listened or was connected, or @late. */
+void options_repeat_asked(const struct sock *s, int fd, bool late);
+
+/** options_repeat() - Set that one on @fd, where it was set on @s. */
+void options_repeat(const struct sock *s, int fd, int level, int name);
+
+/** options_replay() - Set on kernel socket @fd all that was set on @s. */
 void options_replay(struct sock *s, int fd);
-
-/** options_async() - O_ASYNC, once @fd is that kernel socket. */
-void options_async(struct sock *s, int fd);
-
-/** options_shadow() - Clients of the kernel's are told of as others are: after
- * listen(), and when owner or O_ASYNC change. */
-void options_shadow(struct sock *s);
-
-/** options_info_fix() - What the program is to see of a signal. */
-void options_info_fix(siginfo_t *info);
 
 /** options_inherit() - An accepted socket takes over its listener's. */
 void options_inherit(struct sock *to, const struct sock *from);
+
+/** options_linger_note() - @s->linger has changed: whoever ends the side for us,
+ * because we were killed, is to know. */
+void options_linger_note(struct sock *s);
 
 /** options_kernel_only() - Was an option set that only the kernel has? */
 bool options_kernel_only(const struct sock *s);
@@ -33,19 +51,6 @@ void options_fork_before(void);
 void options_fork_parent(void);
 /** options_fork_child() - Only this thread is left. */
 void options_fork_child(void);
-
-/** options_have_inet6() - Has the kernel IPv6? */
-bool options_have_inet6(void);
-
-/** options_v6only_default() - IPV6_V6ONLY of a fresh AF_INET6 socket. */
-bool options_v6only_default(void);
-
-/** options_remember() - That was set on @s; @len at most 32. Return: 0 or -ENOBUFS. */
-long options_remember(struct sock *s, int level, int name, const void *val, uint32_t len);
-/** options_int() - What was set on @s, or @otherwise. */
-int options_int(const struct sock *s, int level, int name, int otherwise);
-/** options_repeat() - Set that one on @fd, where it was set on @s. */
-void options_repeat(const struct sock *s, int fd, int level, int name);
 
 uint32_t options_reuse(const struct sock *s);
 void options_free(struct sock *s);

@@ -25,6 +25,12 @@
  * the program counter to the -EINTR exit where the counter has moved. The
  * counters are moved before the program's handler runs.
  *
+ * A fault while bytes are copied from or to the program's memory is the copy's
+ * own business (base/copy.h): it returns false, and the program's call EFAULT. For
+ * that the kernel knows signals_entry() for SIGSEGV and SIGBUS too where the
+ * program has left them at the default (signals_guard()); whatever else comes
+ * then ends the program as the default would.
+ *
  * siglongjmp() out of a handler: no section is open then (or it is the fault's
  * case above), and section_sleep() holds nothing.
  */
@@ -34,10 +40,11 @@
 #include <sys/ucontext.h>
 #include <unistd.h>
 
+#include "base/copy.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "posix/asleep.h"
-#include "posix/options.h"
+#include "posix/async.h"
 #include "posix/section.h"
 #include "posix/signals.h"
 
@@ -74,6 +81,8 @@ __thread bool signals_no_point
 
 static struct action actions[SIGNALS];
 static struct lock actions_lock;
+static _Atomic bool guarding;  /* signals_guard() was called */
+static sigaction_fn libc_action;
 static uint64_t interrupting; /* siginterrupt(): signal() sets no SA_RESTART */
 
 static uint64_t bit(int sig)
@@ -250,6 +259,11 @@ static long mask_change(int how, uint64_t set)
 	return sys4(SYS_rt_sigprocmask, how, &set, NULL, SIGSET_BYTES);
 }
 
+static bool is_guarded(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS;
+}
+
 static bool is_own_fault(int sig, const siginfo_t *info)
 {
 	switch (sig) {
@@ -300,9 +314,19 @@ static void raise_default(int sig)
 	sys4(SYS_rt_sigaction, sig, &dfl, NULL, SIGSET_BYTES);
 }
 
+/* The program has left @sig at the default: let the kernel do that. */
+static void die_of(int sig, siginfo_t *info)
+{
+	raise_default(sig);
+	/* A fault comes again, at the same place. */
+	if (info->si_code <= 0)
+		sys4(SYS_rt_tgsigqueueinfo, sys0(SYS_getpid), sys0(SYS_gettid), sig, info);
+}
+
 static void signals_entry(int sig, siginfo_t *info, void *context)
 {
 	struct section_state *st = &section_state;
+	uintptr_t guard = copy_guard;
 	struct action *a = &actions[sig];
 	ucontext_t *c = context;
 	uint32_t depth = st->depth;
@@ -311,6 +335,14 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 	int flags;
 	void (*handler)(int, siginfo_t *, void *);
 
+	if (unlikely(is_guarded(sig))) {
+		if (info->si_code > 0 && copy_fault(context))
+			return;
+		if (!load_acquire(&a->handler)) {
+			die_of(sig, info);
+			return;
+		}
+	}
 	if (depth > 0) {
 		if (!is_own_fault(sig, info)) {
 			put_off(sig, info, c);
@@ -344,9 +376,11 @@ static void signals_entry(int sig, siginfo_t *info, void *context)
 					    (uintptr_t)c->uc_stack.ss_sp,
 					    c->uc_stack.ss_flags & SS_DISABLE ?
 						    0 : c->uc_stack.ss_size);
-		options_info_fix(info);
+		async_info_fix(info);
 		errno = saved_errno;
+		copy_guard = 0;
 		handler(sig, info, context);
+		copy_guard = guard;
 		asleep_resumed(asleep);
 		/* errno is the handler's business, as without us. */
 	}
@@ -442,6 +476,39 @@ static bool is_function(const struct sigaction *a)
 	return a->sa_handler != SIG_DFL && a->sa_handler != SIG_IGN;
 }
 
+/* The default, with faults seen by us first. */
+static struct sigaction guard_action(void)
+{
+	struct sigaction a = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+	a.sa_sigaction = signals_entry;
+	sigemptyset(&a.sa_mask);
+	return a;
+}
+
+void signals_start(sigaction_fn libc)
+{
+	libc_action = libc;
+}
+
+void signals_guard(void)
+{
+	struct sigaction mine = guard_action(), was;
+
+	if (likely(load_relaxed(&guarding)) || !libc_action)
+		return;
+	lock_take(&actions_lock);
+	for (int sig = 1; sig < SIGNALS && !load_relaxed(&guarding); sig++)
+		if (is_guarded(sig) && libc_action(sig, NULL, &was) == 0 &&
+		    was.sa_handler == SIG_DFL) {
+			store_relaxed(&actions[sig].flags, 0);
+			store_release(&actions[sig].handler, NULL);
+			libc_action(sig, &mine, NULL);
+		}
+	store_relaxed(&guarding, true);
+	lock_drop(&actions_lock);
+}
+
 int signals_action(int sig, const struct sigaction *act, struct sigaction *old, sigaction_fn libc)
 {
 	struct sigaction mine, was;
@@ -472,10 +539,16 @@ int signals_action(int sig, const struct sigaction *act, struct sigaction *old, 
 			store_relaxed(&a->armed, old_armed);
 			store_release(&a->handler, old_handler);
 		}
+	} else if (act && act->sa_handler == SIG_DFL && is_guarded(sig) && load_relaxed(&guarding)) {
+		mine = guard_action();
+		r = libc(sig, &mine, &was);
+		store_release(&a->handler, NULL);
 	} else {
 		r = libc(sig, act, &was);
 	}
-	if (r == 0 && was.sa_sigaction == signals_entry) {
+	if (r == 0 && was.sa_sigaction == signals_entry && !old_handler) {
+		was = (struct sigaction){ .sa_handler = SIG_DFL };
+	} else if (r == 0 && was.sa_sigaction == signals_entry) {
 		was.sa_sigaction = old_handler;
 		was.sa_flags = (was.sa_flags & ~SA_SIGINFO) |
 			       (old_flags & (int)(SA_SIGINFO | SA_RESETHAND));

@@ -16,6 +16,16 @@ extern bool signals_off;
 /** struct sigaction's setter in libc; given, since libc's symbol is replaced. */
 typedef int (*sigaction_fn)(int sig, const struct sigaction *act, struct sigaction *old);
 
+/** signals_start() - Called by the library's constructor.
+ * @libc: libc's own sigaction(). */
+void signals_start(sigaction_fn libc);
+
+/**
+ * signals_guard() - From now on bad addresses that the program gives to calls
+ * on sockets of ours are EFAULT. Called before there is such a socket.
+ */
+void signals_guard(void);
+
 /**
  * signals_cancelled - pthread_cancel() was called for this thread: sleeps in
  * sockets of ours end with -EINTR from now on, unless the thread has disabled

@@ -28,8 +28,10 @@
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
+#include "posix/signals.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
+#include "posix/template.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
 #include "shm/seat.h"
@@ -48,6 +50,7 @@ static struct sock *sock_struct_get(void)
 {
 	struct sock *s;
 
+	signals_guard();
 	lock_take(&socks_lock);
 	if (!socks_free && slab_count < ARRAY_LEN(slabs)) {
 		long r = sys6(SYS_mmap, NULL, SLAB_SOCKS * sizeof(*s), PROT_READ | PROT_WRITE,
@@ -324,7 +327,7 @@ struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error)
 		return NULL;
 	}
 	s->family = (uint16_t)family;
-	s->v6only = family == AF_INET6 && options_v6only_default();
+	s->v6only = family == AF_INET6 && template_v6only_default();
 	sock_begin_half(s, (unsigned)slot, file_flags);
 	return s;
 }
@@ -505,7 +508,7 @@ long call_socket(int domain, int type, int protocol)
 		goto out;
 	}
 	/* A kernel without IPv6 says so itself. */
-	if (domain == AF_INET6 && !options_have_inet6()) {
+	if (domain == AF_INET6 && !template_have_inet6()) {
 		r = kernel_socket(domain, type, protocol, REASON_FAMILY);
 		goto out;
 	}

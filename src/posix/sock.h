@@ -77,6 +77,8 @@ struct sock {
 	uint64_t looked_ns;
 	/* Options; times in ns, 0: none. */
 	uint64_t rcvtimeo_ns, sndtimeo_ns;
+	uint64_t busy_ns;         /* SO_BUSY_POLL: how long to spin; 0: as configured */
+	bool zerocopy, inq;       /* SO_ZEROCOPY, TCP_INQ */
 	struct spin spin; /* of blocking calls */
 	uint32_t run;     /* receives since the last send, up to a few */
 	int linger; /* -1: off, else seconds */
@@ -156,8 +158,6 @@ static inline long sock_leave(struct sock *s, long r)
 	return r;
 }
 
-/** sock_tcp_state() - TCP_ESTABLISHED and the like. */
-int sock_tcp_state(struct sock *s);
 
 /* The send and the receive side, between threads and between processes. */
 static inline void sock_tx_lock(struct sock *s)

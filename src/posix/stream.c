@@ -2,19 +2,27 @@
 /*
  * stream.c - Sending and receiving on a connected socket: conn.c's steps,
  * with the waiting between them.
+ *
+ * What the program points to, it may have got wrong, or unmap meanwhile: message
+ * headers and short lists of pieces are copied first, and all is touched by
+ * copy_try() only.
  */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/errqueue.h"
+#include "posix/fastopen.h"
 #include "posix/orphan.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -31,6 +39,7 @@
 #define SLICE_NS (1 * NS_PER_SEC) /* how long a sleeper trusts that all live */
 #define GROW_NS (1 * NS_PER_MS)   /* how long a full ring waits for its reader */
 #define SPIN_LOOKS 32u            /* looks between two looks at the clock */
+#define IOV_FEW 8 /* pieces that are copied */
 #define RUN_MANY 8u               /* receives in a row that make a one-way stream */
 #define RUN_FEW_BYTES 4096u       /* so little is worth waiting a moment for more */
 #define RUN_RELAX 24u             /* that moment, in pauses: about 0.3 us */
@@ -91,7 +100,7 @@ static bool waiting_spin(const struct waiting *w)
 		}
 		return false;
 	}
-	budget = spin_budget_ns(&s->spin, process.spin_ns);
+	budget = unlikely(s->busy_ns) ? s->busy_ns : spin_budget_ns(&s->spin, process.spin_ns);
 	if (budget == 0)
 		return false;
 	until = clock_now_ns() + budget;
@@ -304,20 +313,24 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 	return r;
 }
 
-long call_send(int fd, const void *buf, size_t len, int flags)
+/* As import_iovec() has it. @few: room for IOV_FEW. *@iov is set to what is to be
+ * used. */
+static long iov_import(const struct iovec **iov, int n, struct iovec *few)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-
-	return call_sendv(fd, &iov, 1, flags);
+	if (n < 0 || n > IOV_MAX)
+		return -EINVAL;
+	if (n > IOV_FEW)
+		return copy_can_read(*iov, (size_t)n * sizeof(**iov)) ? 0 : -EFAULT;
+	if (!copy_try(few, *iov, (size_t)n * sizeof(*few)))
+		return -EFAULT;
+	*iov = few;
+	return 0;
 }
 
-/* As import_iovec() has it. */
 static long iov_check(const struct iovec *iov, int n)
 {
 	size_t total = 0;
 
-	if (n < 0 || n > IOV_MAX)
-		return -EINVAL;
 	for (int i = 0; i < n; i++) {
 		if ((ssize_t)iov[i].iov_len < 0)
 			return -EINVAL;
@@ -328,7 +341,8 @@ static long iov_check(const struct iovec *iov, int n)
 	return 0;
 }
 
-long call_sendv(int fd, const struct iovec *iov, int n, int flags)
+/* Pieces that are ours. */
+static long sendv(int fd, const struct iovec *iov, int n, int flags)
 {
 	uint32_t broke = section_state.broke;
 	struct sock *s;
@@ -341,30 +355,74 @@ long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 		r = iov_check(iov, n);
 		if (r == 0)
 			r = send_iov(s, iov, n, flags, broke);
+		if (unlikely(flags & MSG_ZEROCOPY) && r > 0 && s->zerocopy)
+			errqueue_sent(s);
 		r = sock_leave(s, r);
 	} while (unlikely(r == CALL_AGAIN));
 	return r;
 }
 
+long call_send(int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+
+	return sendv(fd, &iov, 1, flags);
+}
+
+long call_sendv(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct iovec few[IOV_FEW];
+	long r = iov_import(&iov, n, few);
+
+	if (unlikely(r < 0))
+		return fd_is_ours(fd) ? r : NOT_OURS;
+	return sendv(fd, iov, n, flags);
+}
+
 long call_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
 		 socklen_t addr_len)
 {
+	/* A connected stream ignores the address, but not a bad one. */
 	if (!fd_is_ours(fd))
 		return dgram_sendto(fd, buf, len, flags, addr, addr_len);
-	/* A connected stream ignores the address, but not a bad length. */
-	if (addr && addr_len > sizeof(struct sockaddr_storage))
-		return -EINVAL;
+	if (unlikely(addr)) {
+		if (addr_len > sizeof(struct sockaddr_storage))
+			return -EINVAL;
+		if (!copy_can_read(addr, addr_len))
+			return -EFAULT;
+		if (flags & MSG_FASTOPEN) {
+			long r = fastopen_connect(fd, addr, addr_len);
+
+			if (r < 0)
+				return r;
+		}
+	}
 	return call_send(fd, buf, len, flags);
 }
 
 long call_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	struct msghdr m;
+
 	if (!fd_is_ours(fd))
 		return dgram_send(fd, msg, flags);
-	if (msg->msg_iovlen > IOV_MAX)
+	if (!copy_try(&m, msg, sizeof(m)))
+		return -EFAULT;
+	if ((int)m.msg_namelen < 0)
+		return -EINVAL;
+	if (m.msg_name && !copy_can_read(m.msg_name, m.msg_namelen < sizeof(struct sockaddr_storage) ?
+						     m.msg_namelen : sizeof(struct sockaddr_storage)))
+		return -EFAULT;
+	if (m.msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (unlikely(flags & MSG_FASTOPEN) && m.msg_name) {
+		long r = fastopen_connect(fd, m.msg_name, m.msg_namelen);
+
+		if (r < 0)
+			return r;
+	}
 	/* TCP has no use for control messages, and says nothing. */
-	return call_sendv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	return call_sendv(fd, m.msg_iov, (int)m.msg_iovlen, flags);
 }
 
 long call_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
@@ -378,7 +436,8 @@ long call_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 		r = call_sendmsg(fd, &msgs[done].msg_hdr, flags);
 		if (r < 0)
 			break;
-		msgs[done].msg_len = (unsigned)r;
+		if (!copy_try(&msgs[done].msg_len, &(unsigned){ (unsigned)r }, sizeof(unsigned)))
+			return done ? (long)done : -EFAULT;
 	}
 	return done ? (long)done : r;
 }
@@ -457,8 +516,8 @@ static long recv_urgent(struct sock *s, const struct iovec *iov, int n, int flag
 	for (int i = 0; i < n; i++) {
 		if (iov[i].iov_len == 0)
 			continue;
-		if (!(flags & MSG_TRUNC))
-			*(unsigned char *)iov[i].iov_base = byte;
+		if (!(flags & MSG_TRUNC) && !copy_try(iov[i].iov_base, &byte, 1))
+			return -EFAULT;
 		return 1;
 	}
 	return 0;
@@ -477,8 +536,8 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 	long r = 0, ended = 0;
 	int i = 0;
 
-	if (flags & MSG_ERRQUEUE)
-		return -EAGAIN;
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return errqueue_take(s, NULL);
 	if (unlikely(flags & MSG_OOB))
 		return recv_urgent(s, iov, n, flags);
 	if (load_acquire(&s->stage) != SOCK_OPEN)
@@ -542,7 +601,7 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 	return total ? ended : r;
 }
 
-long call_recvv(int fd, const struct iovec *iov, int n, int flags)
+static long recvv(int fd, const struct iovec *iov, int n, int flags)
 {
 	uint32_t broke = section_state.broke;
 	struct sock *s;
@@ -564,21 +623,37 @@ long call_recv(int fd, void *buf, size_t len, int flags)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 
-	return call_recvv(fd, &iov, 1, flags);
+	return recvv(fd, &iov, 1, flags);
+}
+
+long call_recvv(int fd, const struct iovec *iov, int n, int flags)
+{
+	struct iovec few[IOV_FEW];
+	long r = iov_import(&iov, n, few);
+
+	if (unlikely(r < 0))
+		return fd_is_ours(fd) ? r : NOT_OURS;
+	return recvv(fd, iov, n, flags);
 }
 
 long call_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 		   socklen_t *addr_len)
 {
+	socklen_t named;
 	long r;
 
 	if (!fd_is_ours(fd))
 		return dgram_recvfrom(fd, buf, len, flags, addr, addr_len);
 	r = call_recv(fd, buf, len, flags);
+	if (r == NOT_OURS || r < 0 || !addr)
+		return r;
 	/* Linux names no source on a stream. */
-	if (r != NOT_OURS && r >= 0 && addr && addr_len)
-		*addr_len = 0;
-	return r;
+	if (!copy_try(&named, addr_len, sizeof(named)))
+		return -EFAULT;
+	if ((int)named < 0)
+		return -EINVAL;
+	named = 0;
+	return copy_try(addr_len, &named, sizeof(named)) ? r : -EFAULT;
 }
 
 /* Room for nothing: a byte that was taken is then lost. */
@@ -590,23 +665,70 @@ static bool msg_is_empty(const struct msghdr *msg)
 	return true;
 }
 
+/* TCP_INQ: how much is left, as a control message. */
+static long inq_give(int fd, struct msghdr *m, size_t room)
+{
+	char buf[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct cmsghdr c = { CMSG_LEN(sizeof(int)), IPPROTO_TCP, TCP_CM_INQ };
+	struct sock *s = sock_enter(fd);
+	uint64_t left;
+	int inq;
+
+	if (!s)
+		return 0;
+	if (!s->inq || !m->msg_control)
+		return sock_leave(s, 0);
+	left = conn_readable(&s->conn);
+	/* Linux: 1 says that there is an end to be read. */
+	inq = left ? (int)left : load_acquire(&s->conn.peer->end) & END_FIN ? 1 : 0;
+	sock_leave(s, 0);
+	if (room < c.cmsg_len) {
+		m->msg_flags |= MSG_CTRUNC;
+		return 0;
+	}
+	memcpy(buf, &c, sizeof(c));
+	memcpy(buf + CMSG_LEN(0), &inq, sizeof(inq));
+	m->msg_controllen = room < sizeof(buf) ? room : sizeof(buf);
+	return copy_try(m->msg_control, buf, m->msg_controllen) ? 0 : -EFAULT;
+}
+
+static long errqueue_recvmsg(int fd, struct msghdr *m)
+{
+	struct sock *s = sock_enter(fd);
+
+	return s ? sock_leave(s, errqueue_take(s, m)) : NOT_OURS;
+}
+
 long call_recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	struct msghdr m;
+	size_t room;
 	long r;
 
 	if (!fd_is_ours(fd))
 		return dgram_recv(fd, msg, flags);
-	if (msg->msg_iovlen > IOV_MAX)
+	if (!copy_try(&m, msg, sizeof(m)))
+		return -EFAULT;
+	if (m.msg_name && (int)m.msg_namelen < 0)
+		return -EINVAL;
+	if (m.msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
-	r = call_recvv(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	room = m.msg_controllen;
+	m.msg_flags = flags & MSG_CMSG_CLOEXEC;
+	if (unlikely(flags & MSG_ERRQUEUE))
+		r = errqueue_recvmsg(fd, &m);
+	else
+		r = call_recvv(fd, m.msg_iov, (int)m.msg_iovlen, flags);
 	if (r == NOT_OURS || r < 0)
 		return r;
-	msg->msg_namelen = 0;
-	msg->msg_controllen = 0;
-	msg->msg_flags = flags & MSG_CMSG_CLOEXEC;
+	m.msg_namelen = 0;
+	if (!(flags & MSG_ERRQUEUE))
+		m.msg_controllen = 0;
 	if (unlikely(flags & MSG_OOB))
-		msg->msg_flags |= MSG_OOB | (r == 0 && msg_is_empty(msg) ? MSG_TRUNC : 0);
-	return r;
+		m.msg_flags |= MSG_OOB | (r == 0 && msg_is_empty(&m) ? MSG_TRUNC : 0);
+	if (unlikely(room) && !(flags & MSG_ERRQUEUE) && inq_give(fd, &m, room) < 0)
+		return -EFAULT;
+	return copy_try(msg, &m, sizeof(m)) ? r : -EFAULT;
 }
 
 long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
@@ -618,6 +740,8 @@ long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 
 	if (!fd_is_ours(fd))
 		return dgram_recvmmsg(fd, msgs, n, flags, timeout);
+	if (timeout && !copy_can_read(timeout, sizeof(*timeout)))
+		return -EFAULT;
 	if (timeout && (timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_SEC ||
 			timeout->tv_sec < 0))
 		return -EINVAL;
@@ -628,7 +752,8 @@ long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 		r = call_recvmsg(fd, &msgs[done].msg_hdr, flags & ~MSG_WAITFORONE);
 		if (r < 0)
 			break;
-		msgs[done].msg_len = (unsigned)r;
+		if (!copy_try(&msgs[done].msg_len, &(unsigned){ (unsigned)r }, sizeof(unsigned)))
+			return done ? (long)done : -EFAULT;
 		if (flags & MSG_WAITFORONE)
 			flags |= MSG_DONTWAIT;
 		if (msgs[done].msg_hdr.msg_flags & MSG_OOB || (until && clock_now_ns() >= until)) {
@@ -636,45 +761,5 @@ long call_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 			break;
 		}
 	}
-	return done ? (long)done : r;
-}
-
-/* --------------------------------------------------------------- sendfile */
-
-long call_sendfile(int out_fd, int in_fd, off_t *offset, size_t count)
-{
-	char buf[65536];
-	size_t done = 0;
-	off_t at;
-	long r = 0;
-
-	if (fd_is_ours(in_fd))
-		return fd_is_ours(out_fd) ? -EINVAL : NOT_OURS;
-	if (!fd_is_ours(out_fd))
-		return NOT_OURS;
-	at = offset ? *offset : (off_t)sys3(SYS_lseek, in_fd, 0, 1 /* SEEK_CUR */);
-	if (at < 0)
-		return offset ? -EINVAL : at == -ESPIPE ? -EINVAL : at;
-	while (done < count) {
-		size_t n = count - done < sizeof(buf) ? count - done : sizeof(buf);
-		long sent;
-
-		r = sys4(SYS_pread64, in_fd, buf, n, at);
-		if (r <= 0)
-			break;
-		sent = call_send(out_fd, buf, (size_t)r, 0);
-		if (sent < 0) {
-			r = sent;
-			break;
-		}
-		at += sent;
-		done += (size_t)sent;
-		if (sent < r)
-			break;
-	}
-	if (offset)
-		*offset = at;
-	else if (done)
-		sys3(SYS_lseek, in_fd, at, 0 /* SEEK_SET */);
 	return done ? (long)done : r;
 }

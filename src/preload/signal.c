@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "posix/options.h"
+#include "posix/async.h"
 #include "posix/signals.h"
 #include "preload/real.h"
 
@@ -55,7 +55,7 @@ EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct times
 	int sig = real.sigtimedwait(set, info, timeout);
 
 	if (sig > 0 && info)
-		options_info_fix(info);
+		async_info_fix(info);
 	return sig;
 }
 
@@ -64,6 +64,6 @@ EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 	int sig = real.sigwaitinfo(set, info);
 
 	if (sig > 0 && info)
-		options_info_fix(info);
+		async_info_fix(info);
 	return sig;
 }

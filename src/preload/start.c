@@ -15,5 +15,6 @@ __attribute__((constructor(101))) static void preload_start(void)
 	exec_start();
 	stdio_start();
 	signals_off = !process.enabled;
+	signals_start(real.sigaction);
 	errno = saved;
 }

@@ -176,7 +176,10 @@ struct half {
 	_Atomic uint64_t urgent;      /* ring index after the last urgent byte; 0: none yet */
 	_Atomic uint64_t urgent_skip; /* a reader whose head is below goes on from here */
 	_Atomic uint64_t drops;       /* of a channel: datagrams for which there was no room */
-	uint8_t pad1[24];
+	_Atomic uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT: bytes; 0: none */
+	_Atomic uint32_t zc_sent;     /* sends with MSG_ZEROCOPY, mod 2^32 */
+	_Atomic uint32_t zc_told;     /* of those, so many were told of */
+	uint8_t pad1[12];
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */

@@ -69,22 +69,36 @@ static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t 
 	return load_acquire(&s->end) & END_MOVED || half_gen(s) != slot_word_gen(seat);
 }
 
-bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
+/* Count them, up to @most. */
+static uint32_t waiting(struct party *p, const struct half *listener, const uint64_t *cursor,
+			uint32_t most)
 {
 	bool shared = load_acquire(&listener->shared);
 	uint32_t base = load_relaxed(&listener->seat_base);
 	uint32_t n = load_relaxed(&listener->seat_count);
 	uint64_t tickets, t;
+	uint32_t found = 0;
 
 	if (n == 0 || half_state(listener) != HALF_LISTEN)
-		return false;
+		return 0;
 	tickets = load_acquire(&p->mbox->claims[base]);
 	t = cursor_start(p, shared ? load_relaxed(&listener->accept_cursor) : *cursor, tickets, n);
 	for (uint64_t end = cursor_end(p, t, tickets, n); t != end; t++)
 		if (load_relaxed(&claim_words(p->mbox, base)[t % n]) != 0 &&
-		    !(shared && seat_is_moved(p, listener, (uint32_t)(t % n))))
-			return true;
-	return false;
+		    !(shared && seat_is_moved(p, listener, (uint32_t)(t % n))) &&
+		    ++found == most)
+			break;
+	return found;
+}
+
+bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
+{
+	return waiting(p, listener, cursor, 1);
+}
+
+uint32_t seat_waiting_count(struct party *p, const struct half *listener, const uint64_t *cursor)
+{
+	return waiting(p, listener, cursor, UINT32_MAX);
 }
 
 /*

@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/fault.h"
 #include "shm/conn.h"
 #include "shm/conn_ring.h"
@@ -250,10 +251,30 @@ int conn_take_error(struct conn *c)
 
 /* ------------------------------------------------------------------ send */
 
+/* What the peer takes unread: on loopback that is acknowledged at once. */
+static uint64_t tx_delivered(const struct conn *c)
+{
+	uint32_t theirs = load_relaxed(&c->peer->rcvbuf);
+
+	return theirs ? theirs : RING_LIMIT / 2;
+}
+
+/* With TCP_NOTSENT_LOWAT, little is taken beyond that. */
+static uint64_t tx_limit_low(const struct conn *c, uint64_t limit)
+{
+	uint64_t most = tx_delivered(c) + load_relaxed(&c->own->notsent_lowat);
+
+	return limit < most ? limit : most;
+}
+
 static uint64_t tx_limit(const struct conn *c)
 {
 	uint64_t mine = load_relaxed(&c->own->sndbuf), theirs = load_relaxed(&c->peer->rcvbuf);
 
+	if (unlikely(load_relaxed(&c->own->notsent_lowat)))
+		return tx_limit_low(c, mine || theirs ? (mine ? mine : RING_LIMIT / 2) +
+								tx_delivered(c)
+						      : RING_LIMIT);
 	if (mine == 0 && theirs == 0)
 		return RING_LIMIT;
 	/* What our send buffer and their receive buffer hold together. */
@@ -458,14 +479,16 @@ static inline ssize_t tx_begin(struct conn *c, size_t len, uint64_t *ret_tail)
 	return (ssize_t)(len < room ? len : room);
 }
 
-/* Copy at most @n bytes to @tail. Return: how many, up to the ring's edge. */
+/* Copy at most @n bytes to @tail. Return: how many, up to the ring's edge; 0
+ * where they cannot be read. */
 static inline size_t tx_copy(struct conn *c, uint64_t tail, const unsigned char *src, size_t n)
 {
 	uint64_t at = (tail - c->tx_first) & c->tx_mask;
 
 	if (n > c->tx_mask + 1 - at)
 		n = (size_t)(c->tx_mask + 1 - at);
-	memcpy(c->tx_mem + at, src, n);
+	if (unlikely(!copy_try(c->tx_mem + at, src, n)))
+		return 0;
 	FAULT_POINT("send.copied");
 	return n;
 }
@@ -498,6 +521,8 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 		size_t n = (size_t)room - done;
 
 		n = tx_copy(c, tail, src + done, n < PUBLISH_BYTES ? n : PUBLISH_BYTES);
+		if (unlikely(n == 0))
+			return done ? (ssize_t)done : -EFAULT;
 		done += n;
 		tail += n;
 		if (!tx_publish(c, tail))
@@ -506,8 +531,9 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 	return room;
 }
 
-/* @room bytes of the pieces, without the first @skip, to @tail and beyond. */
-static void tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssize_t room,
+/* @room bytes of the pieces, without the first @skip, to @tail and beyond.
+ * Return: @room, less where there is no more to read, -EFAULT where none is. */
+static ssize_t tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssize_t room,
 		      uint64_t tail)
 {
 	size_t done = 0, fresh = 0;
@@ -531,6 +557,8 @@ static void tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssiz
 		if (k > PUBLISH_BYTES - fresh)
 			k = PUBLISH_BYTES - fresh;
 		k = tx_copy(c, tail, src + skip, k);
+		if (unlikely(k == 0))
+			return done > fresh ? (ssize_t)(done - fresh) : -EFAULT;
 		skip += k;
 		done += k;
 		tail += k;
@@ -541,6 +569,7 @@ static void tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssiz
 		if (!tx_publish(c, tail))
 			break;
 	}
+	return room;
 }
 
 static size_t iov_bytes(const struct iovec *iov, int n)
@@ -557,8 +586,7 @@ ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip)
 	uint64_t tail = 0;
 	ssize_t room = tx_begin(c, iov_bytes(iov, n) - skip, &tail);
 
-	tx_pieces(c, iov, skip, room, tail);
-	return room;
+	return tx_pieces(c, iov, skip, room, tail);
 }
 
 ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t skip)
@@ -566,11 +594,14 @@ ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t 
 	uint64_t tail = 0;
 	ssize_t room = tx_begin(c, iov_bytes(iov, n) - skip, &tail);
 
-	if (room > 0) {
-		urgent_set(c, tail + (uint64_t)room);
-		tx_pieces(c, iov, skip, room, tail);
-	}
-	return room;
+	if (room <= 0)
+		return room;
+	/* The mark goes first, and cannot be taken back. */
+	for (int i = 0; i < n; i++)
+		if (!copy_can_read(iov[i].iov_base, iov[i].iov_len))
+			return -EFAULT;
+	urgent_set(c, tail + (uint64_t)room);
+	return tx_pieces(c, iov, skip, room, tail);
 }
 
 /* ----------------------------------------------------------------- state */
@@ -597,6 +628,13 @@ uint64_t conn_unsent(struct conn *c)
 	return head > tail ? 0 : tail - head;
 }
 
+uint64_t conn_undelivered(struct conn *c)
+{
+	uint64_t n = conn_unsent(c), fits = tx_delivered(c);
+
+	return n > fits ? n - fits : 0;
+}
+
 /* What a writer may count on: the ring as it is, or as it may become. */
 static uint64_t tx_capacity(const struct conn *c)
 {
@@ -616,9 +654,21 @@ static uint64_t tx_capacity(const struct conn *c)
 	return size < limit ? size : limit;
 }
 
+/* With so much in the ring, or less, poll() says POLLOUT. */
+static uint64_t tx_writable_at(const struct conn *c)
+{
+	uint64_t at = tx_capacity(c) * 2 / 3, low = load_relaxed(&c->own->notsent_lowat), most;
+
+	if (likely(low == 0))
+		return at;
+	/* Linux: less than half of that is unsent. */
+	most = tx_delivered(c) + (low - 1) / 2;
+	return at < most ? at : most;
+}
+
 bool conn_writable(struct conn *c)
 {
-	return conn_unsent(c) * 3 <= tx_capacity(c) * 2;
+	return conn_unsent(c) <= tx_writable_at(c);
 }
 
 bool conn_may_grow(const struct conn *c)
@@ -655,7 +705,8 @@ uint32_t conn_poll(struct conn *c)
 		mask |= POLLIN | POLLRDNORM;
 	if (side & SIDE_WR_SHUT || rst || conn_writable(c))
 		mask |= POLLOUT | POLLWRNORM;
-	if (load_relaxed(&c->own->error))
+	if (load_relaxed(&c->own->error) ||
+	    load_relaxed(&c->own->zc_sent) != load_relaxed(&c->own->zc_told))
 		mask |= POLLERR;
 	if (unlikely(load_relaxed(&c->peer->urgent)))
 		mask |= urgent_poll(c);
@@ -667,7 +718,7 @@ uint32_t conn_poll(struct conn *c)
 /* The head at which conn_writable() turns true. */
 static void want_space_set(struct conn *c)
 {
-	uint64_t tail = load_relaxed(&c->own->tail), keep = tx_capacity(c) * 2 / 3;
+	uint64_t tail = load_relaxed(&c->own->tail), keep = tx_writable_at(c);
 
 	store_relaxed(&c->own->want_space, tail > keep ? tail - keep : 0);
 }

@@ -87,7 +87,7 @@ void conn_detach(struct conn *c);
  *
  * Return: Bytes taken, which may be fewer than @len; -EAGAIN where none fit;
  *         -ENOBUFS where there is no ring memory at all; -EPIPE, or the
- *         pending error, taken.
+ *         pending error, taken; -EFAULT where @buf cannot be read.
  */
 ssize_t conn_send(struct conn *c, const void *buf, size_t len);
 
@@ -102,7 +102,8 @@ ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t 
  * @skip: For CONN_PEEK: so many bytes after the head.
  *
  * Return: Bytes, 0 at the end of the stream (or @len 0), -EAGAIN where
- *         nothing is there, or a pending error, negative, taken.
+ *         nothing is there, or a pending error, negative, taken;
+ *         -EFAULT where @buf cannot be written to.
  */
 ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t flags);
 
@@ -111,6 +112,10 @@ uint64_t conn_readable(struct conn *c);
 
 /** conn_unsent() - Bytes that we sent and the peer has not read. SIOCOUTQ. */
 uint64_t conn_unsent(struct conn *c);
+
+/** conn_undelivered() - Of these, what does not fit the peer's receive buffer: not
+ * sent yet, where a network would be in between. */
+uint64_t conn_undelivered(struct conn *c);
 
 /** conn_writable() - As Linux: a third of what may be queued is free. */
 bool conn_writable(struct conn *c);

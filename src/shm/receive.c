@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/fault.h"
 #include "shm/conn.h"
 #include "shm/conn_ring.h"
@@ -179,8 +180,8 @@ again:
 			n = len - done;
 		if (n > 4 * PUBLISH_BYTES)
 			n = 4 * PUBLISH_BYTES;
-		if (!(flags & CONN_DISCARD))
-			memcpy(dst + done, src, n);
+		if (!(flags & CONN_DISCARD) && unlikely(!copy_try(dst + done, src, n)))
+			return done ? (ssize_t)done : -EFAULT;
 		if (!(flags & CONN_PEEK)) {
 			FAULT_POINT("recv.copied");
 			if (!rx_publish(c, head, n)) {

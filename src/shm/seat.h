@@ -25,6 +25,9 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog);
  */
 bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor);
 
+/** seat_waiting_count() - How many are there. */
+uint32_t seat_waiting_count(struct party *p, const struct half *listener, const uint64_t *cursor);
+
 /**
  * seat_take() - accept()'s step.
  * @cursor: Of this listener; zero at first. Caller holds the listener's lock.

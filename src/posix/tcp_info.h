@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tcp_info.h - TCP_INFO of a connection in memory.
+ */
+#ifndef MORTISE_POSIX_TCP_INFO_H
+#define MORTISE_POSIX_TCP_INFO_H
+
+#include "posix/sock.h"
+
+/** tcp_info_state() - TCP_ESTABLISHED and the like. */
+int tcp_info_state(struct sock *s);
+
+/** tcp_info_mss() - What a connection over loopback comes to: its MTU without headers
+ * and timestamps; IPv4's total length has 16 bits. */
+int tcp_info_mss(const struct sock *s);
+
+/** tcp_info_give() - getsockopt(TCP_INFO). Return: 0 or -errno. */
+long tcp_info_give(struct sock *s, void *val, socklen_t *len);
+
+#endif
