@@ -165,6 +165,20 @@ static const struct rule {
 	{ IPPROTO_IPV6, IPV6_RECVPKTINFO, ASK, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, ASK, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_RECVTCLASS, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVHOPOPTS, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVRTHDR, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVDSTOPTS, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVPATHMTU, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVFRAGSIZE, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVERR_RFC4884, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_ROUTER_ALERT_ISOLATE, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_FLOWINFO, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_2292PKTINFO, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_2292HOPOPTS, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_2292DSTOPTS, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_2292RTHDR, ASK, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_2292HOPLIMIT, ASK, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ASK, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, ASK, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, ASK, 0, 0 },
@@ -391,7 +405,9 @@ static long asked_set(struct sock *s, int level, int name, const void *val, sock
 		return r;
 	if ((int)len < 0 || len > sizeof(given))
 		len = 0;
-	if (!copy_try(given, val, len))
+	/* IPv6 takes no value for 0. */
+	memset(given, 0, sizeof(given));
+	if (val && !copy_try(given, val, len))
 		return -EFAULT;
 	if (len >= sizeof(v))
 		memcpy(&v, given, sizeof(v));
@@ -412,14 +428,22 @@ static long asked_set(struct sock *s, int level, int name, const void *val, sock
 	return r;
 }
 
+/* No value is 0 there. */
+static long inet6_int(const void *val, socklen_t len, int *ret)
+{
+	if (len < sizeof(*ret))
+		return -EINVAL;
+	*ret = 0;
+	return val && !copy_try(ret, val, sizeof(*ret)) ? -EFAULT : 0;
+}
+
 static long v6only_set(struct sock *s, const void *val, socklen_t len)
 {
-	int v;
+	int v = 0;
+	long r = inet6_int(val, len, &v);
 
-	if (len < sizeof(v))
-		return -EINVAL;
-	if (!copy_try(&v, val, sizeof(v)))
-		return -EFAULT;
+	if (r < 0)
+		return r;
 	if (s->bound || load_relaxed(&s->stage) != SOCK_NEW)
 		return -EINVAL;
 	v = v != 0;
@@ -436,12 +460,11 @@ static long v6only_set(struct sock *s, const void *val, socklen_t len)
 /* An AF_INET6 socket that is connected over IPv4 becomes an AF_INET one. */
 static long addrform_set(struct sock *s, const void *val, socklen_t len)
 {
-	int v;
+	int v = 0;
+	long r = inet6_int(val, len, &v);
 
-	if (len < sizeof(v))
-		return -EINVAL;
-	if (!copy_try(&v, val, sizeof(v)))
-		return -EFAULT;
+	if (r < 0)
+		return r;
 	if (v != AF_INET)
 		return -EINVAL;
 	if (load_relaxed(&s->stage) != SOCK_OPEN || tcp_info_state(s) != TCP_ESTABLISHED)
@@ -451,17 +474,6 @@ static long addrform_set(struct sock *s, const void *val, socklen_t len)
 	s->family = AF_INET;
 	atomic_fetch_and(&s->half->side, ~SIDE_INET6);
 	return 0;
-}
-
-/* A label is leased to one socket: it must be the kernel's from here on. */
-static long flow_label_set(struct sock *s)
-{
-	long r = -ENOPROTOOPT;
-
-	if (process.policy == POLICY_SHARE && load_relaxed(&s->stage) == SOCK_NEW &&
-	    fallback_socket(s, REASON_OPTION) == 0)
-		r = NOT_OURS;
-	return r;
 }
 
 static long sock_setsockopt(struct sock *s, int level, int name, const void *val, socklen_t len)
@@ -495,8 +507,6 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			return v6only_set(s, val, len);
 		case IPV6_ADDRFORM:
 			return addrform_set(s, val, len);
-		case IPV6_FLOWLABEL_MGR:
-			return flow_label_set(s);
 		default:
 			break;
 		}
@@ -547,6 +557,18 @@ long sockopt_give(void *val, socklen_t *len, const void *from, size_t bytes)
 static long give_int(void *val, socklen_t *len, int v)
 {
 	return sockopt_give(val, len, &v, sizeof(v));
+}
+
+/* A negative length is a large one there. */
+static long inet6_give(void *val, socklen_t *len, int v)
+{
+	socklen_t room;
+
+	if (!copy_try(&room, len, sizeof(room)))
+		return -EFAULT;
+	if (room > sizeof(v))
+		room = sizeof(v);
+	return copy_try(val, &v, room) && copy_try(len, &room, sizeof(room)) ? 0 : -EFAULT;
 }
 
 static long give_timeo(void *val, socklen_t *len, uint64_t ns)
@@ -650,7 +672,10 @@ static long sock_getsockopt(struct sock *s, int fd, int level, int name, void *v
 	    (options_has(s, level, name) || rule_find(level, name)->how == TRUTH))
 		return give_int(val, len, options_int(s, level, name, 0));
 	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_V6ONLY)
-		return give_int(val, len, s->v6only);
+		return inet6_give(val, len, s->v6only);
+	if (s->family == AF_INET6 && level == IPPROTO_IPV6 && name == IPV6_ADDRFORM &&
+	    tcp_info_state(s) != TCP_ESTABLISHED)
+		return copy_can_read(len, sizeof(*len)) ? -ENOTCONN : -EFAULT;
 	if (level == SOL_SOCKET)
 		return socket_get(s, fd, name, val, len);
 	if (level == IPPROTO_TCP && name == TCP_INFO)
