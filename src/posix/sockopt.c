@@ -507,6 +507,13 @@ static long sock_setsockopt(struct sock *s, int level, int name, const void *val
 			return v6only_set(s, val, len);
 		case IPV6_ADDRFORM:
 			return addrform_set(s, val, len);
+		case IPV6_FLOWLABEL_MGR:
+			/* A label is leased to one socket, and not at once to another:
+			 * the template is not to have it first. */
+			if (load_relaxed(&s->stage) == SOCK_NEW && process.policy == POLICY_SHARE &&
+			    !s->foreign)
+				return leave_to_kernel(s, level, name, val, len);
+			break;
 		default:
 			break;
 		}

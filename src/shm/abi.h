@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 3u
+#define ABI_VERSION 4u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
