@@ -391,7 +391,7 @@ static long asked_set(struct sock *s, int level, int name, const void *val, sock
 	const struct rule *rule = rule_find(level, name);
 	int fd = template_take(s), v = 0;
 	unsigned char given[VALUE_BYTES];
-	struct answer before, after;
+	struct answer before = { .len = 0 }, after = { .len = 0 };
 	long r;
 
 	if (fd < 0)
