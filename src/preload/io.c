@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "posix/exec.h"
 #include "posix/rights.h"
 #include "preload/real.h"
@@ -21,7 +22,9 @@ static long ours_readv(int fd, const struct iovec *iov, int n, int flags)
 {
 	int i = 0;
 
-	while (i < n && iov[i].iov_len == 0)
+	if (n > 0 && n <= IOV_MAX && !copy_can_read(iov, (size_t)n * sizeof(*iov)))
+		return -EFAULT;
+	while (i < n && n <= IOV_MAX && iov[i].iov_len == 0)
 		i++;
 	return n >= 0 && i == n ? 0 : call_recvv(fd, iov, n, flags);
 }
@@ -52,6 +55,8 @@ EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 /* Nothing to write is no call on the socket at all. */
 static long ours_writev(int fd, const struct iovec *iov, int n, int flags)
 {
+	if (n > 0 && n <= IOV_MAX && !copy_can_read(iov, (size_t)n * sizeof(*iov)))
+		return -EFAULT;
 	for (int i = 0; n <= IOV_MAX && i < n; i++)
 		if (iov[i].iov_len)
 			return call_sendv(fd, iov, n, flags);

@@ -198,7 +198,7 @@ void *ended(const char *what, pthread_t t)
 int main(int argc, char **argv)
 {
 	const struct test *const all[] = { sets_tests, nested_tests, mixed_tests, pointer_tests,
-					   thread_tests, cancel_tests, datagram_tests,
+					   thread_tests, cancel_tests, datagram_tests, effect_tests,
 					   shared_tests };
 
 	signal(SIGPIPE, SIG_IGN);
