@@ -35,6 +35,7 @@
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/sock_life.h"
+#include "posix/template.h"
 #include "posix/watch.h"
 #include "shm/addr.h"
 
@@ -519,7 +520,7 @@ static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t fil
 	d->ttl = d->hops = TTL_DEFAULT;
 	s->dgram = d;
 	s->family = (uint16_t)domain;
-	s->v6only = domain == AF_INET6 && options_v6only_default();
+	s->v6only = domain == AF_INET6 && template_v6only_default();
 	s->shadow_fd = (int)shadow;
 	s->obj.kind = FOBJ_DGRAM;
 	sock_begin_half(s, (unsigned)slot, file_flags);
