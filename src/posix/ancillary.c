@@ -158,9 +158,12 @@ bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret)
 	size_t end = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		end = (size_t)((char *)c - (char *)m->msg_control) + c->cmsg_len;
-		if (c->cmsg_len < CMSG_LEN(0) || end > m->msg_controllen || !take_one(c, ret))
+		size_t at = (size_t)((char *)c - (char *)m->msg_control);
+
+		if (c->cmsg_len < CMSG_LEN(0) || c->cmsg_len > m->msg_controllen - at ||
+		    !take_one(c, ret))
 			return false;
+		end = at + c->cmsg_len;
 	}
 	/* What is left over is a message that is cut short. */
 	return msg->msg_controllen - end < CMSG_LEN(0);

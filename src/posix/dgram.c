@@ -44,6 +44,7 @@
 #define TTL_DEFAULT 64
 #define STANDARD_FDS 3u
 #define OPEN_TRIES 16u
+#define MARKS_MOST 64u /* passed over in one look: a sender can make any number */
 #define LOOPBACK_FIRST 0x7f000000u
 #define LOOPBACK_LAST 0x7fffffffu
 
@@ -99,6 +100,11 @@ bool dgram_box_lock(struct sock *s)
 	return false;
 }
 
+bool dgram_is_busy(const struct sock *s)
+{
+	return s->dgram->box && load_relaxed(&s->half->shared) && load_relaxed(&s->half->rx_lock);
+}
+
 void dgram_box_unlock(struct sock *s)
 {
 	if (unlikely(load_relaxed(&s->half->rx_lock)))
@@ -115,20 +121,29 @@ static bool kernel_has(const struct sock *s)
 	return sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1 && p.revents & POLLIN;
 }
 
+/* The oldest datagram, or a mark for one that is there; those for what was dropped,
+ * or has been read, go. Caller has the inbox. */
+static struct inbox_seat *next_passing_marks(struct sock *s)
+{
+	struct inbox_seat *seat = NULL;
+
+	for (unsigned marks = 0; marks < MARKS_MOST; marks++) {
+		seat = inbox_next(s->dgram->box);
+		if (!seat || likely(!(seat->rec.flags & DGRAM_MARK)) || kernel_has(s))
+			return seat;
+		inbox_take(seat);
+	}
+	return NULL;
+}
+
 uint32_t dgram_now(struct sock *s)
 {
 	uint32_t now = POLLOUT | POLLWRNORM;
-	struct inbox_seat *seat;
 
 	if (!dgram_box_lock(s))
 		return now;
-	while ((seat = inbox_next(s->dgram->box))) {
-		if (likely(!(seat->rec.flags & DGRAM_MARK)) || kernel_has(s)) {
-			now |= POLLIN | POLLRDNORM;
-			break;
-		}
-		inbox_take(seat); /* It was dropped, or has been read. */
-	}
+	if (next_passing_marks(s))
+		now |= POLLIN | POLLRDNORM;
 	dgram_box_unlock(s);
 	return now;
 }
@@ -140,6 +155,7 @@ static void announce(struct sock *s)
 	socklen_t len = sizeof(group);
 
 	s->dgram->announced = s->dgram->told = true;
+	s->dgram->told_at = load_relaxed(&s->half->local);
 	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_REUSEPORT, &group, &len) == 0 && group)
 		atomic_fetch_or(&s->half->dgram, DGRAM_GROUP);
 	r = sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, CTL_REUSE_PORT);
@@ -428,20 +444,15 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 /* Bytes of the next datagram, or -1 where it is not memory's. */
 static long next_bytes(struct sock *s)
 {
-	struct inbox_seat *seat;
-	bool look = false;
+	struct inbox_seat *seat = NULL;
 	long n = -1;
 
 	if (!dgram_box_lock(s))
 		return -1;
-	seat = inbox_next(s->dgram->box);
-	if (seat) {
+	seat = next_passing_marks(s);
+	if (seat && !(dgram_kernel_first(s, seat) && kernel_has(s)))
 		n = seat->rec.bytes;
-		look = dgram_kernel_first(s, seat);
-	}
 	dgram_box_unlock(s);
-	if (look && kernel_has(s))
-		return -1;
 	return n;
 }
 
@@ -553,6 +564,13 @@ long dgram_socket(int domain, int type, int protocol)
 	return fd;
 }
 
+/* By the name that it was announced with: it may have been connected since. */
+static void unannounce(struct sock *s)
+{
+	store_relaxed(&s->half->local, s->dgram->told_at);
+	sock_tell(s, CTL_UNLISTEN, 0, 0);
+}
+
 void dgram_gone(struct sock *s, bool shared)
 {
 	struct dgram *d = s->dgram;
@@ -562,7 +580,7 @@ void dgram_gone(struct sock *s, bool shared)
 			inbox_forget(d->box);
 	} else {
 		if (d->told)
-			sock_tell(s, CTL_UNLISTEN, 0, 0);
+			unannounce(s);
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		if (d->box)
 			inbox_close(d->box);
@@ -659,12 +677,26 @@ static void share_one(struct sock *s, void *arg)
 		else
 			watch_changed(s);
 	}
+	/* Nobody is in the inbox with the lock of this process alone: the child takes
+	 * the one in memory. */
+	if (d->box && !s->foreign) {
+		sock_rx_lock(s);
+		store_release(&s->half->shared, 1);
+		sock_rx_unlock(s);
+	}
 	lock_drop(&s->lock);
 }
 
 void dgram_share_all(void)
 {
 	socks_each(share_one, NULL);
+}
+
+void dgram_fork_pools(void)
+{
+	pools_lock = (struct lock){ 0 };
+	dgrams = (struct pool){ .size = sizeof(struct dgram) };
+	boxes = (struct pool){ .size = sizeof(struct inbox) };
 }
 
 void dgram_fork_child(struct sock *s)

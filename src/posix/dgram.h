@@ -39,7 +39,7 @@
  *             Guarded by sock->rx_lock, once it is there.
  * @peer:      Whom it is connected to, of this host; 0: nobody, or another host.
  * @connected: To anybody.
- * @announced: The registry was told of it, or need not be. @told: It was.
+ * @announced: The registry was told of it, or need not be. @told: It was, of @told_at.
  * @kernel_got: Datagrams that came through the kernel.
  * @kernel:    Neither sends nor is sent to through memory any more.
  * @corked:    UDP_CORK is on.
@@ -63,6 +63,7 @@ struct dgram {
 	_Atomic uint32_t ancillary;
 	uint16_t segment;
 	uint8_t ttl, tos, hops, tclass;
+	addr_word told_at;
 	addr_word source_to, source; /* addr_source()'s last answer */
 	uint64_t looked_ns;
 	uint32_t turns;
@@ -99,6 +100,8 @@ void dgram_to_kernel(struct sock *s);
  * a process that was stopped has it. */
 bool dgram_box_lock(struct sock *s);
 void dgram_box_unlock(struct sock *s);
+/** dgram_is_busy() - Has another process its inbox just now? */
+bool dgram_is_busy(const struct sock *s);
 
 /** dgram_kernel_first() - Is the kernel's socket to be looked at before the datagram
  * of @seat, or in its place? */
@@ -133,6 +136,8 @@ void dgram_leave_all(void);
 /* Around fork(). */
 void dgram_share_all(void);
 void dgram_fork_child(struct sock *s);
+/* Another thread may have been changing the pools: the child begins with fresh ones. */
+void dgram_fork_pools(void);
 
 /* What sock.c's, options.c's and stream.c's calls are for datagram sockets;
  * NOT_OURS: @fd is none, or the kernel's socket does it. */

@@ -20,6 +20,7 @@
 
 #define KERNEL_TURN 64u       /* receives from memory in a row */
 #define LOOKED_NS 4000u       /* so lately, the kernel's socket was empty */
+#define MARKS_MOST 64u        /* passed over in one look: a sender can make any number */
 #define KERNEL_MANY 16u       /* datagrams through the kernel */
 #define SPIN_LOOKS 32u        /* looks between two at the clock */
 #define KERNEL_FLAGS MSG_ERRQUEUE /* the others it has no use for, or we know */
@@ -72,20 +73,47 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 /* Return: bytes, -EAGAIN, LOOK_THERE. @looked: The kernel's socket is empty. */
 static long recv_memory(struct sock *s, struct msghdr *msg, int flags, bool looked)
 {
-	struct inbox_seat *seat;
+	struct inbox_seat *seat = NULL;
 	long r = -EAGAIN;
 
 	if (!dgram_box_lock(s))
 		return r;
 	/* What the marks stand for was dropped, or has been read. */
-	while ((seat = inbox_next(s->dgram->box)) && seat->rec.flags & DGRAM_MARK && looked)
+	for (unsigned marks = 0; marks <= MARKS_MOST; marks++) {
+		seat = inbox_next(s->dgram->box);
+		if (!seat || !(seat->rec.flags & DGRAM_MARK) || !looked)
+			break;
 		inbox_take(seat);
+		seat = NULL;
+	}
 	if (seat && !looked && dgram_kernel_first(s, seat))
 		r = LOOK_THERE;
 	else if (seat)
 		r = take(s, seat, msg, flags);
 	dgram_box_unlock(s);
 	return r;
+}
+
+static bool has_marks(struct sock *s)
+{
+	bool any = true;
+
+	if (dgram_box_lock(s)) {
+		any = inbox_marks(s->dgram->box);
+		dgram_box_unlock(s);
+	}
+	return any;
+}
+
+static uint64_t drops(struct sock *s)
+{
+	uint64_t n = 0;
+
+	if (dgram_box_lock(s)) {
+		n = inbox_drops(s->dgram->box);
+		dgram_box_unlock(s);
+	}
+	return n;
 }
 
 /* A datagram of the kernel's was read: so was the mark for it, if it is the oldest. */
@@ -111,8 +139,8 @@ static long recv_kernel(struct sock *s, int fd, struct msghdr *msg, int flags)
 		store_relaxed(&s->dgram->kernel_first, false);
 	} else if (r >= 0) {
 		*msg = m;
-		if (unlikely(load_relaxed(&s->dgram->ancillary) & ANC_RXQ_OVFL) && s->dgram->box)
-			ancillary_add_drops(msg, inbox_drops(s->dgram->box));
+		if (unlikely(load_relaxed(&s->dgram->ancillary) & ANC_RXQ_OVFL))
+			ancillary_add_drops(msg, drops(s));
 		if (!(flags & MSG_PEEK))
 			unmark(s);
 		/* Who sends may not know that it could do so through memory. */
@@ -134,7 +162,7 @@ static long recv_now(struct sock *s, int fd, struct msghdr *msg, int flags, bool
 	if (r < 0)
 		return r;
 	r = -EAGAIN;
-	if (unlikely(d->turns++ % KERNEL_TURN == 0) && !inbox_marks(d->box)) {
+	if (unlikely(d->turns++ % KERNEL_TURN == 0) && !has_marks(s)) {
 		r = recv_kernel(s, fd, msg, flags);
 		looked = true;
 	}
@@ -272,6 +300,9 @@ long dgram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct 
 
 	if (!fdtab_peek(fd))
 		return NOT_OURS;
+	if (timeout && (timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_SEC ||
+			timeout->tv_sec < 0))
+		return -EINVAL;
 	if (timeout)
 		until = clock_now_ns() + (uint64_t)timeout->tv_sec * NS_PER_SEC +
 			(uint64_t)timeout->tv_nsec;

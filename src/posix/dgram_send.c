@@ -32,6 +32,7 @@
  * struct sending - One datagram, or several of one size.
  * @iov, @n: The payload.
  * @bytes:   Of it.
+ * @done:    Of them, those that were put in, or dropped.
  * @how:     Size of the several, TTL, TOS, source that was asked for.
  */
 struct sending {
@@ -39,7 +40,7 @@ struct sending {
 	struct channel *c;
 	const struct iovec *iov;
 	int n;
-	size_t bytes;
+	size_t bytes, done;
 	addr_word from, to;
 	struct ancillary_sent how;
 };
@@ -97,8 +98,9 @@ static int put_one(struct sending *g, const struct iovec *iov, int n, size_t byt
 	do
 		r = chan_put(&c->conn, c->box, &rec, iov, n, limit_of(c->box));
 	while (r == -EAGAIN && wait_room(c));
-	if (r == -EPIPE)
-		return r;
+	/* Without ring memory there is no other way than the kernel's. */
+	if (r == -EPIPE || r == -ENOBUFS)
+		return -EPIPE;
 	if (r < 0)
 		atomic_fetch_add_explicit(&c->conn.own->drops, 1, memory_order_relaxed);
 	else
@@ -134,12 +136,16 @@ static int put_segments(struct sending *g, size_t size)
 
 	if (load_relaxed(&g->c->box->dgram) & DGRAM_GRO)
 		return put_one(g, g->iov, g->n, g->bytes, (uint16_t)size);
-	for (size_t at = 0; r == 0 && at < g->bytes; at += size) {
-		size_t len = g->bytes - at < size ? g->bytes - at : size;
+	while (g->done < g->bytes) {
+		size_t len = g->bytes - g->done < size ? g->bytes - g->done : size;
 
-		r = put_one(g, iov, slice(g, at, len, iov), len, 0);
+		r = put_one(g, iov, slice(g, g->done, len, iov), len, 0);
+		if (r < 0)
+			break;
+		g->done += len;
 	}
-	return r;
+	/* Some are there: the rest is dropped. */
+	return g->done ? 0 : r;
 }
 
 static int put_all(struct sending *g)
@@ -191,6 +197,7 @@ static addr_word source(struct sock *s, addr_word to, addr_word wanted)
 
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
+	addr_word local = load_relaxed(&s->half->local);
 	struct dgram *d = s->dgram;
 
 	if (load_relaxed(&d->kernel) || flags & ~MEMORY_FLAGS ||
@@ -207,6 +214,10 @@ static bool sends_by_memory(struct sock *s, struct sending *g, const struct msgh
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
 	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
 			     !dgram_is_own(s, g->how.from))))
+		return false;
+	/* An IPv6 address has no way to an IPv4 one. */
+	if (addr_word_is6(g->to) != addr_word_is6(local) &&
+	    (s->v6only || (!addr_word_is_any(local) && local != 0)))
 		return false;
 	return addr_word_port(g->to) && !process_port_excluded(addr_word_port(g->to));
 }
@@ -312,8 +323,9 @@ static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags
 	struct sending g = { .s = s, .iov = msg->msg_iov, .n = (int)msg->msg_iovlen };
 	long r = -EPIPE;
 
-	for (int i = 0; i < g.n && i < PIECES_MOST; i++)
-		g.bytes += g.iov[i].iov_len;
+	for (int i = 0; i < g.n && i < PIECES_MOST && g.bytes <= DGRAM_UDP_MOST; i++)
+		g.bytes = g.iov[i].iov_len > DGRAM_UDP_MOST ? SIZE_MAX
+							    : g.bytes + g.iov[i].iov_len;
 	g.to = destination(s, msg);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, fd, &g);

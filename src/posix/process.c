@@ -25,6 +25,7 @@
 #include "posix/ports.h"
 #include "posix/process.h"
 #include "posix/ring.h"
+#include "posix/route.h"
 #include "posix/rlimit.h"
 #include "posix/section.h"
 #include "posix/sock.h"
@@ -606,6 +607,8 @@ void process_fork_child(void)
 	port_fork_child();
 	options_fork_child();
 	ring_fork_child();
+	route_fork_child();
+	dgram_fork_pools();
 	attach_fork_child();
 	handle_fork_child();
 	if (process.ctl_fd >= 0)

@@ -32,8 +32,12 @@ static size_t kind_each(const struct msghdr *msg, enum fobj_kind kind, void (*fn
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		size_t n = 0;
-		int *fds = rights_fds(c, &n);
+		int *fds;
 
+		/* The kernel says what is wrong with it. */
+		if (c->cmsg_len > m->msg_controllen - (size_t)((char *)c - (char *)m->msg_control))
+			break;
+		fds = rights_fds(c, &n);
 		for (size_t i = 0; fds && i < n; i++) {
 			const struct fobj *o = fdtab_peek(fds[i]);
 

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/sys.h"
+#include "posix/dgram.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/watch.h"
@@ -120,8 +121,12 @@ bool ring_drain(struct sock *s)
 	FAULT_POINT("ring.drained"); /* see shares_ring() */
 	/* Whoever claims after this read writes again; who claimed before it is
 	 * seen now. */
-	if (!(sock_poll(s) & POLLIN))
+	if (!(sock_poll(s) & POLLIN)) {
+		/* Of a datagram socket nothing may be known now: somebody reads. */
+		if (s->dgram && dgram_is_busy(s))
+			ring_write(s->bell_fd);
 		return false;
+	}
 	ring_write(s->bell_fd);
 	return true;
 }

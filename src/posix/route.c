@@ -195,7 +195,7 @@ static void choose(struct party *p, const struct listener_ref *ref, addr_word fr
 static bool target_find(struct party *p, addr_word from, addr_word to, struct choice *best)
 {
 	uint32_t pick = (uint32_t)((from * 31 + to) * 2654435761u) >> 8;
-	const struct learned *l = &learned[hash(to, LEARNED)];
+	struct learned *l = &learned[hash(to, LEARNED)];
 	struct listener_ref ref;
 
 	*best = (struct choice){ .rank = 0 };
@@ -204,6 +204,8 @@ static bool target_find(struct party *p, addr_word from, addr_word to, struct ch
 	if (!best->rank && l->at == to) {
 		ref = (struct listener_ref){ l->half, l->party_gen };
 		choose(p, &ref, from, to, pick, best);
+		if (!best->rank)
+			*l = (struct learned){ 0 }; /* Nobody is asked for it again. */
 	}
 	return best->rank > 0;
 }
@@ -262,7 +264,7 @@ void route_learn(addr_word from, half_ref half, uint32_t party_gen)
 {
 	struct learned *l = &learned[hash(from, LEARNED)];
 
-	if (likely(l->at == from && l->half == half))
+	if (likely(l->at == from && l->half == half && l->party_gen == party_gen))
 		return;
 	routes_lock();
 	*l = (struct learned){ from, half, party_gen };

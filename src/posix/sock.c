@@ -116,8 +116,7 @@ static void sock_end(struct sock *s, bool pool)
 /* In a forked child: what has no number here. */
 static void sock_forget(struct sock *s)
 {
-	if (!s->dgram)
-		sock_close_fds(s);
+	sock_close_fds(s);
 	if (s->parked_fd >= 0)
 		process_fd_high_close(s->parked_fd);
 	s->parked_fd = -1;
@@ -216,7 +215,10 @@ static void sock_last(struct fobj *o)
 	if (!s->foreign)
 		by_slot[s->slot] = NULL;
 	if (s->dgram) {
+		/* A child made just now has copies of both, or of none. */
+		lock_take(&socks_lock);
 		sock_close_fds(s);
+		lock_drop(&socks_lock);
 		dgram_gone(s, shared);
 	}
 	FAULT_POINT("last.begun");
@@ -490,11 +492,10 @@ long call_socket(int domain, int type, int protocol)
 		return NOT_OURS;
 	section_enter();
 	if (kind != SOCK_STREAM) {
-		if (kind == SOCK_DGRAM && domain == AF_INET)
+		if (kind == SOCK_DGRAM)
 			r = dgram_socket(domain, type, protocol);
 		else
-			r = kernel_socket(domain, type, protocol,
-					  domain == AF_INET6 ? REASON_FAMILY : REASON_DATAGRAM);
+			r = kernel_socket(domain, type, protocol, REASON_DATAGRAM);
 		goto out;
 	}
 	r = NOT_OURS;

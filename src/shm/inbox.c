@@ -54,7 +54,8 @@ static uint64_t box_seat_make(const struct inbox *b)
 	if (h) {
 		/* Any address: the socket may be connected, and then be again what
 		 * it was. Its port stays. */
-		store_relaxed(&h->local, addr_word_make(0, addr_word_port(load_relaxed(&h->local))));
+		store_relaxed(&h->local, addr_word_make6(ADDR_ANY6, addr_word_port(load_relaxed(&h->local))) |
+						 ADDR_WORD_DUAL);
 		store_relaxed(&h->side, SIDE_CHANNEL);
 		store_relaxed(&h->moved, half_ref_of(b->party, b->half));
 	}
@@ -129,6 +130,19 @@ static int view_bound(struct inbox *b, struct half *own, struct conn *ret)
 	return r < 0 ? r : conn_attach(ret, b->party, own, ref, owner);
 }
 
+/* What cannot be attached must not stay: its sender would go on sending. It finds
+ * another generation, and uses the kernel. Who is not the owner tries again. */
+static void seat_refuse(struct inbox *b, unsigned i, uint64_t word)
+{
+	if (b->party->inherited) {
+		b->claims--;
+		return;
+	}
+	party_slot_free(b->party, slot_word_slot(word));
+	store_release(&seat_words(b->party, b->half)[i], box_seat_make(b));
+	store_release(claim_at(b, i), 0);
+}
+
 static void seat_attach(struct inbox *b, unsigned i)
 {
 	uint64_t word = load_relaxed(&seat_words(b->party, b->half)[i]);
@@ -150,8 +164,8 @@ static void seat_attach(struct inbox *b, unsigned i)
 	}
 	if (r == 0)
 		view_add(b, i, word);
-	else if (r == -EPROTO || r == -ESRCH)
-		atomic_compare_exchange_strong(claim, &claimant, 0);
+	else if (r != -EBUSY)
+		seat_refuse(b, i, word);
 }
 
 /* Who has claimed since the last look. */
