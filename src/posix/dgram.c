@@ -277,14 +277,19 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 long dgram_autobind(struct sock *s, int fd)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET };
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6 };
+	/* One that was connected keeps the address that it was bound to, not the port. */
+	union {
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} at = { .in = { 0 } };
+	socklen_t len = sizeof(at);
 	long r = 0;
 
 	lock_take(&s->lock);
 	if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
-		r = s->family == AF_INET6 ? sys3(SYS_bind, fd, &any6, sizeof(any6))
-					  : sys3(SYS_bind, fd, &any, sizeof(any));
+		r = sys3(SYS_getsockname, fd, &at, &len);
+		if (r == 0)
+			r = sys3(SYS_bind, fd, &at, len);
 		/* EINVAL: it has one, since another process that holds it sent. */
 		if (r == -EINVAL)
 			r = 0;
@@ -312,6 +317,10 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		s->dgram->peer = to != NOBODY && dgram_is_own(s, to) ? to : 0;
 		store_relaxed(&s->half->remote, to);
 		name(s, fd);
+		/* Linux leaves an IPv6 socket that is connected no more with an address
+		 * that getsockname() does not show. */
+		if (!s->dgram->connected && s->family == AF_INET6)
+			dgram_to_kernel(s);
 	}
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
@@ -349,17 +358,12 @@ static bool option_is_kernels(int level, int name)
 		return name == IP_RECVERR || name == IP_MTU_DISCOVER || name == IP_FREEBIND ||
 		       name == IP_BIND_ADDRESS_NO_PORT || name == IP_MULTICAST_IF ||
 		       name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP ||
-		       name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP ||
-		       name == IP_ADD_SOURCE_MEMBERSHIP || name == IP_DROP_SOURCE_MEMBERSHIP ||
-		       name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP ||
 		       name == IP_UNICAST_IF || name == IP_MULTICAST_ALL;
 	if (level == SOL_IPV6)
 		return name == IPV6_RECVERR || name == IPV6_MTU_DISCOVER ||
 		       name == IPV6_MULTICAST_IF || name == IPV6_MULTICAST_HOPS ||
 		       name == IPV6_MULTICAST_LOOP || name == IPV6_MULTICAST_ALL ||
-		       name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP ||
 		       name == IPV6_UNICAST_IF || name == IPV6_FREEBIND ||
-		       name == MCAST_JOIN_GROUP || name == MCAST_LEAVE_GROUP ||
 		       name == IPV6_AUTOFLOWLABEL || name == IPV6_DONTFRAG;
 	return level == SOL_UDP && (name == UDP_NO_CHECK6_TX || name == UDP_NO_CHECK6_RX);
 }

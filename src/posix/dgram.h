@@ -31,7 +31,8 @@
 #define ANC_ORIGDST6 0x1000u
 #define ANC_6 (ANC_PKTINFO6 | ANC_HOPLIMIT | ANC_TCLASS | ANC_ORIGDST6)
 
-#define DGRAM_UDP_MOST 65507u /* payload of one datagram over IPv4 */
+#define DGRAM_UDP_MOST 65507u  /* payload of one datagram over IPv4 */
+#define DGRAM_UDP6_MOST 65527u /* and over IPv6 */
 
 /**
  * struct dgram - Of a sock in SOCK_PACKETS.

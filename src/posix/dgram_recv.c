@@ -124,7 +124,7 @@ static void unmark(struct sock *s)
 	if (!dgram_box_lock(s))
 		return;
 	seat = inbox_next(s->dgram->box);
-	if (seat && seat->rec.flags & DGRAM_MARK)
+	if (seat && (seat->rec.flags & (DGRAM_MARK | DGRAM_DRAIN)) == DGRAM_MARK)
 		inbox_take(seat);
 	dgram_box_unlock(s);
 }
@@ -141,7 +141,7 @@ static long recv_kernel(struct sock *s, int fd, struct msghdr *msg, int flags)
 		*msg = m;
 		if (unlikely(load_relaxed(&s->dgram->ancillary) & ANC_RXQ_OVFL))
 			ancillary_add_drops(msg, drops(s));
-		if (!(flags & MSG_PEEK))
+		if (!(flags & MSG_PEEK) && !load_relaxed(&s->dgram->kernel_first))
 			unmark(s);
 		/* Who sends may not know that it could do so through memory. */
 		if (unlikely(++s->dgram->kernel_got == KERNEL_MANY))

@@ -20,12 +20,14 @@
 #include "posix/dgram.h"
 #include "posix/process.h"
 #include "posix/route.h"
+#include "posix/watch.h"
 #include "shm/addr.h"
 
 #define RCVBUF_DEFAULT 212992u
 #define MEMORY_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
 #define SEGMENTS_MOST 64u /* Linux's UDP_MAX_SEGMENTS */
 #define WAIT_LOOKS 16u
+#define YOUNG_NS (100 * NS_PER_MS)
 #define PIECES_MOST 16 /* of a payload; more are gathered by the kernel */
 
 /**
@@ -195,6 +197,16 @@ static addr_word source(struct sock *s, addr_word to, addr_word wanted)
 	return addr_word_at(d->source, addr_word_port(local));
 }
 
+/* An IPv6 address has no way to an IPv4 one. */
+static bool families_meet(const struct sock *s, addr_word local, addr_word to)
+{
+	if (s->family == AF_INET)
+		return true;
+	if (!addr_word_is6(to) && s->v6only)
+		return false;
+	return addr_word_is_any(local) || addr_word_is6(local) == addr_word_is6(to);
+}
+
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	addr_word local = load_relaxed(&s->half->local);
@@ -210,14 +222,13 @@ static bool sends_by_memory(struct sock *s, struct sending *g, const struct msgh
 	if (msg->msg_controllen && !ancillary_take(msg, &g->how))
 		return false;
 	/* The kernel says what is wrong with it. */
-	if (g->bytes > DGRAM_UDP_MOST ||
+	if (g->bytes > (addr_word_is6(g->to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST) ||
+	    (g->how.segment && g->bytes == 0) ||
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
 	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
 			     !dgram_is_own(s, g->how.from))))
 		return false;
-	/* An IPv6 address has no way to an IPv4 one. */
-	if (addr_word_is6(g->to) != addr_word_is6(local) &&
-	    (s->v6only || (!addr_word_is_any(local) && local != 0)))
+	if (!families_meet(s, local, g->to))
 		return false;
 	return addr_word_port(g->to) && !process_port_excluded(addr_word_port(g->to));
 }
@@ -233,10 +244,15 @@ long dgram_refused(struct sock *s)
 	return -e;
 }
 
+/* While a channel is young, other threads of ours may be on their way through the
+ * kernel still: whose datagram comes first there, the order of marks does not say. */
 static void put_mark(struct channel *c, addr_word from, addr_word to)
 {
-	struct dgram_record rec = { .ticket_ns = clock_now_ns(), .from = from, .to = to,
-				    .flags = DGRAM_MARK };
+	uint64_t now = clock_now_ns();
+	struct dgram_record rec = {
+		.ticket_ns = now, .from = from, .to = to,
+		.flags = DGRAM_MARK | (now - c->born_ns < YOUNG_NS ? DGRAM_DRAIN : 0),
+	};
 
 	chan_put(&c->conn, c->box, &rec, NULL, 0, UINT32_MAX);
 }
@@ -273,6 +289,7 @@ static long send_kernel(struct sock *s, int fd, addr_word to, const struct msghd
 	long r = sys3(SYS_sendmsg, fd, msg, flags | MSG_DONTWAIT);
 
 	store_relaxed(&d->kernel_sent, true);
+	watch_sent(s, true);
 	if (r == -EAGAIN)
 		return NOT_OURS;
 	if (r < 0)
@@ -305,7 +322,7 @@ static long send_memory(struct sock *s, int fd, struct sending *g)
 		if (!g->c)
 			return -EPIPE;
 		/* What went through the kernel before there was a channel. */
-		for (unsigned n = route_unmarked(g->to, 0); n > 0; n--)
+		if (unlikely(route_unmarked(g->to, 0)))
 			put_mark(g->c, g->from, g->to);
 		r = unlikely(load_relaxed(&s->dgram->kernel_sent)) ? dgram_refused(s) : 0;
 		if (r == 0)
@@ -323,14 +340,16 @@ static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags
 	struct sending g = { .s = s, .iov = msg->msg_iov, .n = (int)msg->msg_iovlen };
 	long r = -EPIPE;
 
-	for (int i = 0; i < g.n && i < PIECES_MOST && g.bytes <= DGRAM_UDP_MOST; i++)
-		g.bytes = g.iov[i].iov_len > DGRAM_UDP_MOST ? SIZE_MAX
-							    : g.bytes + g.iov[i].iov_len;
+	for (int i = 0; i < g.n && i < PIECES_MOST && g.bytes <= DGRAM_UDP6_MOST; i++)
+		g.bytes = g.iov[i].iov_len > DGRAM_UDP6_MOST ? SIZE_MAX
+							     : g.bytes + g.iov[i].iov_len;
 	g.to = destination(s, msg);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, fd, &g);
-	if (r == 0)
+	if (r == 0) {
+		watch_sent(s, false);
 		return (long)g.bytes;
+	}
 	if (r != -EPIPE)
 		return r;
 	return load_relaxed(&s->dgram->kernel) ? NOT_OURS : send_kernel(s, fd, g.to, msg, flags);

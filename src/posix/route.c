@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <sys/single_threaded.h>
 
+#include "base/clock.h"
 #include "posix/pool.h"
 #include "posix/route.h"
 #include "shm/addr.h"
@@ -25,6 +26,7 @@
 #define CHAINS 1024u
 #define UNMARKED 256u
 #define UNMARKED_MOST 64u
+#define UNMARKED_NS (10 * NS_PER_MS) /* after that its receiver's inbox has begun without it */
 #define SWEEP_FEW 2u /* chains that are looked through when a channel is made */
 
 /**
@@ -50,6 +52,7 @@ struct learned {
 struct unmarked {
 	addr_word to;
 	unsigned count;
+	uint64_t since_ns; /* of the last */
 };
 
 static struct lock the_lock;
@@ -132,6 +135,7 @@ static struct channel *channel_get(struct party *p, const struct listener_ref *r
 		return NULL;
 	}
 	c->target = ref->half;
+	c->born_ns = clock_now_ns();
 	c->box = half_find(c->conn.owner->base, ref->half);
 	c->next = *chain;
 	*chain = c;
@@ -248,14 +252,16 @@ void route_put(struct channel *c)
 unsigned route_unmarked(addr_word to, unsigned add)
 {
 	struct unmarked *u = &unmarked[hash(to, UNMARKED)];
+	uint64_t now;
 	unsigned was;
 
 	if (likely(add == 0 && u->to != to))
 		return 0;
 	routes_lock();
-	was = u->to == to ? u->count : 0;
+	now = clock_now_ns();
+	was = u->to == to && now - u->since_ns < UNMARKED_NS ? u->count : 0;
 	if (add || u->to == to)
-		*u = (struct unmarked){ add ? to : 0, add && was < UNMARKED_MOST ? was + add : add };
+		*u = (struct unmarked){ add ? to : 0, was < UNMARKED_MOST ? was + add : add, now };
 	routes_unlock();
 	return was;
 }

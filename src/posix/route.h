@@ -15,6 +15,7 @@
  * @target: The socket's half.
  * @box:    The same, mapped.
  * @conn:   Attached while @target is not 0.
+ * @born_ns: When it was opened.
  * @spin:   What waiting for its reader was worth.
  */
 struct channel {
@@ -22,6 +23,7 @@ struct channel {
 	half_ref target;
 	const struct half *box;
 	struct conn conn;
+	uint64_t born_ns;
 	struct spin spin;
 	struct channel *next;
 };

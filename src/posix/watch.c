@@ -655,6 +655,23 @@ void watch_to_kernel(struct sock *s, int fd)
 	watch_unlock();
 }
 
+void watch_sent(struct sock *s, bool kernel)
+{
+	const struct watch *first = __atomic_load_n(&s->watches, __ATOMIC_ACQUIRE);
+
+	/* A watch's memory stays a watch's: a stale look costs an edge, or a lock. */
+	if (likely(!first) || (!kernel && !first->target_next && !(first->flags & EPOLLET)))
+		return;
+	watch_lock();
+	for (struct watch *w = s->watches; w; w = w->target_next) {
+		if (w->disabled || (!kernel && !(w->flags & EPOLLET && w->care & OUT_BITS)))
+			continue;
+		w->hot |= kernel && w->kernel_id;
+		watch_enqueue(w);
+	}
+	watch_unlock();
+}
+
 void watch_full(struct sock *s)
 {
 	if (likely(!__atomic_load_n(&s->watches, __ATOMIC_ACQUIRE)))

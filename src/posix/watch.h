@@ -262,6 +262,12 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 	      uint32_t seen);
 
 /**
+ * watch_sent() - A datagram was sent on @s, so there is room: an edge, as in Linux.
+ * @kernel: Through the kernel's socket, which may have an error now. Without the lock.
+ */
+void watch_sent(struct sock *s, bool kernel);
+
+/**
  * watch_full() - A send on @s took less than it was given, or nothing: who
  * waits for its next edge of POLLOUT is to be hinted at. Without the lock;
  * cheap where nobody watches.

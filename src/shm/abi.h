@@ -269,7 +269,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
  * @segment:   Payload of each datagram but the last, where several of one size
  *             are sent as one (UDP_SEGMENT to a reader with UDP_GRO); 0: it is one.
  * @ttl, @tos: As in the IP header.
- * @flags:     DGRAM_MARK.
+ * @flags:     DGRAM_MARK, DGRAM_DRAIN.
  * @ticket_ns: CLOCK_MONOTONIC at the send: orders different senders' datagrams.
  * @from, @to: addr_word.
  * @half:      half_ref of the socket that sent it: where an answer can go.
@@ -290,6 +290,7 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 #define DGRAM_ALIGN 16u
 #define DGRAM_PAYLOAD_MAX 65535u
 #define DGRAM_MARK 0x1u /* no datagram: the one that comes here went through the kernel */
+#define DGRAM_DRAIN 0x2u /* besides: all that the kernel has goes before what follows */
 
 /* ----------------------------------------------------------------- arena */
 

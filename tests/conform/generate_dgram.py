@@ -71,11 +71,12 @@ class Epoll:
 
 
 class Generator:
-    def __init__(self, seed, length, hz, processes):
+    def __init__(self, seed, length, hz, processes, gaps=False):
         self.r = random.Random(seed)
         self.length = length
         self.ms = 40 if hz else 5
         self.processes = processes
+        self.gaps = gaps
         self.lines = []
         self.alive = [0, 1]
         self.slots = [[None] * 16 for _ in range(4)]
@@ -705,16 +706,19 @@ class Generator:
             (self.epoll_wait, 7), (self.receiver, 4), (self.connect, 7), (self.woken, 6),
             (self.close, 4), (self.dup, 3), (self.option, 7), (self.ask, 5), (self.flags, 2),
             (self.errors, 5), (self.over, 1.5), (self.cork, 2), (self.segments, 2),
-            (self.multicast, 1), (self.shutdown, 2), (self.shared, 1), (self.again, 3),
-            (self.nonsense, 4)]
+            (self.multicast, 1), (self.shutdown, 2), (self.shared, 1), (self.nonsense, 4)]
         if self.processes:
-            actions += [(self.fork, 3), (self.exec, 1.5), (self.give, 3)]
+            actions += [(self.fork, 3), (self.exec, 1.5)]
+        # What docs/compatibility.md says is different: several sockets at one port, of
+        # which some have received nothing yet; what was unread when a socket was sent.
+        if self.gaps:
+            actions += [(self.again, 3), (self.give, 3)] if self.processes else [(self.again, 3)]
         while len(self.lines) < self.length:
             self.pick(actions)()
         return self.lines[:self.length + 8]
 
 
-def sequence(seed, number, length, hz=0, processes=False):
+def sequence(seed, number, length, hz=0, processes=False, gaps=False):
     """The lines of sequence @number of @seed, and its mode: the words behind `seq`."""
-    g = Generator(f"dgram {seed}/{number}", length, hz, processes)
+    g = Generator(f"dgram {seed}/{number}", length, hz, processes, gaps)
     return g.run(), " again" if number % 2 else ""
