@@ -28,19 +28,20 @@
 #define PAUSE_NS NS_PER_MS
 #define LOOK_THERE (-ERESTART) /* the kernel's socket goes first */
 
-/* The payload into the pieces. Return: bytes that had room. */
-static size_t scatter(struct inbox_seat *seat, const struct msghdr *msg)
+/* The payload into the pieces. Return: bytes that had room, or -EFAULT. */
+static long scatter(struct inbox_seat *seat, const struct msghdr *msg)
 {
 	size_t at = 0, left = seat->rec.bytes;
 
 	for (size_t i = 0; i < msg->msg_iovlen && left > 0; i++) {
 		size_t n = msg->msg_iov[i].iov_len < left ? msg->msg_iov[i].iov_len : left;
 
-		inbox_read(seat, at, msg->msg_iov[i].iov_base, n);
+		if (n && !inbox_read(seat, at, msg->msg_iov[i].iov_base, n))
+			return -EFAULT;
 		at += n;
 		left -= n;
 	}
-	return at;
+	return (long)at;
 }
 
 static void give_name(const struct sock *s, addr_word from, struct msghdr *msg)
@@ -52,8 +53,14 @@ static void give_name(const struct sock *s, addr_word from, struct msghdr *msg)
 /* The oldest one of the inbox. Caller has its lock. */
 static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, int flags)
 {
-	size_t all = seat->rec.bytes, got = scatter(seat, msg);
+	long all = (long)seat->rec.bytes, got = scatter(seat, msg);
 
+	if (unlikely(got < 0)) {
+		/* As Linux: it is gone all the same. */
+		if (!(flags & MSG_PEEK))
+			inbox_take(seat);
+		return got;
+	}
 	msg->msg_flags = got < all ? MSG_TRUNC : 0;
 	give_name(s, seat->rec.from, msg);
 	if (msg->msg_controllen || load_relaxed(&s->dgram->ancillary))
@@ -64,10 +71,10 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 		route_learn(seat->rec.from, seat->rec.half, seat->rec.half_party_gen);
 	store_relaxed(&s->dgram->peer_cpu, load_relaxed(&seat->conn.peer->cpu));
 	if (!(flags & MSG_PEEK)) {
-		store_relaxed(&s->half->head, load_relaxed(&s->half->head) + all);
+		store_relaxed(&s->half->head, load_relaxed(&s->half->head) + (uint64_t)all);
 		inbox_take(seat);
 	}
-	return flags & MSG_TRUNC ? (long)all : (long)got;
+	return flags & MSG_TRUNC ? all : got;
 }
 
 /* Return: bytes, -EAGAIN, LOOK_THERE. @looked: The kernel's socket is empty. */

@@ -103,6 +103,8 @@ static int put_one(struct sending *g, const struct iovec *iov, int n, size_t byt
 	/* Without ring memory there is no other way than the kernel's. */
 	if (r == -EPIPE || r == -ENOBUFS)
 		return -EPIPE;
+	if (r == -EFAULT)
+		return r;
 	if (r < 0)
 		atomic_fetch_add_explicit(&c->conn.own->drops, 1, memory_order_relaxed);
 	else

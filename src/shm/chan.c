@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/fault.h"
 #include "shm/chan.h"
 #include "shm/conn_ring.h"
@@ -152,16 +153,14 @@ static int ring_reserve(struct conn *c, uint64_t tail, uint64_t need, uint64_t l
 
 /* -------------------------------------------------------------------- put */
 
-/* Copy @n bytes to @at; the ring has room. Return: @at + @n. */
-static uint64_t ring_copy(struct conn *c, uint64_t at, const void *src, size_t n)
+/* Copy @n bytes to @at; the ring has room. Return: False where @src is not there. */
+static bool ring_copy(struct conn *c, uint64_t at, const void *src, size_t n)
 {
 	uint64_t off = (at - c->tx_first) & c->tx_mask;
 	size_t first = c->tx_mask + 1 - off < n ? (size_t)(c->tx_mask + 1 - off) : n;
 
-	memcpy(c->tx_mem + off, src, first);
-	if (unlikely(first < n))
-		memcpy(c->tx_mem, (const char *)src + first, n - first);
-	return at + n;
+	return copy_try(c->tx_mem + off, src, first) &&
+	       (likely(first == n) || copy_try(c->tx_mem, (const char *)src + first, n - first));
 }
 
 int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
@@ -176,10 +175,11 @@ int chan_put(struct conn *c, const struct half *box, const struct dgram_record *
 	r = ring_reserve(c, tail, need, limit);
 	if (r < 0)
 		return r;
-	at = ring_copy(c, tail, rec, sizeof(*rec));
-	for (int i = 0; i < n; i++)
-		if (iov[i].iov_len)
-			at = ring_copy(c, at, iov[i].iov_base, iov[i].iov_len);
+	ring_copy(c, tail, rec, sizeof(*rec));
+	at = tail + sizeof(*rec);
+	for (int i = 0; i < n; at += iov[i++].iov_len)
+		if (iov[i].iov_len && !ring_copy(c, at, iov[i].iov_base, iov[i].iov_len))
+			return -EFAULT;
 	if (unlikely(rec->flags & DGRAM_MARK))
 		store_relaxed(&c->own->urgent, load_relaxed(&c->own->urgent) + 1);
 	FAULT_POINT("chan.copied");

@@ -27,7 +27,8 @@ int chan_open(struct party *p, const struct listener_ref *to, struct conn *ret);
  * @limit: Bytes that may be queued before it, records included.
  *
  * Caller holds the channel's lock. Return: 0; -EAGAIN where there is no room;
- * -ENOBUFS where there is no ring memory; -EPIPE where the other end is gone.
+ * -ENOBUFS where there is no ring memory; -EPIPE where the other end is gone; -EFAULT
+ * where a piece is not there to be read: nothing was put in.
  */
 int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
 	     const struct iovec *iov, int n, uint64_t limit);

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/copy.h"
 #include "base/fault.h"
 #include "shm/conn_ring.h"
 #include "shm/inbox.h"
@@ -215,7 +216,8 @@ void inbox_forked(struct inbox *b)
 
 /* ------------------------------------------------------------------ reading */
 
-static void ring_read(struct conn *c, uint64_t at, void *dst, size_t n)
+/* Return: False where @dst is not there to be written. */
+static bool ring_read(struct conn *c, uint64_t at, void *dst, size_t n)
 {
 	unsigned char *to = dst;
 
@@ -224,14 +226,16 @@ static void ring_read(struct conn *c, uint64_t at, void *dst, size_t n)
 		size_t k = conn_rx_piece(c, at, &src);
 
 		if (k == 0)
-			return; /* Broken: what was checked is no longer so. */
+			break; /* Broken: what was checked is no longer so. */
 		if (k > n)
 			k = n;
-		memcpy(to, src, k);
+		if (!copy_try(to, src, k))
+			return false;
 		to += k;
 		at += k;
 		n -= k;
 	}
+	return true;
 }
 
 static uint64_t record_bytes(const struct dgram_record *r)
@@ -308,9 +312,9 @@ struct inbox_seat *inbox_next(struct inbox *b)
 	return first;
 }
 
-void inbox_read(struct inbox_seat *s, size_t off, void *dst, size_t n)
+bool inbox_read(struct inbox_seat *s, size_t off, void *dst, size_t n)
 {
-	ring_read(&s->conn, s->at + sizeof(s->rec) + off, dst, n);
+	return ring_read(&s->conn, s->at + sizeof(s->rec) + off, dst, n);
 }
 
 void inbox_take(struct inbox_seat *s)

@@ -64,8 +64,8 @@ void inbox_forked(struct inbox *b);
 struct inbox_seat *inbox_next(struct inbox *b);
 
 /** inbox_read() - Copy @n bytes of that datagram's payload, from @off on: both
- * within @rec.bytes. */
-void inbox_read(struct inbox_seat *s, size_t off, void *dst, size_t n);
+ * within @rec.bytes. Return: False where @dst is not there to be written. */
+bool inbox_read(struct inbox_seat *s, size_t off, void *dst, size_t n);
 
 /** inbox_take() - It has been read: the sender may use its memory again. */
 void inbox_take(struct inbox_seat *s);
