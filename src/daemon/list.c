@@ -219,6 +219,7 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	if (load_relaxed(&h->dgram)) {
 		m->row.protocol = IPPROTO_UDP;
 		m->row.state = HALF_BOUND;
+		m->row.drops = load_relaxed(&h->drops);
 		list_channels(d, c, h, m);
 		return;
 	}

@@ -193,6 +193,8 @@ static void seat_over(struct inbox *b, unsigned i)
 
 	if (b->party->inherited)
 		return;
+	store_relaxed(&b->half->drops, load_relaxed(&b->half->drops) +
+					       load_relaxed(&b->seat[i].conn.peer->drops));
 	conn_finish(&b->seat[i].conn, false);
 	half_release(own);
 	view_drop(b, i);
@@ -354,7 +356,7 @@ uint64_t inbox_bytes(const struct inbox *b)
 
 uint64_t inbox_drops(const struct inbox *b)
 {
-	uint64_t sum = 0;
+	uint64_t sum = load_relaxed(&b->half->drops);
 
 	for (unsigned k = 0; k < b->open; k++)
 		sum += load_relaxed(&b->seat[b->order[k]].conn.peer->drops);

@@ -75,7 +75,7 @@ bool inbox_marks(const struct inbox *b);
 
 /** inbox_bytes() - Bytes that wait in all channels, records' heads included. */
 uint64_t inbox_bytes(const struct inbox *b);
-/** inbox_drops() - Datagrams that found no room, of all senders that are attached. */
+/** inbox_drops() - Datagrams that found no room, of all senders that are or were attached. */
 uint64_t inbox_drops(const struct inbox *b);
 
 /** inbox_close() - The socket's last descriptor is closed, and no other process
