@@ -12,6 +12,8 @@
 #define RST 4u
 #define ACK 16u
 #define RTO_FLOOR_NS 190000000ull
+/* A half-open connection is not forgotten sooner: 1, 2, 4 ... 32 s (RFC 9293 3.8.3, R2). */
+#define SYN_RECEIVED_NS 60000000000ull
 
 /**
  * struct flow - One direction of a connection: what its sender sent, and what of it arrived.
@@ -22,6 +24,7 @@
  * arrived.
  * @acked:    The highest ACK sent by this sender (of the other direction).
  * @said_edge: The right edge that this sender advertised.
+ * @begun_ns: When the first SYN of this number was sent.
  */
 struct flow {
 	uint32_t src, dst;
@@ -38,7 +41,7 @@ struct flow {
 	uint32_t said_edge, acked;
 	uint32_t again_seq;
 	unsigned again;
-	uint64_t again_ns;
+	uint64_t again_ns, begun_ns;
 	uint64_t arrivals, again_arrivals;
 };
 
@@ -225,7 +228,7 @@ static void has_arrived(struct flow *f, uint32_t from, uint32_t to)
 		f->next++;
 }
 
-static void begin(struct flow *f, const struct seg *s)
+static void begin(struct flow *f, const struct seg *s, uint64_t now_ns)
 {
 	uint8_t *got = f->got;
 	struct flow fresh = {
@@ -243,10 +246,21 @@ static void begin(struct flow *f, const struct seg *s)
 		.ts = s->has_ts,
 		.from_client = !(s->flags & ACK),
 		.sent_end = 1,
+		.begun_ns = now_ns,
 	};
 
 	free(got);
 	*f = fresh;
+}
+
+/* The old connection has ended; or it was half open, and nobody answered for so long that it was
+ * forgotten. */
+static bool may_begin_again(const struct checker *c, const struct flow *f, const struct flow *back,
+			    const struct seg *s)
+{
+	return f->reset || (f->fin && f->sent_end > 1) ||
+	       ((s->flags & ACK) && !back->acked_known &&
+		c->now_ns - f->begun_ns >= SYN_RECEIVED_NS);
 }
 
 static void check_syn(struct checker *c, struct flow *f, struct flow *back, const struct seg *s)
@@ -257,7 +271,7 @@ static void check_syn(struct checker *c, struct flow *f, struct flow *back, cons
 		fault(c, "SYN without MSS");
 	if (s->sacks)
 		fault(c, "SACK with a SYN");
-	if (f->syn && f->isn != s->seq && !f->reset && (f->fin == 0 || f->sent_end <= 1))
+	if (f->syn && f->isn != s->seq && !may_begin_again(c, f, back, s))
 		fault(c, "a second SYN with another number, %u after %u", s->seq, f->isn);
 	if ((s->flags & ACK) && back->syn && s->ack != back->isn + 1)
 		fault(c, "SYN-ACK acknowledges %u, not %u", s->ack, back->isn + 1);
@@ -267,8 +281,10 @@ static void check_syn(struct checker *c, struct flow *f, struct flow *back, cons
 		fault(c, "SYN-ACK with an option that the SYN had not");
 	if (s->has_shift && s->shift > 14)
 		fault(c, "window scale %u", s->shift);
+	if (f->syn && f->isn != s->seq && (s->flags & ACK) && back->acked_known)
+		return; /* to a duplicate of the SYN, which its sender will refuse: nothing begins */
 	if (!f->syn || f->isn != s->seq)
-		begin(f, s);
+		begin(f, s, c->now_ns);
 	if (s->flags & ACK)
 		f->syn_acks = true;
 }
