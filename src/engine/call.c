@@ -14,9 +14,11 @@
 
 #define BUF_MIN 2048u
 
-static void now(struct engine *e, uint64_t now_ns)
+/* Each call's beginning: it is @now_ns; the socket, or NULL. */
+static struct sock *enter(struct engine *e, uint64_t now_ns, struct engine_sock ref)
 {
 	e->s->now_ns = max_u64(e->s->now_ns, now_ns);
+	return sock_of(e, ref);
 }
 
 int engine_open(struct engine *e, enum engine_kind kind, uint64_t cookie, struct engine_sock *ret)
@@ -71,9 +73,8 @@ static int connect_datagram(struct engine *e, struct sock *s, uint32_t addr, uin
 int engine_connect(struct engine *e, uint64_t now_ns, struct engine_sock ref, uint32_t addr,
 		   uint16_t port)
 {
-	struct sock *s = sock_of(e, ref);
+	struct sock *s = enter(e, now_ns, ref);
 
-	now(e, now_ns);
 	if (!s)
 		return -EBADF;
 	if (s->kind != SOCK_TCP)
@@ -105,9 +106,8 @@ int engine_listen(struct engine *e, struct engine_sock ref, uint32_t backlog)
 int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock ref, uint64_t cookie,
 		  struct engine_sock *ret)
 {
-	struct sock *s = sock_of(e, ref);
+	struct sock *s = enter(e, now_ns, ref);
 
-	now(e, now_ns);
 	if (!s)
 		return -EBADF;
 	if (!s->listening)
@@ -115,18 +115,11 @@ int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock ref, uin
 	return tcp_accept(e, s, cookie, ret);
 }
 
-int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
-		      size_t bytes, uint32_t addr, uint16_t port)
+static int64_t send_datagram(struct engine *e, struct sock *s, const void *octets, size_t bytes,
+			     uint32_t addr, uint16_t port)
 {
-	struct sock *s = sock_of(e, ref);
-	int err;
+	int err = sock_error_take(s);
 
-	now(e, now_ns);
-	if (!s)
-		return -EBADF;
-	if (s->kind == SOCK_TCP)
-		return -EISCONN;
-	err = sock_error_take(s);
 	if (err != 0)
 		return err;
 	if (s->shut_wr)
@@ -144,58 +137,46 @@ int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref,
 				   : icmp_send(e, s, octets, bytes, addr);
 }
 
+int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
+		      size_t bytes, uint32_t addr, uint16_t port)
+{
+	struct sock *s = enter(e, now_ns, ref);
+
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return -EISCONN;
+	return send_datagram(e, s, octets, bytes, addr, port);
+}
+
 int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
 		    size_t bytes)
 {
-	struct sock *s = sock_of(e, ref);
+	struct sock *s = enter(e, now_ns, ref);
 
-	now(e, now_ns);
 	if (!s)
 		return -EBADF;
 	if (s->kind == SOCK_TCP)
 		return tcp_send(e, s, octets, bytes);
 	if (!s->connected)
 		return -EDESTADDRREQ;
-	return engine_sendto(e, now_ns, ref, octets, bytes, s->raddr, s->rport ? s->rport : 1);
+	return send_datagram(e, s, octets, bytes, s->raddr, s->rport);
 }
 
-int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock ref, void *room,
-		    size_t bytes)
+/* The oldest of a socket's queue: its octets into @room. @ret: what it was, without them. */
+static int64_t recv_datagram(struct engine *e, struct sock *s, void *room, size_t bytes,
+			     struct pkt *ret)
 {
-	struct sock *s = sock_of(e, ref);
-
-	now(e, now_ns);
-	if (!s)
-		return -EBADF;
-	if (s->kind == SOCK_TCP)
-		return tcp_recv(e, s, room, bytes);
-	return engine_recvfrom(e, ref, room, bytes, NULL, NULL, NULL);
-}
-
-int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
-			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port)
-{
-	struct sock *s = sock_of(e, ref);
+	int err = sock_error_take(s);
 	struct pkt *p;
-	int err;
 
-	if (!s)
-		return -EBADF;
-	if (s->kind == SOCK_TCP)
-		return -EOPNOTSUPP;
-	err = sock_error_take(s);
 	if (err != 0)
 		return err;
 	if (s->queue.head == NIL)
 		return s->shut_rd ? 0 : -EAGAIN;
 	p = &e->pkt[ilist_pop(&s->queue, pkt_links(e))];
+	*ret = *p;
 	s->queued -= pkt_cost(p);
-	if (ret_bytes)
-		*ret_bytes = p->bytes;
-	if (ret_addr)
-		*ret_addr = p->src;
-	if (ret_port)
-		*ret_port = p->sport;
 	if (bytes > p->bytes)
 		bytes = p->bytes;
 	pkt_read(e, p, 0, room, bytes);
@@ -203,11 +184,46 @@ int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, si
 	return (int64_t)bytes;
 }
 
-int engine_shutdown(struct engine *e, uint64_t now_ns, struct engine_sock ref, unsigned how)
+int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock ref, void *room,
+		    size_t bytes)
+{
+	struct sock *s = enter(e, now_ns, ref);
+	struct pkt p;
+
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return tcp_recv(e, s, room, bytes);
+	return recv_datagram(e, s, room, bytes, &p);
+}
+
+int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
+			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port)
 {
 	struct sock *s = sock_of(e, ref);
+	struct pkt p = {0};
+	int64_t n;
 
-	now(e, now_ns);
+	if (!s)
+		return -EBADF;
+	if (s->kind == SOCK_TCP)
+		return -EOPNOTSUPP;
+	n = recv_datagram(e, s, room, bytes, &p);
+	if (n < 0)
+		return n;
+	if (ret_bytes)
+		*ret_bytes = p.bytes;
+	if (ret_addr)
+		*ret_addr = p.src;
+	if (ret_port)
+		*ret_port = p.sport;
+	return n;
+}
+
+int engine_shutdown(struct engine *e, uint64_t now_ns, struct engine_sock ref, unsigned how)
+{
+	struct sock *s = enter(e, now_ns, ref);
+
 	if (!s)
 		return -EBADF;
 	if (s->kind == SOCK_TCP)
@@ -222,9 +238,8 @@ int engine_shutdown(struct engine *e, uint64_t now_ns, struct engine_sock ref, u
 
 static int give_back(struct engine *e, uint64_t now_ns, struct engine_sock ref, bool abort)
 {
-	struct sock *s = sock_of(e, ref);
+	struct sock *s = enter(e, now_ns, ref);
 
-	now(e, now_ns);
 	if (!s)
 		return -EBADF;
 	if (s->kind == SOCK_TCP)
@@ -346,10 +361,9 @@ static int set_stream(struct sock *s, enum engine_option o, uint32_t v)
 int engine_set(struct engine *e, uint64_t now_ns, struct engine_sock ref, enum engine_option o,
 	       uint32_t value)
 {
-	struct sock *s = sock_of(e, ref);
+	struct sock *s = enter(e, now_ns, ref);
 	int err;
 
-	now(e, now_ns);
 	if (!s)
 		return -EBADF;
 	err = set_common(s, o, value);

@@ -282,7 +282,8 @@ static void check_syn(struct checker *c, struct flow *f, struct flow *back, cons
 	if (s->has_shift && s->shift > 14)
 		fault(c, "window scale %u", s->shift);
 	if (f->syn && f->isn != s->seq && (s->flags & ACK) && back->acked_known)
-		return; /* to a duplicate of the SYN, which its sender will refuse: nothing begins */
+		return; /* to a duplicate of the SYN, which its sender will refuse: nothing begins
+			 */
 	if (!f->syn || f->isn != s->seq)
 		begin(f, s, c->now_ns);
 	if (s->flags & ACK)

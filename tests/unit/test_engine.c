@@ -1,16 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
-#include "stack.h"
-
-static struct stack s;
+#include "stack_test.h"
 
 static void engine_init__what_is_refused(void **state)
 {

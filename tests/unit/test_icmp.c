@@ -1,41 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
-
-static struct engine_sock open_udp(uint16_t port)
-{
-	struct engine_sock u;
-
-	assert_int_equal(engine_open(&s.e, ENGINE_UDP, port, &u), 0);
-	assert_int_equal(engine_bind(&s.e, u, 0, port), 0);
-	return u;
-}
+#include "stack_test.h"
 
 static struct icmp4 pulled_icmp(void)
 {

@@ -1,41 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "engine/neigh.h"
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
-
-static struct engine_sock open_udp(void)
-{
-	struct engine_sock u;
-
-	assert_int_equal(engine_open(&s.e, ENGINE_UDP, 1, &u), 0);
-	return u;
-}
+#include "stack_test.h"
 
 static void send_to(struct engine_sock u, uint32_t addr)
 {
@@ -54,7 +19,7 @@ static struct arp pulled_arp(void)
 
 static void neigh_resolve__asks_then_sends(void **state)
 {
-	struct engine_sock u = open_udp();
+	struct engine_sock u = open_kind(ENGINE_UDP, 1);
 	struct arp a;
 
 	(void)state;
@@ -75,7 +40,7 @@ static void neigh_resolve__asks_then_sends(void **state)
 static void neigh_resolve__by_the_gateway(void **state)
 {
 	(void)state;
-	send_to(open_udp(), 0x08080808);
+	send_to(open_kind(ENGINE_UDP, 1), 0x08080808);
 	assert_int_equal(pulled_arp().target_ip, ROUTER);
 }
 
@@ -84,7 +49,7 @@ static void neigh_resolve__once_a_second_and_gives_up(void **state)
 	uint64_t began = s.now;
 
 	(void)state;
-	send_to(open_udp(), PEER);
+	send_to(open_kind(ENGINE_UDP, 1), PEER);
 	(void)pulled_arp();
 	for (unsigned i = 0; i < 2; i++) {
 		assert_true(stack_wait(&s, 2 * NS_SEC));
@@ -99,7 +64,7 @@ static void neigh_resolve__once_a_second_and_gives_up(void **state)
 
 static void neigh_hold__the_latest_are_kept(void **state)
 {
-	struct engine_sock u = open_udp();
+	struct engine_sock u = open_kind(ENGINE_UDP, 1);
 	unsigned sent = 0;
 
 	(void)state;
@@ -180,7 +145,7 @@ static void neigh_input__a_conflict_is_defended_once_in_ten_seconds(void **state
 
 static void neigh_resolve__stale_is_asked_directly_and_used(void **state)
 {
-	struct engine_sock u = open_udp();
+	struct engine_sock u = open_kind(ENGINE_UDP, 1);
 	struct arp a;
 
 	(void)state;

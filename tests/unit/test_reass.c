@@ -1,32 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
+#include "stack_test.h"
 
 static struct engine_sock u;
 static uint8_t packet[65535];
@@ -83,7 +56,8 @@ static void reass_input__any_order(void **state)
 			size_t from = orders[k][i] * 800u;
 
 			assert_int_equal(received(), -1);
-			fragment((uint16_t)k, from, from + 800 < packet_bytes ? from + 800 : packet_bytes);
+			fragment((uint16_t)k, from,
+				 from + 800 < packet_bytes ? from + 800 : packet_bytes);
 		}
 		assert_int_equal(received(), 3000);
 	}

@@ -1,33 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "engine/route.h"
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
+#include "stack_test.h"
 
 static uint32_t hop(uint32_t dst)
 {

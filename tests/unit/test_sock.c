@@ -1,40 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
-
-static struct engine_sock open_kind(enum engine_kind kind, uint64_t cookie)
-{
-	struct engine_sock u;
-
-	assert_int_equal(engine_open(&s.e, kind, cookie, &u), 0);
-	return u;
-}
+#include "stack_test.h"
 
 static int64_t receive(struct engine_sock u, char *room, size_t bytes)
 {

@@ -1,40 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-
-#include "stack.h"
-
-static struct stack s;
-
-static int setup(void **state)
-{
-	struct engine_config c = stack_config();
-
-	(void)state;
-	stack_init(&s, &c);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_end(&s);
-	return 0;
-}
-
-static struct engine_info info_of(struct engine_sock sock)
-{
-	struct engine_info i;
-
-	assert_int_equal(engine_info(&s.e, sock, &i), 0);
-	return i;
-}
+#include "stack_test.h"
 
 static struct engine_sock l;
 
