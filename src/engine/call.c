@@ -149,6 +149,25 @@ int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref,
 	return send_datagram(e, s, octets, bytes, addr, port);
 }
 
+int64_t engine_send_urgent(struct engine *e, uint64_t now_ns, struct engine_sock ref,
+			   const void *octets, size_t bytes)
+{
+	struct sock *s = enter(e, now_ns, ref);
+
+	if (!s)
+		return -EBADF;
+	return s->kind == SOCK_TCP ? tcp_send(e, s, octets, bytes, true) : -EOPNOTSUPP;
+}
+
+int engine_urgent(struct engine *e, struct engine_sock ref, uint64_t *ret)
+{
+	const struct sock *s = sock_of(e, ref);
+
+	if (!s)
+		return -EBADF;
+	return s->kind == SOCK_TCP ? tcp_urgent(e, s, ret) : -EOPNOTSUPP;
+}
+
 int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
 		    size_t bytes)
 {
@@ -157,7 +176,7 @@ int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock ref, c
 	if (!s)
 		return -EBADF;
 	if (s->kind == SOCK_TCP)
-		return tcp_send(e, s, octets, bytes);
+		return tcp_send(e, s, octets, bytes, false);
 	if (!s->connected)
 		return -EDESTADDRREQ;
 	return send_datagram(e, s, octets, bytes, s->raddr, s->rport);

@@ -183,6 +183,7 @@ struct engine_sock {
 #define ENGINE_ACCEPT 4u   /* a connection to accept */
 #define ENGINE_ERROR 8u	   /* ENGINE_SO_ERROR has one */
 #define ENGINE_CLOSED 16u  /* both directions have ended */
+#define ENGINE_URGENT 32u  /* the peer has sent something urgent: engine_urgent() */
 
 struct engine_event {
 	struct engine_sock sock;
@@ -233,6 +234,24 @@ int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock s, uint6
  */
 int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock s, const void *octets,
 		    size_t bytes);
+
+/**
+ * engine_send_urgent() - engine_send() for a stream; the last of @octets is urgent (RFC 6093).
+ *
+ * It is where fewer than @bytes are taken not urgent yet: call again with the rest.
+ * Return: as engine_send(), and -EOPNOTSUPP: no stream.
+ */
+int64_t engine_send_urgent(struct engine *e, uint64_t now_ns, struct engine_sock s,
+			   const void *octets, size_t bytes);
+
+/**
+ * engine_urgent() - Where the last urgent octet is, which stays in line.
+ * @ret_octets: To be received before it; 0: it is next. No engine_recv() takes it together
+ *              with one before it.
+ *
+ * Return: 0, or -EBADF, -EINVAL: there is none that was not received, -EOPNOTSUPP: no stream.
+ */
+int engine_urgent(struct engine *e, struct engine_sock s, uint64_t *ret_octets);
 
 /** engine_sendto() - A datagram to an address. As engine_send(), and -EINVAL, -EISCONN, -EACCES,
  * -ENETUNREACH. */

@@ -185,6 +185,7 @@ struct tcp {
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	struct ring snd;
 	uint64_t snd_base, snd_tail;
+	uint64_t snd_up; /* position behind the last urgent octet; 0: there never was one */
 	uint32_t sndbuf, sndbuf_max;
 	struct ilist sent, by_time;
 	uint32_t out_bytes, sacked_bytes, lost_bytes, retrans_bytes, wait_bytes, dup_bytes;
@@ -200,6 +201,7 @@ struct tcp {
 	uint32_t irs, rcv_nxt, rcv_adv; /* adv: right edge as last advertised */
 	struct ring rcv;
 	uint64_t rcv_head, rcv_tail; /* positions: next to read, rcv_nxt's octet */
+	uint64_t rcv_up;	     /* position behind the last urgent octet; 0: none */
 	uint32_t rcvbuf, rcvbuf_max, rcvbuf_set;
 	uint32_t ooo; /* NIL: no gaps */
 	uint32_t sack_recent[TCP_SACK_MAX];

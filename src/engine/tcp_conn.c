@@ -362,11 +362,12 @@ static int send_error(struct sock *s, const struct tcp *t)
 	return t->fin_wanted ? -EPIPE : 0;
 }
 
-int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes)
+int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, bool urgent)
 {
 	struct tcp *t = s->tcp == NIL ? NULL : &e->tcp[s->tcp];
 	uint64_t una;
 	uint32_t held, room;
+	size_t wanted = bytes;
 	int err = send_error(s, t);
 
 	if (err != 0 || !t)
@@ -398,6 +399,9 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	}
 	ring_put(e, &t->snd, t->snd_tail, octets, bytes);
 	t->snd_tail += bytes;
+	/* What was not taken holds the urgent octet: it is still to come. */
+	if (urgent && bytes == wanted)
+		urgent_wanted(e, t);
 	tcp_wake(e, t);
 	return (int64_t)bytes;
 }
@@ -413,6 +417,7 @@ int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes)
 	if (ready) {
 		if (bytes > ready)
 			bytes = ready;
+		bytes = (size_t)min_u64(bytes, urgent_limit(t));
 		ring_get(e, &t->rcv, t->rcv_head, room, bytes);
 		t->rcv_head += bytes;
 		/* RFC 9293 3.8.6.2.2: say so where the window opens by much. */

@@ -318,12 +318,13 @@ static bool check_sequence(struct engine *e, struct tcp *t, const struct tcp_hea
 	/* 3.10.7.4: a FIN that comes again in TIME-WAIT restarts it. */
 	if (t->state == TCP_TIME_WAIT && !(h->flags & TCP_RST) && (h->flags & TCP_FIN))
 		tcp_time_wait(e, t);
-	/* 3.10.7.4: with a closed window, ACKs are still believed (and nothing else). */
+	/* 3.10.7.4: with a closed window, ACKs are still believed, and URG. */
 	if (rcv_window(t) == 0 && h->seq == t->rcv_nxt && (h->flags & TCP_ACK) &&
 	    !(h->flags & (TCP_RST | TCP_SYN)) && seq_leq(h->ack, t->snd_nxt) &&
 	    seq_geq(h->ack, t->snd_una - t->max_wnd) && t->state >= TCP_ESTABLISHED) {
 		bool fin_was_acked = t->fin_acked;
 
+		urgent_input(e, t, h); /* MUST-66 */
 		tcp_ack(e, t, h, len);
 		if (t->fin_acked && !fin_was_acked && !process_fin_acked(e, t))
 			return false;
@@ -376,8 +377,7 @@ void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct
 	t->keep_probes = 0;
 	if (!process_ack(e, t, in, h, bytes))
 		return;
-	/* Sixth: URG. RFC 6093 3.2, 4: the octets stay in line; nobody is told where the pointer
-	 * was. */
+	urgent_input(e, t, h); /* sixth */
 	if (t->state == TCP_TIME_WAIT) {
 		if (fin)
 			tcp_time_wait(e, t);

@@ -88,7 +88,7 @@ static bool choose_again(const struct engine *e, struct tcp *t, struct plan *p)
  * full? */
 static bool small_may_go(const struct tcp *t, uint32_t bytes, uint32_t unsent, bool fin)
 {
-	if (t->force)
+	if (t->force || urgent_unsent(t))
 		return true;
 	if (bytes == unsent) { /* (2), (3): all there is */
 		if (fin)
@@ -269,6 +269,7 @@ static void fill(struct engine *e, struct tcp *t, struct tcp_header *h)
 		h->has = t->ts_ok ? TCP_HAS_TS : 0;
 		if (t->sack_ok)
 			ooo_sack(e, t, h, t->ts_ok ? 3 : 4);
+		urgent_stamp(t, h);
 	}
 	stamp(e, t, h);
 }

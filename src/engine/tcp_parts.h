@@ -228,6 +228,23 @@ uint32_t tcp_window_could(const struct tcp *t);
 uint32_t tcp_unsent(const struct tcp *t);
 uint32_t tcp_data_max(const struct tcp *t);
 
+/* ------------------------------------------------------------ tcp_urgent.c */
+
+/** urgent_wanted() - All that the user has written is urgent up to its last octet. */
+void urgent_wanted(struct engine *e, struct tcp *t);
+
+/** urgent_unsent() - Something urgent has not been sent even once. */
+bool urgent_unsent(const struct tcp *t);
+
+/** urgent_stamp() - URG and the pointer, where @h, whose seq is set, is to have them. */
+void urgent_stamp(const struct tcp *t, struct tcp_header *h);
+
+/** urgent_input() - What a segment that is acceptable says: before its data are taken. */
+void urgent_input(struct engine *e, struct tcp *t, const struct tcp_header *h);
+
+/** urgent_limit() - Octets that one read may take at most. */
+uint64_t urgent_limit(const struct tcp *t);
+
 /* ------------------------------------------------------------ tcp_input.c */
 
 /** tcp_segment() - A segment for a connection in a synchronized state, or SYN-RECEIVED. */
