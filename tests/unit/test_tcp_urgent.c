@@ -154,6 +154,7 @@ static void urgent_input__where_it_is(void **state)
 
 static void urgent_input__before_the_octets(void **state)
 {
+	struct tcp_header h;
 	struct talk t;
 
 	(void)state;
@@ -173,6 +174,9 @@ static void urgent_input__before_the_octets(void **state)
 	assert_int_equal(receive(&t), 11);
 	assert_int_equal(receive(&t), 9);
 	send_urgent(&t, 0, NULL, 0);
+	h = talk_header(&t, TCP_ACK);
+	h.urgent = 50;
+	stack_tcp(&s, &h, NULL, 0);
 	assert_int_equal(events(&t) & ENGINE_URGENT, 0);
 	assert_int_equal(engine_urgent(&s.e, t.sock, &(uint64_t){0}), -EINVAL);
 }
