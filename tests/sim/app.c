@@ -70,6 +70,7 @@ static void start(struct app *a, struct app_flow *f)
 	int err;
 
 	f->started = true;
+	f->tried_ns = now;
 	if (engine_open(e, ENGINE_TCP, (uint64_t)(f - a->flow) * 2, &f->client.sock) != 0) {
 		fail(a, "engine_open", f, 0);
 		return;
@@ -249,8 +250,11 @@ static void hear(struct app *a, unsigned host)
 			uint32_t error = 0;
 
 			(void)engine_get(&a->sim->host[host].e, ev.sock, ENGINE_SO_ERROR, &error);
-			/* Nobody answered our ARP, for 3 s: as a program would, once more. */
-			if (error == EHOSTUNREACH && !s->connected) {
+			/* Nobody answered our ARP, for 3 s, or our SYN, for 3 minutes at least (RFC
+			 * 9293 3.8.3, MUST-23): as a program would, once more. */
+			if (!s->connected && (error == EHOSTUNREACH ||
+					      (error == ETIMEDOUT &&
+					       a->sim->now_ns - f->tried_ns >= 180 * SIM_SEC))) {
 				(void)engine_close(&a->sim->host[host].e, a->sim->now_ns, ev.sock);
 				s->open = false;
 				f->started = false;

@@ -31,7 +31,7 @@ struct app_side {
 
 struct app_flow {
 	struct app_side client, server;
-	uint64_t start_ns, done_ns;
+	uint64_t start_ns, tried_ns, done_ns;
 	uint16_t port;
 	bool started;
 	uint32_t cc;
