@@ -14,7 +14,7 @@
  * It makes the new socket in its own, and the seat says where that is
  * (END_MOVED, half.moved). The connector follows at its next look
  * (conn_follow()). Once it has, the seat is made anew in place, by whichever
- * process accepts next: row_tidy(). Each step can be done again by the next
+ * process accepts next: seat_renew(). Each step can be done again by the next
  * one, where its process dies in the middle of it.
  */
 #include <errno.h>
@@ -33,8 +33,10 @@
 #define MOVED_REST_NS NS_PER_MS
 #define MOVED_WAKE_NS (20 * NS_PER_MS)
 #define STOPPED_NS (10 * NS_PER_MS) /* who has the lock for longer is stopped */
-#define TIDY_FEW 4u
+#define TIDY_FEW 2u
 #define TIDY_MANY 64u /* where nobody waits */
+#define TIDY_NEXT 8u  /* of the seats that are claimed next, of so many: */
+#define NEXT_SEATS 64u
 
 /* Where to look from: no further back than one round. The counter only goes
  * up, unless somebody scribbles. */
@@ -57,7 +59,7 @@ static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, ui
 
 /* Has the connector of seat @i been accepted, and not followed yet? Or is the
  * seat being made anew, perhaps by one who died of it? Its claim stays until
- * row_tidy() is done: nobody can claim the old seat any more. */
+ * seat_renew() is done: nobody can claim the old seat any more. */
 static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t i)
 {
 	uint64_t seat = load_relaxed(&seat_words(p, l)[i]);
@@ -318,35 +320,60 @@ static bool seat_is_left(struct party *p, const struct party *lp, struct half *s
 	return left;
 }
 
+/* Where the connector of seat @i has followed, the seat is made anew in place. */
+static void seat_renew(struct party *p, struct party *lp, struct half *listener, uint32_t i)
+{
+	_Atomic uint64_t *word = &seat_words(lp, listener)[i];
+	uint64_t seat = load_relaxed(word);
+	struct half *s = arena_half(lp->base, slot_word_slot(seat) % SLOT_MAX);
+
+	if (seat == 0)
+		return;
+	if (half_gen(s) == slot_word_gen(seat)) {
+		if (!(load_acquire(&s->end) & END_MOVED) || !seat_is_left(p, lp, s, seat))
+			return;
+		half_renew(s);
+	}
+	/* Also where who did this before us died here. */
+	FAULT_POINT("tidy.renewed");
+	seat = seat_init(p, listener, s, slot_word_slot(seat));
+	store_release(word, seat);
+	FAULT_POINT("tidy.seated");
+	store_release(&claim_words(lp->mbox, load_relaxed(&listener->seat_base))[i], 0);
+}
+
 /*
- * row_tidy() - Seats whose connectors have followed are made anew in place.
- * @most: So many are looked at. Under the listener's rx_lock.
+ * row_tidy() - The next @most seats, round and round. Under the listener's rx_lock.
  */
 static void row_tidy(struct party *p, struct party *lp, struct half *listener, uint32_t most)
 {
-	uint32_t base = load_relaxed(&listener->seat_base);
 	uint32_t n = load_relaxed(&listener->seat_count), at = load_relaxed(&listener->seat_tidy);
 
-	for (; most > 0; most--, at++) {
-		_Atomic uint64_t *word = &seat_words(lp, listener)[at % n];
-		uint64_t seat = load_relaxed(word);
-		struct half *s = arena_half(lp->base, slot_word_slot(seat) % SLOT_MAX);
-
-		if (seat == 0)
-			continue;
-		if (half_gen(s) == slot_word_gen(seat)) {
-			if (!(load_acquire(&s->end) & END_MOVED) || !seat_is_left(p, lp, s, seat))
-				continue;
-			half_renew(s);
-		}
-		/* Also where who did this before us died here. */
-		FAULT_POINT("tidy.renewed");
-		seat = seat_init(p, listener, s, slot_word_slot(seat));
-		store_release(word, seat);
-		FAULT_POINT("tidy.seated");
-		store_release(&claim_words(lp->mbox, base)[at % n], 0);
-	}
+	for (; most > 0; most--, at++)
+		seat_renew(p, lp, listener, at % n);
 	store_relaxed(&listener->seat_tidy, at);
+}
+
+/*
+ * row_tidy_next() - The seats that the next connectors will try. Going round is
+ * too slow for them where connections are short: most of a row may have been
+ * left, and all that the next tickets name still be taken. Under the
+ * listener's rx_lock.
+ */
+static void row_tidy_next(struct party *p, struct party *lp, struct half *listener)
+{
+	uint32_t base = load_relaxed(&listener->seat_base), most = TIDY_NEXT;
+	uint32_t n = load_relaxed(&listener->seat_count);
+	uint64_t t = load_relaxed(&lp->mbox->claims[base]);
+
+	for (uint32_t i = 0; i < NEXT_SEATS && i < n && most > 0; i++) {
+		uint32_t at = (uint32_t)((t + i) % n);
+
+		if (load_relaxed(&claim_words(lp->mbox, base)[at]) == 0)
+			continue;
+		seat_renew(p, lp, listener, at);
+		most--;
+	}
 }
 
 /*
@@ -438,6 +465,7 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 		cursor = load_relaxed(&listener->accept_cursor);
 		r = take_next(lp, listener, &cursor, handle, lp != p ? &by : NULL, ret);
 		store_relaxed(&listener->accept_cursor, cursor);
+		row_tidy_next(p, lp, listener);
 		row_tidy(p, lp, listener, TIDY_FEW);
 	}
 	half_unlock(&listener->rx_lock);

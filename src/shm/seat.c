@@ -31,8 +31,6 @@
 #include "shm/seat.h"
 #include "shm/seat_row.h"
 
-#define CLAIM_TRIES 8
-
 /* ------------------------------------------------------------ index rows */
 
 static bool row_test(const struct party *p, unsigned r)
@@ -174,7 +172,8 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *lre
 	half_set_state(own, HALF_CONNECTING);
 	FAULT_POINT("seat.connecting");
 	r = -EAGAIN;
-	for (uint32_t try = 0; r == -EAGAIN && try < CLAIM_TRIES && try < n; try++) {
+	/* A full round: so a full queue keeps its order. */
+	for (uint32_t try = 0; r == -EAGAIN && try < n; try++) {
 		uint64_t t = atomic_fetch_add(&owner->mbox->claims[base], 1);
 
 		r = seat_claim_one(p, own, l, listens, owner, base, (uint32_t)(t % n), &seat);

@@ -4,7 +4,7 @@
  * made it: claims, the move to another half, following, and a seat that is
  * made anew.
  *
- * Models seat_take_shared(), take_away(), row_tidy(), conn_follow(),
+ * Models seat_take_shared(), take_away(), seat_renew(), conn_follow(),
  * conn_notify(), and execute_stream() for either side. One seat in the row, so
  * that all meet; two connections, one after the other, the second of which
  * needs the seat that the first one had. Acceptor X may die at any step, also

@@ -454,6 +454,32 @@ static void seat_tidy__slots_come_back(void **state)
 	assert_false(party_distrusts(s->lp));
 }
 
+/* However far the round of all seats is from them. */
+static void seat_take_shared__makes_the_next_ones_anew(void **state)
+{
+	struct shop *s = *state;
+	struct conn a[63], b;
+
+	for (unsigned i = 0; i < 63; i++)
+		must(world_connect(s->w, 1, PORT, &a[i], NULL) == 0);
+	for (unsigned i = 0; i < 63; i++) {
+		must(take(s, &b) == 0);
+		assert_true(conn_follow(&a[i]));
+	}
+	rest();
+	assert_int_equal(world_connect(s->w, 1, PORT, &a[0], NULL), -EAGAIN);
+	s->l->seat_tidy = 40;
+	assert_int_equal(take(s, &b), -EAGAIN);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(*claim_of(s, i), 0);
+	assert_int_not_equal(*claim_of(s, 8), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		must(world_connect(s->w, 1, PORT, &a[i], NULL) == 0);
+		must(take(s, &b) == 0);
+		converse(&a[i], &b);
+	}
+}
+
 /* -------------------------------------------------------------- the longer row */
 
 static void seat_share__fills_the_row_up(void **state)
@@ -613,24 +639,20 @@ static void execute_half__of_one_whose_seat_still_sleeps(void **state)
 static void seat_tidy__after_one_who_died_renewing(void **state)
 {
 	struct shop *s = *state;
-	uint64_t was = *word_of(s, 0), claim;
+	uint64_t was = *word_of(s, 0);
 	struct conn a, b, c;
 
 	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
 	must(take(s, &b) == 0);
 	conn_follow(&a);
-	claim = *claim_of(s, 0);
 	half_renew(seat_of(s, 0));
 	/* A ticket of this seat's is among those that are looked at. */
 	s->l->accept_cursor = 0;
-	s->l->seat_tidy = 1;
 	assert_false(seat_waiting(s->lp, s->l, NULL));
-	assert_int_equal(take(s, &c), -EAGAIN);
-	assert_int_equal(*claim_of(s, 0), claim);
 	assert_int_equal(*word_of(s, 0), was);
+	assert_int_not_equal(*claim_of(s, 0), 0);
+	assert_int_equal(take(s, &c), -EAGAIN);
 	assert_false(party_distrusts(s->lp));
-	s->l->seat_tidy = 0;
-	seat_tidy(s->lp, s->l, s->worker);
 	assert_int_equal(slot_word_gen(*word_of(s, 0)), slot_word_gen(was) + 1);
 	assert_int_equal(*claim_of(s, 0), 0);
 	converse(&a, &b);
@@ -718,6 +740,7 @@ int main(void)
 		T(seat_tidy__a_dead_party_may_have_children),
 		T(seat_tidy__a_dead_connector_that_never_looked),
 		T(seat_tidy__slots_come_back),
+		T(seat_take_shared__makes_the_next_ones_anew),
 		T(seat_share__fills_the_row_up),
 		T(seat_share__with_a_queue),
 		T(seat_share__a_child_adds_no_seats),

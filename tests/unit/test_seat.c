@@ -260,6 +260,20 @@ static void seat_claim__backlog_full(void **state)
 	assert_int_equal(seat_take(w->of[2].p, l, &cursor, 4, &b), 0);
 }
 
+static void seat_claim__the_only_free_seat_is_found(void **state)
+{
+	struct world *w = *state;
+	struct half *l = world_listen(w, 2, 80, 100);
+	struct conn a;
+
+	for (unsigned i = 0; i < 101; i++)
+		assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), -EAGAIN);
+	store_relaxed(&w->of[2].p->mbox->claims[l->seat_base + 1 + 60], 0);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), -EAGAIN);
+}
+
 static void seat_claim__many_overflows_lose_nobody(void **state)
 {
 	struct world *w = *state;
@@ -692,6 +706,7 @@ int main(void)
 		T(seat_claim__of_ones_own_listener),
 		T(seat_claim__rings_the_listeners_bell),
 		T(seat_claim__backlog_full),
+		T(seat_claim__the_only_free_seat_is_found),
 		T(seat_claim__many_overflows_lose_nobody),
 		T(seat_claim__refused_by_what_is_no_listener),
 		T(seat_claim__seat_fields_that_are_noise),
