@@ -179,6 +179,7 @@ static void init_tables(struct engine *e, uint64_t now_ns)
 	memset(e->syn_bucket, 0xff, s->syn_buckets * sizeof(uint32_t));
 	memset(e->port_bucket, 0xff, 2 * s->port_buckets * sizeof(uint32_t));
 	memset(s->neigh_bucket, 0xff, sizeof(s->neigh_bucket));
+	s->tcp_last = NIL;
 	ilist_init(&s->tx);
 	ilist_init(&s->tcp_out);
 	ilist_init(&s->arp_wait);

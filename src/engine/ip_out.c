@@ -80,7 +80,7 @@ bool ip_frame(struct engine *e, struct engine_frame *f)
 		pkt_free(e, p);
 		return true;
 	}
-	err = neigh_resolve(e, p->next_hop, mac);
+	err = neigh_resolve(e, p->next_hop, NULL, mac);
 	if (err != 0) {
 		/* The request that it made may stand behind it: it steps aside. */
 		ilist_remove(&e->s->tx, pkt_links(e), i);

@@ -27,6 +27,22 @@ static struct neigh *find(struct engine *e, uint32_t addr)
 	return i == NIL ? NULL : &e->neigh[i];
 }
 
+/* As find(), but first where it was the last time. */
+static struct neigh *find_near(struct engine *e, uint32_t addr, uint32_t *hint)
+{
+	struct neigh *n;
+
+	if (hint && *hint < e->s->neighs.fresh) {
+		n = &e->neigh[*hint];
+		if ((n->head.gen & 1) && n->addr == addr)
+			return n;
+	}
+	n = find(e, addr);
+	if (n && hint)
+		*hint = NEIGH_INDEX(e, n);
+	return n;
+}
+
 static void send_arp(struct engine *e, const struct arp *a, const uint8_t to[6])
 {
 	uint8_t octets[ARP_BYTES];
@@ -99,11 +115,13 @@ static void use(struct engine *e, struct neigh *n)
 {
 	uint32_t i = NEIGH_INDEX(e, n);
 
+	if (e->s->neigh_lru.tail == i)
+		return;
 	ilist_remove(&e->s->neigh_lru, neigh_links(e), i);
 	ilist_push(&e->s->neigh_lru, neigh_links(e), i);
 }
 
-int neigh_resolve(struct engine *e, uint32_t addr, uint8_t ret_mac[6])
+int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_mac[6])
 {
 	struct neigh *n;
 
@@ -119,7 +137,7 @@ int neigh_resolve(struct engine *e, uint32_t addr, uint8_t ret_mac[6])
 		ret_mac[2] = 0x5e;
 		return 0;
 	}
-	n = find(e, addr);
+	n = find_near(e, addr, hint);
 	if (!n) {
 		n = make(e, addr);
 		n->state = NEIGH_INCOMPLETE;
@@ -156,9 +174,9 @@ void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p)
 	n->queued++;
 }
 
-void neigh_confirm(struct engine *e, uint32_t addr)
+void neigh_confirm(struct engine *e, uint32_t addr, uint32_t *hint)
 {
-	struct neigh *n = find(e, addr);
+	struct neigh *n = find_near(e, addr, hint);
 
 	if (n && n->state != NEIGH_INCOMPLETE) {
 		n->state = NEIGH_REACHABLE;

@@ -22,16 +22,17 @@
 
 /**
  * neigh_resolve() - The hardware address of @addr, which may be multicast.
+ * @hint: Where it was found the last time, and is now; any number at first. NULL: nobody remembers.
  *
  * Return: 0; -EAGAIN: it is being asked for; -ENOBUFS: there is no room to.
  */
-int neigh_resolve(struct engine *e, uint32_t addr, uint8_t ret_mac[6]);
+int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_mac[6]);
 
 /** neigh_hold() - Let a datagram wait for @addr, which neigh_resolve() gave -EAGAIN for. */
 void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p);
 
 /** neigh_confirm() - @addr answers: something that it acknowledged came (RFC 1122 2.3.2.1). */
-void neigh_confirm(struct engine *e, uint32_t addr);
+void neigh_confirm(struct engine *e, uint32_t addr, uint32_t *hint);
 
 void neigh_input(struct engine *e, const struct arp *a);
 void neigh_timer(struct engine *e, uint32_t index);

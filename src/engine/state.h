@@ -224,6 +224,8 @@ struct engine_state {
 	uint64_t defended_ns;
 	uint64_t cookie_ns; /* when a SYN cookie was last sent */
 	uint32_t announced;
+	uint32_t tcp_last;    /* the connection that was found last: the next segment is often its,
+				 too; NIL: it is gone */
 	uint32_t port_offset; /* RFC 6056 3.3.3: of the next search */
 	uint64_t draws;	      /* numbers drawn from the key */
 	uint64_t count[ENGINE_COUNT_MAX];

@@ -172,6 +172,7 @@ struct tcp {
 	uint8_t cc;
 	uint8_t ttl, tos;
 	uint32_t route_change, next_hop;
+	uint32_t neigh; /* where the next hop was found, or anything */
 	uint32_t pmtu;
 	bool pmtu_discover;
 

@@ -20,17 +20,24 @@ static uint32_t *bucket(const struct engine *e, uint32_t laddr, uint16_t lport, 
 	return &e->tcp_bucket[sum & (e->s->tcp_buckets - 1)];
 }
 
+static bool is_of(const struct tcp *t, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		  uint16_t rport)
+{
+	return t->raddr == raddr && t->lport == lport && t->rport == rport && t->laddr == laddr;
+}
+
 struct tcp *tcp_find(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
 		     uint16_t rport)
 {
-	uint32_t i = *bucket(e, laddr, lport, raddr, rport);
+	uint32_t i = e->s->tcp_last;
 
-	for (; i != NIL; i = e->tcp[i].chain) {
-		struct tcp *t = &e->tcp[i];
-
-		if (t->raddr == raddr && t->lport == lport && t->rport == rport &&
-		    t->laddr == laddr)
-			return t;
+	if (i != NIL && is_of(&e->tcp[i], laddr, lport, raddr, rport))
+		return &e->tcp[i];
+	for (i = *bucket(e, laddr, lport, raddr, rport); i != NIL; i = e->tcp[i].chain) {
+		if (!is_of(&e->tcp[i], laddr, lport, raddr, rport))
+			continue;
+		e->s->tcp_last = i;
+		return &e->tcp[i];
 	}
 	return NULL;
 }
@@ -81,6 +88,8 @@ static void out_of_table(struct engine *e, struct tcp *t)
 	uint32_t i = TCP_INDEX(e, t);
 	uint32_t *link = bucket(e, t->laddr, t->lport, t->raddr, t->rport);
 
+	if (e->s->tcp_last == i)
+		e->s->tcp_last = NIL;
 	while (*link != NIL && *link != i)
 		link = &e->tcp[*link].chain;
 	if (*link == i)

@@ -458,7 +458,7 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 			rto_arm(e, t);
 		return false;
 	}
-	if (neigh_resolve(e, t->next_hop, mac) != 0) {
+	if (neigh_resolve(e, t->next_hop, &t->neigh, mac) != 0) {
 		ilist_push(&e->s->arp_wait, tcp_out_links(e), TCP_INDEX(e, t));
 		t->arp_waits = true;
 		return false;

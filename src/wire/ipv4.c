@@ -71,22 +71,24 @@ static enum wire_fault parse(struct cursor *c, struct ipv4 *ret, bool quoted)
 	struct ipv4 h = {0};
 	const uint8_t *start = c->at;
 	size_t came = cursor_left(c);
-	unsigned first = cursor_u8(c);
-	unsigned fragment;
-	struct cursor options;
+	const uint8_t *fixed = cursor_take(c, IPV4_HEADER_BYTES);
+	unsigned first, fragment;
+	struct cursor f, options;
 	enum wire_fault fault;
 
-	h.tos = cursor_u8(c);
-	h.total_bytes = cursor_be16(c);
-	h.id = cursor_be16(c);
-	fragment = cursor_be16(c);
-	h.ttl = cursor_u8(c);
-	h.proto = cursor_u8(c);
-	cursor_skip(c, 2); /* the checksum is judged with the rest */
-	h.src = cursor_be32(c);
-	h.dst = cursor_be32(c);
-	if (c->failed)
+	if (!fixed)
 		return WIRE_SHORT;
+	f = cursor_of(fixed, IPV4_HEADER_BYTES);
+	first = cursor_u8(&f);
+	h.tos = cursor_u8(&f);
+	h.total_bytes = cursor_be16(&f);
+	h.id = cursor_be16(&f);
+	fragment = cursor_be16(&f);
+	h.ttl = cursor_u8(&f);
+	h.proto = cursor_u8(&f);
+	cursor_skip(&f, 2); /* the checksum is judged with the rest */
+	h.src = cursor_be32(&f);
+	h.dst = cursor_be32(&f);
 	if (first >> 4 != 4)
 		return WIRE_VERSION; /* RFC 1122 3.2.1.1 */
 	h.header_bytes = (uint16_t)((first & 15) * 4);

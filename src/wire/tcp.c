@@ -98,20 +98,22 @@ static void parse_options(struct cursor c, struct tcp_header *h)
 
 enum wire_fault tcp_parse(struct cursor *c, struct tcp_header *ret)
 {
+	const uint8_t *fixed = cursor_take(c, TCP_HEADER_BYTES);
 	struct tcp_header h = {0};
-	struct cursor options;
+	struct cursor f, options;
 
-	h.sport = cursor_be16(c);
-	h.dport = cursor_be16(c);
-	h.seq = cursor_be32(c);
-	h.ack = cursor_be32(c);
-	h.header_bytes = (uint8_t)((cursor_u8(c) >> 4) * 4);
-	h.flags = cursor_u8(c);
-	h.window = cursor_be16(c);
-	cursor_skip(c, 2);
-	h.urgent = cursor_be16(c);
-	if (c->failed)
+	if (!fixed)
 		return WIRE_SHORT;
+	f = cursor_of(fixed, TCP_HEADER_BYTES);
+	h.sport = cursor_be16(&f);
+	h.dport = cursor_be16(&f);
+	h.seq = cursor_be32(&f);
+	h.ack = cursor_be32(&f);
+	h.header_bytes = (uint8_t)((cursor_u8(&f) >> 4) * 4);
+	h.flags = cursor_u8(&f);
+	h.window = cursor_be16(&f);
+	cursor_skip(&f, 2);
+	h.urgent = cursor_be16(&f);
 	if (h.header_bytes < TCP_HEADER_BYTES)
 		return WIRE_LENGTH;
 	options = cursor_sub(c, h.header_bytes - TCP_HEADER_BYTES);
@@ -196,22 +198,27 @@ void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t
 	      uint64_t payload_sum, size_t payload_bytes)
 {
 	size_t bytes = tcp_header_size(h);
-	uint8_t *p = e->at;
+	uint8_t *p;
+	struct emit f;
 	uint64_t sum;
 
 	if (bytes > TCP_HEADER_MAX || bytes + payload_bytes > IPV4_PACKET_MAX) {
 		e->failed = true;
 		return;
 	}
-	emit_be16(e, h->sport);
-	emit_be16(e, h->dport);
-	emit_be32(e, h->seq);
-	emit_be32(e, h->ack);
-	emit_u8(e, (unsigned)bytes / 4 << 4); /* 3.1: reserved bits are sent as zero */
-	emit_u8(e, h->flags);
-	emit_be16(e, h->window);
-	emit_be16(e, 0);
-	emit_be16(e, h->urgent);
+	p = emit_take(e, TCP_HEADER_BYTES);
+	if (!p)
+		return;
+	f = emit_to(p, TCP_HEADER_BYTES);
+	emit_be16(&f, h->sport);
+	emit_be16(&f, h->dport);
+	emit_be32(&f, h->seq);
+	emit_be32(&f, h->ack);
+	emit_u8(&f, (unsigned)bytes / 4 << 4); /* 3.1: reserved bits are sent as zero */
+	emit_u8(&f, h->flags);
+	emit_be16(&f, h->window);
+	emit_be16(&f, 0);
+	emit_be16(&f, h->urgent);
 	emit_options(e, h);
 	if (e->failed)
 		return;

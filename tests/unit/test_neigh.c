@@ -118,12 +118,12 @@ static void neigh_input__full_forgets_the_least_recently_used(void **state)
 	for (uint32_t i = 0; i < 8; i++)
 		stack_arp(&s, ARP_REQUEST, 0x0a000010 + i, US);
 	assert_int_equal(s.e.s->neighs.used, 8);
-	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, mac),
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, NULL, mac),
 			 0); /* used: not the oldest any more */
 	stack_arp(&s, ARP_REQUEST, 0x0a000020, US);
 	assert_int_equal(s.e.s->neighs.used, 8);
-	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, mac), 0);
-	assert_int_equal(neigh_resolve(&s.e, 0x0a000011, mac), -EAGAIN);
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000010, NULL, mac), 0);
+	assert_int_equal(neigh_resolve(&s.e, 0x0a000011, NULL, mac), -EAGAIN);
 }
 
 static void neigh_input__a_conflict_is_defended_once_in_ten_seconds(void **state)
@@ -167,9 +167,9 @@ static void neigh_resolve__multicast(void **state)
 	uint8_t mac[6];
 
 	(void)state;
-	assert_int_equal(neigh_resolve(&s.e, 0xe08102ff, mac), 0); /* 224.129.2.255 */
+	assert_int_equal(neigh_resolve(&s.e, 0xe08102ff, NULL, mac), 0); /* 224.129.2.255 */
 	assert_memory_equal(mac, "\x01\x00\x5e\x01\x02\xff", 6);
-	assert_int_equal(neigh_resolve(&s.e, 0, mac), 0);
+	assert_int_equal(neigh_resolve(&s.e, 0, NULL, mac), 0);
 	assert_memory_equal(mac, all_mac, 6);
 }
 
