@@ -11,7 +11,7 @@ folder = sys.argv[3] if len(sys.argv) > 3 else ""
 
 def session(passive):
     f = ftplib.FTP(timeout=15)
-    f.connect("127.0.0.1", port)
+    f.connect(os.environ.get("PEER_ADDR", "127.0.0.1"), port)
     f.login()
     f.set_pasv(passive)
     if folder:

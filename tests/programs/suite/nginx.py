@@ -35,7 +35,7 @@ http {{
 	sendfile on;
 	tcp_nopush on;
 	keepalive_requests 100000;
-	server {{ listen 127.0.0.1:{port} {listen}; root {dir}/www; }}
+	server {{ listen {host}:{port} {listen}; root {dir}/www; }}
 }}
 """
 
@@ -43,7 +43,7 @@ http {{
 def configure(b, listen="", events="", user="root", daemon="off", log=None):
     log = log or b.path("access.log") + " who buffer=64k flush=1s"
     with open(b.path("conf"), "w") as f:
-        f.write(CONF.format(dir=b.dir, port=b.port, workers=WORKERS, listen=listen, events=events,
+        f.write(CONF.format(dir=b.dir, host=b.host, port=b.port, workers=WORKERS, listen=listen, events=events,
                             daemon=daemon, log=log,
                             user="user %s;" % user if os.geteuid() == 0 else ""))
 
@@ -89,7 +89,7 @@ def workers(master):
 
 
 def url(b, name):
-    return "http://127.0.0.1:%d/%s" % (b.port, name)
+    return "http://%s:%d/%s" % (b.host, b.port, name)
 
 
 def fetch(b, name, *options):
@@ -268,5 +268,6 @@ TESTS = (nginx_workers, nginx_reuseport, nginx_exclusive, nginx_uid, nginx_reloa
          nginx_worker_killed)
 for t in TESTS:
     t.needs = ("nginx", "wrk", "ab", "curl", "cmp")
+nginx_workers.six = nginx_reload.six = nginx_upgrade.six = True
 nginx_reuseport.arrangements = nginx_exclusive.arrangements = ("both",)
 nginx_uid.arrangements = ("both",)

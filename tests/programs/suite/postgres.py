@@ -18,7 +18,6 @@ from .harness import Skipped, check, wait_for
 from .share import Meter
 
 SETTINGS = """
-listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 40
 shared_buffers = 32MB
@@ -56,8 +55,8 @@ def template():
 def configure(b):
     """For server and clients: the port, and how to get there."""
     with open(b.path("data/postgresql.auto.conf"), "w") as f:
-        f.write(SETTINGS + "port = %d\n" % b.port)
-    b.env.update(PGHOST="127.0.0.1", PGPORT=str(b.port), PGUSER="tester", PGDATABASE="postgres",
+        f.write(SETTINGS + "listen_addresses = '%s'\nport = %d\n" % (b.addr, b.port))
+    b.env.update(PGHOST=b.addr, PGPORT=str(b.port), PGUSER="tester", PGDATABASE="postgres",
                  PGSSLMODE="disable", PGGSSENCMODE="disable", PGCONNECT_TIMEOUT="10")
 
 
@@ -164,3 +163,4 @@ def postgres_backend_killed(b):
 
 
 TESTS = (postgres_psql, postgres_pgbench, postgres_backend_killed)
+postgres_psql.six = postgres_pgbench.six = True

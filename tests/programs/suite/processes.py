@@ -25,8 +25,13 @@ def echoes(b, count=ECHOES):
     return count * ECHO_BYTES
 
 
+def socat_tcp(b):
+    """socat's word for it."""
+    return "TCP6" if b.six else "TCP4"
+
+
 def listen_address(b, *options):
-    return ",".join(["TCP4-LISTEN:%d" % b.port, "bind=127.0.0.1", "reuseaddr", "backlog=64",
+    return ",".join(["%s-LISTEN:%d" % (socat_tcp(b), b.port), "bind=" + b.host, "reuseaddr", "backlog=64",
                      *options])
 
 
@@ -35,7 +40,7 @@ def socat_fork(b):
     meter = Meter(b)
     far = free_port()
     b.server(peer("socketserver_server.py", far, "threads"), port=far)
-    b.server(["socat", listen_address(b, "fork"), "TCP4:127.0.0.1:%d" % far])
+    b.server(["socat", listen_address(b, "fork"), "%s:%s:%d" % (socat_tcp(b), b.host, far)])
     meter.expect(b.test, 2 * echoes(b))
 
 
@@ -61,8 +66,8 @@ def inetd(b):
     """openbsd-inetd: cat, and a python program that asks who its peer is."""
     meter = Meter(b)
     with open(b.path("inetd.conf"), "w") as f:
-        f.write("127.0.0.1:%d stream tcp nowait.1000 %s /bin/cat cat\n" %
-                (b.port, subprocess.check_output(["id", "-un"]).decode().strip()))
+        f.write("%s:%d stream %s nowait.1000 %s /bin/cat cat\n" %
+                (b.host, b.port, "tcp6" if b.six else "tcp", subprocess.check_output(["id", "-un"]).decode().strip()))
     b.server(["inetd", "-i", b.path("inetd.conf")])
     octets = echoes(b)
     data = question(b, 10 << 20)
@@ -107,7 +112,7 @@ def posted(b, count):
     want, pids = hashlib.sha256(body).hexdigest(), set()
     for _ in range(count):
         out = b.client(["curl", "-sS", "--fail", "-i", "--data-binary", "@" + b.path("body"),
-                        "-H", "Expect:", "http://127.0.0.1:%d/" % b.port]).decode()
+                        "-H", "Expect:", "http://%s:%d/" % (b.host, b.port)]).decode()
         check(out.split()[-1] == want, "the digest differs: %r" % out[-300:])
         pids.add(int(re.search(r"^X-Worker: (\d+)", out, re.M | re.I).group(1)))
     return count * len(body), pids
@@ -115,7 +120,7 @@ def posted(b, count):
 
 def loaded(b, seconds=1):
     out = b.client(["wrk", "-t", "1", "-c", "16", "-d", "%ds" % seconds,
-                    "http://127.0.0.1:%d/" % b.port]).decode()
+                    "http://%s:%d/" % (b.host, b.port)]).decode()
     n = re.search(r"(\d+) requests in", out)
     check(n and int(n.group(1)) > 50 and "Socket errors" not in out and "Non-2xx" not in out,
           "wrk said: %s" % out)
@@ -173,7 +178,7 @@ def gunicorn(b):
     """gunicorn: 3 workers on one listener; reloaded by SIGHUP, one killed; digests compared."""
     meter = Meter(b)
     app = os.path.dirname(peer("wsgi_app.py")[1])
-    p = b.server(["gunicorn", "-w", "3", "-b", "127.0.0.1:%d" % b.port, "--chdir", app,
+    p = b.server(["gunicorn", "-w", "3", "-b", "%s:%d" % (b.host, b.port), "--chdir", app,
                   "--worker-tmp-dir", b.dir, "--graceful-timeout", "3", "wsgi_app:app"])
     octets, first = posted(b, 6)
     octets += loaded(b)
@@ -204,8 +209,7 @@ def ftp(b):
 
 FTP_BYTES = 5 << 20
 VSFTPD = """
-listen=YES
-listen_address=127.0.0.1
+{listen}
 listen_port={port}
 background=NO
 {who}
@@ -222,6 +226,7 @@ xferlog_enable=NO
 async_abor_enable=YES
 seccomp_sandbox=NO
 """
+VSFTPD_LISTEN = ("listen=YES\nlisten_address=127.0.0.1", "listen_ipv6=YES\nlisten_address6=::1")
 VSFTPD_USERS = """
 ftp_username=daemon
 nopriv_user=daemon
@@ -244,7 +249,7 @@ def start_vsftpd(b, who):
     os.chmod(b.path("ftp/files"), 0o777)
     os.chmod(b.path("ftp"), 0o555)
     with open(b.path("vsftpd.conf"), "w") as f:
-        f.write(VSFTPD.format(port=b.port, dir=b.path("ftp"), who=who.format(dir=b.dir)))
+        f.write(VSFTPD.format(listen=VSFTPD_LISTEN[b.six], port=b.port, dir=b.path("ftp"), who=who.format(dir=b.dir)))
     b.server(["vsftpd", b.path("vsftpd.conf")])
     transfer(b, "files")
     meter.expect(b.test, 5 * FTP_BYTES)
@@ -273,3 +278,5 @@ gunicorn.needs = ("gunicorn", "curl", "wrk")
 vsftpd.needs = vsftpd_users.needs = ("vsftpd",)
 socat_exec.arrangements = prefork_spawn.arrangements = node_cluster_shared.arrangements = (
     "both", "server")
+for t in (socat_fork, socat_exec, inetd, prefork_fork, node_cluster, gunicorn, ftp, vsftpd):
+    t.six = True

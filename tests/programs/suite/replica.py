@@ -10,13 +10,13 @@ from .share import Meter
 def server(b, port, *more):
     d = b.path("redis-%d" % port)
     os.makedirs(d, exist_ok=True)
-    return b.server(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+    return b.server(["redis-server", "--port", str(port), "--bind", b.addr, "--save", "",
                      "--dir", d, "--daemonize", "no", "--protected-mode", "no",
                      "--repl-diskless-sync-delay", "0", *more], port=port)
 
 
 def cli(b, port, *argv, **kw):
-    return b.client(["redis-cli", "-p", str(port), *argv], **kw)
+    return b.client(["redis-cli", "-h", b.addr, "-p", str(port), *argv], **kw)
 
 
 def info(b, port, section, key):
@@ -36,7 +36,7 @@ def redis_replica(b):
     other = free_port()
     server(b, b.port, "--enable-debug-command", "yes")
     b.client(bench_argv(b, "-t", "set", "-r", "20000", "-d", "400", "-n", "40000", "-q"))
-    follow = ("--replicaof", "127.0.0.1 %d" % b.port, "--enable-debug-command", "yes")
+    follow = ("--replicaof", "%s %d" % (b.addr, b.port), "--enable-debug-command", "yes")
     r = server(b, other, *follow)
     load = b.start("client", bench_argv(b, "-t", "set", "-r", "20000", "-d", "400", "-n", "60000",
                                         "-q"))
@@ -74,4 +74,5 @@ def same_data(b, other):
 
 
 TESTS = (redis_replica,)
+redis_replica.six = True
 redis_replica.needs = ("redis-server", "redis-cli", "redis-benchmark")

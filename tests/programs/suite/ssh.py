@@ -22,7 +22,7 @@ MB = 1 << 20
 SIZE = 8 * MB
 CONFIG = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {addr}
 HostKey {keys}/host
 PidFile none
 AuthorizedKeysFile {keys}/user.pub
@@ -61,12 +61,12 @@ def start(b):
         raise Skipped("%s may not log in" % me.pw_name)
     conf = b.path("sshd_config")
     with open(conf, "w") as f:
-        f.write(CONFIG.format(port=b.port, keys=keys()))
+        f.write(CONFIG.format(addr=b.addr, port=b.port, keys=keys()))
     with open(b.path("ssh_config"), "w") as f:
-        f.write("Host box\nHostName 127.0.0.1\nPort %d\nUser %s\nIdentityFile %s/user\n"
+        f.write("Host box\nHostName %s\nPort %d\nUser %s\nIdentityFile %s/user\n"
                 "IdentitiesOnly yes\nBatchMode yes\nStrictHostKeyChecking no\n"
                 "UserKnownHostsFile %s\nLogLevel ERROR\n" %
-                (b.port, me.pw_name, keys(), b.path("known")))
+                (b.addr, b.port, me.pw_name, keys(), b.path("known")))
     meter = Meter(b)
     return b.server([shutil.which("sshd"), "-D", "-e", "-f", conf]), meter
 
@@ -122,7 +122,7 @@ def forwarded(b, option, entry, target):
     b.server(peer("socketserver_server.py", target, "threads"), port=target)
     tunnel = b.start("client", ["ssh", "-F", b.path("ssh_config"), "-N", "-o",
                                 "ExitOnForwardFailure=yes", option,
-                                "127.0.0.1:%d:127.0.0.1:%d" % (entry, target), "box"])
+                                "%s:%d:%s:%d" % (b.host, entry, b.host, target), "box"])
     wait_for("the forwarded port", lambda: kernel_listens(entry) or not tunnel.running(), 10)
     check(tunnel.running(), "ssh ended: %s" % tunnel.output())
     out = b.client(peer("echo_client.py", entry, 10))
@@ -145,4 +145,5 @@ def ssh_forward_back(b):
 TESTS = (ssh_command, ssh_copy, ssh_forward, ssh_forward_back)
 for t in TESTS:
     t.needs = ("sshd", "ssh", "scp", "sftp", "ssh-keygen", "sha256sum", "cmp")
+    t.six = True
 ssh_forward_back.arrangements = ("both",)

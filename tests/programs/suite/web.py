@@ -17,7 +17,7 @@ BIG = 20 * MB
 APACHE = """
 ServerRoot {dir}
 ServerName localhost
-Listen 127.0.0.1:{port}
+Listen {host}:{port}
 PidFile {dir}/apache-{port}.pid
 ErrorLog {dir}/apache-{port}.log
 {modules}
@@ -40,7 +40,7 @@ CustomLog {dir}/apache-{port}.access "%P %s %B"
 """
 LIGHTTPD = """
 server.document-root = "{dir}/www"
-server.bind = "127.0.0.1"
+server.bind = "{host}"
 server.port = {port}
 server.max-worker = {workers}
 server.errorlog = "{dir}/lighttpd-{port}.log"
@@ -59,13 +59,13 @@ defaults
 	retries 2
 	option redispatch
 frontend in
-	bind 127.0.0.1:{port}
+	bind {host}:{port}
 	default_backend pair
 backend pair
 	balance roundrobin
 	http-response set-header X-Served-By %s
-	server one 127.0.0.1:{one} check inter 200ms
-	server two 127.0.0.1:{two} check inter 200ms
+	server one {host}:{one} check inter 200ms
+	server two {host}:{two} check inter 200ms
 """
 
 
@@ -96,19 +96,18 @@ def write(b, name, text):
 
 def start_apache(b, port, each=0):
     conf = write(b, "apache-%d.conf" % port, APACHE.format(
-        dir=b.dir, port=port, modules=apache_modules(), each=each,
-))
+        dir=b.dir, host=b.host, port=port, modules=apache_modules(), each=each))
     return b.server(["apache2", "-D", "FOREGROUND", "-f", conf], port=port)
 
 
 def start_lighttpd(b, port, workers=2):
     conf = write(b, "lighttpd-%d.conf" % port,
-                 LIGHTTPD.format(dir=b.dir, port=port, workers=workers))
+                 LIGHTTPD.format(dir=b.dir, host=b.host, port=port, workers=workers))
     return b.server(["lighttpd", "-D", "-f", conf], port=port)
 
 
 def url(b, name):
-    return "http://127.0.0.1:%d/%s" % (b.port, name)
+    return "http://%s:%d/%s" % (b.host, b.port, name)
 
 
 def fetch(b, name, *options):
@@ -162,7 +161,7 @@ def haproxy_pair(b):
     a = start_apache(b, one)
     light = start_lighttpd(b, two, 0)
     conf = write(b, "haproxy.conf", HAPROXY.format(
-        port=b.port, one=one, two=two, threads="nbthread 2"))
+        host=b.host, port=b.port, one=one, two=two, threads="nbthread 2"))
     b.server(["haproxy", "-db", "-f", conf])
 
     def up():
@@ -187,6 +186,7 @@ def haproxy_pair(b):
 TESTS = (apache_prefork, lighttpd_workers, haproxy_pair)
 for t in TESTS:
     t.needs = ("curl", "ab", "cmp")
+    t.six = True
 apache_prefork.needs += ("apache2",)
 lighttpd_workers.needs += ("lighttpd",)
 haproxy_pair.needs += ("apache2", "lighttpd", "haproxy")
