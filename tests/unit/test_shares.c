@@ -11,87 +11,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "ctl/client.h"
 #include "shm/half.h"
 #include "shm/seat.h"
 #include "mortised.h"
 
-#define WAIT_MS 5000
 #define LO 0x7f000001u
-
-static char base[64], mortised[PATH_MAX];
-static pid_t keeper;
-
-static void nap(void)
-{
-	struct timespec ts = { .tv_nsec = 5 * 1000 * 1000 };
-
-	nanosleep(&ts, NULL);
-}
-
-#define EVENTUALLY(cond)                                                       \
-	do {                                                                   \
-		uint64_t end_ = clock_now_ns() + WAIT_MS * NS_PER_MS;          \
-		bool ok_;                                                      \
-		while (!(ok_ = (cond)) && clock_now_ns() < end_)               \
-			nap();                                                 \
-		assert_true(ok_);                                              \
-	} while (0)
-
-static struct ctl_msg status(void)
-{
-	struct ctl_msg m = { .type = CTL_STATUS };
-	int fd = ctl_connect("default");
-
-	if (fd < 0 || ctl_call(fd, &m, NULL, 0, NULL, NULL) != 0)
-		m.status.keeper_pid = 0;
-	if (fd >= 0)
-		close(fd);
-	return m;
-}
-
-static int setup(void **state)
-{
-	char log[PATH_MAX];
-
-	(void)state;
-	strcpy(base, "/tmp/mortise-test-XXXXXX");
-	if (!mkdtemp(base) || setenv("MORTISE_DIR", base, 1) != 0)
-		return -1;
-	snprintf(log, sizeof(log), "%s/stderr", base);
-	keeper = fork();
-	if (keeper == 0) {
-		dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), 2);
-		execl(mortised, mortised, "--foreground", "--linger", "1000", (char *)NULL);
-		_exit(127);
-	}
-	EVENTUALLY(status().status.keeper_pid == (uint32_t)keeper);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	char cmd[128];
-
-	(void)state;
-	kill(keeper, SIGKILL);
-	waitpid(keeper, NULL, 0);
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", base);
-	return system(cmd);
-}
 
 /** struct guest - A party made by hand, with one handle and its half. */
 struct guest {
@@ -429,9 +360,9 @@ static void share__outlives_a_daemon(void **state)
 	assert_int_equal(share_call(&b, &a, CTL_HAS_SHADOW, &shadow, 1), 0);
 	assert_int_equal(share_call(&a, &a, CTL_HAS_BELL, &ev2, 1), 0);
 	for (int i = 0; i < 3; i++) {
-		pid = status().status.daemon_pid;
+		pid = status_try().status.daemon_pid;
 		assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
-		EVENTUALLY(status().status.daemon_pid != pid && status().status.keeper_pid);
+		EVENTUALLY(status_try().status.daemon_pid != pid && status_try().status.keeper_pid);
 		assert_int_equal(attach_call(&b, a.handle_fd, &m, fds, &n), 0);
 		assert_int_equal(n, 4);
 		assert_int_equal(eventfd_write(fds[2], 1), 0);
@@ -537,10 +468,10 @@ static void share__keeps_a_listener(void **state)
 				nap();
 				assert_int_equal(half_state(a.h), HALF_LISTEN);
 				assert_int_equal(registry_find(b.reg, addr_word_make(LO, 4100), &ref), 0);
-				pid = status().status.daemon_pid;
+				pid = status_try().status.daemon_pid;
 				kill((pid_t)pid, SIGKILL);
-				EVENTUALLY(status().status.daemon_pid != pid &&
-					   status().status.keeper_pid);
+				EVENTUALLY(status_try().status.daemon_pid != pid &&
+					   status_try().status.keeper_pid);
 			}
 		}
 		close(copy);
@@ -604,7 +535,7 @@ int main(int argc, char **argv)
 		T(share__lets_others_announce),
 	};
 
-	if (!find_mortised(argv[0], mortised)) {
+	if (!find_mortised(argv[0])) {
 		fprintf(stderr, "no mortised: set MORTISED\n");
 		return 1;
 	}
