@@ -42,7 +42,7 @@ int engine_bind(struct engine *e, struct engine_sock ref, uint32_t addr, uint16_
 		return -EBADF;
 	if (s->lport || s->tcp != NIL)
 		return -EINVAL;
-	if (addr && !engine_is_ours(e, addr) &&
+	if (addr && !engine_is_local(e, addr) &&
 	    !(s->kind == SOCK_UDP && (ipv4_is_multicast(addr) || engine_is_broadcast(e, addr))))
 		return -EADDRNOTAVAIL;
 	return sock_bind_port(e, s, addr, port, 0, 0);
@@ -51,7 +51,7 @@ int engine_bind(struct engine *e, struct engine_sock ref, uint32_t addr, uint16_
 static int connect_datagram(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
 {
 	uint32_t src, next_hop;
-	int err = route_find(e, addr, &src, &next_hop);
+	int err = route_find_from(e, addr, s->laddr, &src, &next_hop);
 
 	if (err != 0)
 		return err;

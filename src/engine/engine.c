@@ -71,7 +71,7 @@ static bool fill_in(const struct engine_config *config, struct engine_config *c)
 		const struct engine_address *a = &c->address[i];
 
 		if (a->addr == 0 || a->addr == UINT32_MAX || ipv4_is_multicast(a->addr) ||
-		    a->prefix < 1 || a->prefix > 32)
+		    ipv4_is_loopback(a->addr) || a->prefix < 1 || a->prefix > 32)
 			return false;
 	}
 	return true;
@@ -243,6 +243,11 @@ bool engine_is_ours(const struct engine *e, uint32_t addr)
 	return false;
 }
 
+bool engine_is_local(const struct engine *e, uint32_t addr)
+{
+	return engine_is_ours(e, addr) || (e->s->config.loopback && ipv4_is_loopback(addr));
+}
+
 bool engine_is_broadcast(const struct engine *e, uint32_t addr)
 {
 	const struct engine_config *c = &e->s->config;
@@ -268,6 +273,12 @@ static void pass_time(struct engine *e, uint64_t now_ns)
 
 void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes)
 {
+	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
+}
+
+void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
+		       const void *frame, size_t bytes)
+{
 	struct cursor c = cursor_of(frame, bytes);
 	struct eth h;
 	enum wire_fault fault = eth_parse(&c, &h);
@@ -285,8 +296,8 @@ void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t b
 		return;
 	}
 	if (h.type == ETH_TYPE_IPV4) {
-		ip_input(e, c, to_us);
-	} else if (h.type == ETH_TYPE_ARP) {
+		ip_input(e, c, to_us, from);
+	} else if (h.type == ETH_TYPE_ARP && from == ENGINE_DEVICE) {
 		struct arp a;
 
 		fault = arp_parse(&c, &a);

@@ -93,6 +93,8 @@ struct engine_address {
  * @time_wait_ns: 2 MSL; default 60 s.
  * @local_port_min, @local_port_max: For sockets that chose none. Default 32768, 60999.
  * @no_announce: Do not announce the addresses by gratuitous ARP.
+ * @loopback:    Our own addresses and 127.0.0.0/8 are reached through ENGINE_LOOPBACK; else
+ *               they are ENETUNREACH.
  */
 struct engine_config {
 	uint8_t mac[6];
@@ -106,6 +108,7 @@ struct engine_config {
 	uint64_t time_wait_ns;
 	uint16_t local_port_min, local_port_max;
 	bool no_announce;
+	bool loopback;
 };
 
 /**
@@ -134,8 +137,22 @@ int engine_attach(struct engine *e, void *mem, size_t bytes);
 
 /* ------------------------------------------------------------ the outside */
 
-/** engine_input() - A frame has come. It may be anything; nothing of it is kept by reference. */
+/**
+ * enum engine_interface - Where frames go and come from.
+ *
+ * What engine_output() gives for ENGINE_LOOPBACK is for the engine itself: the caller hands it
+ * to engine_input_from(), at once or as much later as it likes. None is made without
+ * engine_config.loopback.
+ */
+enum engine_interface { ENGINE_DEVICE, ENGINE_LOOPBACK, ENGINE_INTERFACES };
+
+/** engine_input() - A frame has come from the device. It may be anything; nothing of it is kept by
+ * reference. */
 void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
+
+/** engine_input_from() - The same, from any interface. */
+void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
+		       const void *frame, size_t bytes);
 
 /** struct engine_piece - Borrowed until the engine is called next. */
 struct engine_piece {
@@ -146,11 +163,13 @@ struct engine_piece {
 /**
  * struct engine_frame - A frame to send, as a gather list.
  * @header: Where piece 0 lies: do not copy the struct.
+ * @interface: enum engine_interface: where to.
  */
 struct engine_frame {
 	struct engine_piece piece[ENGINE_PIECES];
 	uint32_t pieces;
 	uint32_t bytes;
+	uint8_t interface;
 	uint8_t header[ENGINE_HEADER_BYTES];
 };
 

@@ -3,6 +3,7 @@
 
 #include "engine/icmp.h"
 #include "engine/pkt.h"
+#include "engine/route.h"
 #include "engine/sock.h"
 #include "engine/tcp_conn.h"
 #include "wire/checksum.h"
@@ -105,7 +106,7 @@ static void heard(struct engine *e, const struct icmp4 *h, struct cursor c)
 	struct sock *s;
 
 	COUNT(e, ICMP_ERRORS_IN);
-	if (ipv4_parse_quoted(&c, &quoted) != WIRE_OK || !engine_is_ours(e, quoted.src) ||
+	if (ipv4_parse_quoted(&c, &quoted) != WIRE_OK || !engine_is_local(e, quoted.src) ||
 	    error.error == 0 || quoted.offset_bytes) {
 		COUNT(e, ICMP_IGNORED);
 		return;
@@ -195,6 +196,7 @@ int64_t icmp_send(struct engine *e, struct sock *s, const void *octets, size_t b
 {
 	struct cursor c = cursor_of(octets, bytes);
 	struct icmp4 h = {0};
+	uint32_t src, next_hop;
 	struct pkt *p;
 	int err;
 
@@ -206,11 +208,14 @@ int64_t icmp_send(struct engine *e, struct sock *s, const void *octets, size_t b
 	h.seq = cursor_be16(&c);
 	if (c.failed || h.type != ICMP4_ECHO || h.code != 0)
 		return -EINVAL;
+	err = route_find_from(e, dst, s->laddr, &src, &next_hop);
+	if (err != 0)
+		return err;
 	h.id = s->lport;
 	p = message(e, &h, c.at, cursor_left(&c));
 	if (!p)
 		return -ENOBUFS;
-	p->src = s->laddr;
+	p->src = src;
 	p->dst = dst;
 	p->ttl = s->ttl;
 	p->tos = s->tos;

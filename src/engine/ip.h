@@ -22,7 +22,7 @@ struct ip_in {
 };
 
 /** ip_input() - A packet; @link_unicast: its frame was to us alone. */
-void ip_input(struct engine *e, struct cursor c, bool link_unicast);
+void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from);
 
 /** ip_deliver() - A whole datagram to the protocol that it is for. */
 void ip_deliver(struct engine *e, const struct ip_in *in, struct cursor payload);
@@ -44,6 +44,12 @@ uint16_t ip_id(struct engine *e);
 
 /** ip_header() - Write Ethernet's and IP's header at the front of a frame. */
 void ip_header(struct engine *e, struct emit *out, const uint8_t mac[6], const struct ipv4 *h);
+
+/** ip_interface() - Where frames to @next_hop go. */
+static inline uint8_t ip_interface(uint32_t next_hop)
+{
+	return next_hop == ROUTE_LOOPBACK ? ENGINE_LOOPBACK : ENGINE_DEVICE;
+}
 
 /** reass_input() - A fragment. @packet: its first octet. */
 void reass_input(struct engine *e, const struct ipv4 *h, const uint8_t *packet,

@@ -33,7 +33,13 @@ static bool source_is_sane(const struct engine *e, uint32_t src)
 	       !engine_is_broadcast(e, src) && !engine_is_ours(e, src) && src >> 24 != 0;
 }
 
-void ip_input(struct engine *e, struct cursor c, bool link_unicast)
+/* What goes round comes from one of our addresses, and goes to one. */
+static bool from_ourselves(const struct engine *e, const struct ipv4 *h)
+{
+	return e->s->config.loopback && engine_is_local(e, h->src) && engine_is_local(e, h->dst);
+}
+
+void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from)
 {
 	const uint8_t *packet = c.at;
 	struct ipv4 h;
@@ -46,14 +52,15 @@ void ip_input(struct engine *e, struct cursor c, bool link_unicast)
 		COUNT_FAULT(e, IP, fault);
 		return;
 	}
-	ours = engine_is_ours(e, h.dst);
+	ours = from == ENGINE_LOOPBACK ? from_ourselves(e, &h) : engine_is_ours(e, h.dst);
 	/* RFC 1122 3.3.6: a packet to one address in a frame to all is dropped. */
 	if (!(ours && link_unicast) &&
-	    !(!ours && (ipv4_is_multicast(h.dst) || engine_is_broadcast(e, h.dst)))) {
+	    !(!ours && from == ENGINE_DEVICE &&
+	      (ipv4_is_multicast(h.dst) || engine_is_broadcast(e, h.dst)))) {
 		COUNT(e, IP_NOT_FOR_US);
 		return;
 	}
-	if (!source_is_sane(e, h.src)) {
+	if (from == ENGINE_DEVICE && !source_is_sane(e, h.src)) {
 		COUNT(e, IP_SOURCE_BAD);
 		return;
 	}

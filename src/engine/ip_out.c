@@ -42,6 +42,7 @@ void ip_header(struct engine *e, struct emit *out, const uint8_t mac[6], const s
 static void frame_begin(struct engine_frame *f, const struct emit *out)
 {
 	f->pieces = 1;
+	f->interface = ENGINE_DEVICE;
 	f->bytes = (uint32_t)emit_bytes(out);
 	f->piece[0] = (struct engine_piece){.at = f->header, .bytes = f->bytes};
 }
@@ -114,6 +115,7 @@ bool ip_frame(struct engine *e, struct engine_frame *f)
 		COUNT(e, IP_FRAGMENTS_OUT);
 	ip_header(e, &out, mac, &h);
 	frame_begin(f, &out);
+	f->interface = ip_interface(p->next_hop);
 	pkt_pieces(e, p, p->sent, bytes, f);
 	p->sent += bytes;
 	p->begun = true;

@@ -129,6 +129,10 @@ int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_m
 		memcpy(ret_mac, everybody, sizeof(everybody));
 		return 0;
 	}
+	if (addr == ROUTE_LOOPBACK) {
+		memcpy(ret_mac, e->s->config.mac, sizeof(e->s->config.mac));
+		return 0;
+	}
 	if (ipv4_is_multicast(addr)) {
 		/* RFC 1112 6.4: the low 23 bits. */
 		put_be32(ret_mac + 2, addr & 0x7fffff);

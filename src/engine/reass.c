@@ -210,7 +210,7 @@ void reass_timer(struct engine *e, uint32_t index)
 			.quote = r->first,
 			.quote_bytes = sizeof(r->first),
 			.proto = r->proto,
-			.unicast = engine_is_ours(e, r->dst),
+			.unicast = engine_is_local(e, r->dst),
 		};
 
 		icmp_error(e, &in, ICMP4_TIME_EXCEEDED, ICMP4_EXCEEDED_REASSEMBLY);

@@ -32,6 +32,15 @@ int route_find(const struct engine *e, uint32_t dst, uint32_t *ret_src, uint32_t
 	uint32_t src = own_beside(e, dst);
 	uint32_t next_hop = dst;
 
+	if (engine_is_ours(e, dst) || ipv4_is_loopback(dst)) {
+		/* Ourselves: no business of the device's (RFC 1122 3.2.1.3 (g)). */
+		if (!s->config.loopback)
+			return -ENETUNREACH;
+		if (ret_src)
+			*ret_src = dst;
+		*ret_next_hop = ROUTE_LOOPBACK;
+		return 0;
+	}
 	/* RFC 1122 3.3.1.1: on the link, broadcast and multicast go there directly. */
 	if (dst == UINT32_MAX || ipv4_is_multicast(dst)) {
 		src = s->config.addresses ? s->config.address[0].addr : 0;
@@ -58,6 +67,21 @@ int route_find(const struct engine *e, uint32_t dst, uint32_t *ret_src, uint32_t
 	if (ret_src)
 		*ret_src = src;
 	*ret_next_hop = next_hop;
+	return 0;
+}
+
+int route_find_from(const struct engine *e, uint32_t dst, uint32_t from, uint32_t *ret_src,
+		    uint32_t *ret_next_hop)
+{
+	uint32_t src;
+	int err = route_find(e, dst, &src, ret_next_hop);
+
+	if (err != 0)
+		return err;
+	if (ipv4_is_loopback(from) && *ret_next_hop != ROUTE_LOOPBACK)
+		return -EINVAL;
+	/* It may be bound to a group, or to a broadcast address: no source. */
+	*ret_src = from && engine_is_local(e, from) ? from : src;
 	return 0;
 }
 

@@ -8,6 +8,9 @@
 
 #include "engine/state.h"
 
+/* The next hop of what is for ourselves: on no link, by ENGINE_LOOPBACK. */
+#define ROUTE_LOOPBACK 0x7f000001u
+
 /**
  * route_find() - Who on the link gets what is sent to @dst.
  * @ret_src:      Our address for it. NULL: not asked.
@@ -16,6 +19,14 @@
  * Return: 0, or -ENETUNREACH.
  */
 int route_find(const struct engine *e, uint32_t dst, uint32_t *ret_src, uint32_t *ret_next_hop);
+
+/**
+ * route_find_from() - route_find() for a socket that is bound to @from; 0: to none.
+ *
+ * Return: also -EINVAL: nothing leaves with a source of 127.0.0.0/8 (RFC 1122 3.2.1.3 (g)).
+ */
+int route_find_from(const struct engine *e, uint32_t dst, uint32_t from, uint32_t *ret_src,
+		    uint32_t *ret_next_hop);
 
 /** route_pmtu() - Octets of an IP packet that get to @dst in one piece, as far as is known. */
 uint32_t route_pmtu(const struct engine *e, uint32_t dst);

@@ -22,7 +22,7 @@
 #include "wire/ipv4.h"
 #include "wire/tcp.h"
 
-#define ENGINE_MAGIC 0x4d54534531ull /* "MTSE1": changes with the layout */
+#define ENGINE_MAGIC 0x4d54534532ull /* "MTSE2": changes with the layout */
 
 #define NS_SEC 1000000000ull
 #define NS_MSEC 1000000ull
@@ -241,6 +241,9 @@ static inline uint64_t engine_draw(struct engine *e)
 
 /** engine_is_ours() - Is @addr one of the interface's? */
 bool engine_is_ours(const struct engine *e, uint32_t addr);
+
+/** engine_is_local() - One of ours, or 127.0.0.0/8 where there is a loopback. */
+bool engine_is_local(const struct engine *e, uint32_t addr);
 
 /** engine_is_broadcast() - 255.255.255.255, or a broadcast address of one of our networks. */
 bool engine_is_broadcast(const struct engine *e, uint32_t addr);

@@ -272,12 +272,11 @@ int tcp_connect(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
 		return e->tcp[s->tcp].state == TCP_SYN_SENT ? -EALREADY : -EISCONN;
 	if (port == 0 || addr == 0)
 		return -EADDRNOTAVAIL;
-	err = route_find(e, addr, &src, &next_hop);
+	err = route_find_from(e, addr, s->laddr, &src, &next_hop);
 	if (err != 0)
 		return err;
-	if (next_hop == 0 || ipv4_is_multicast(addr) || engine_is_ours(e, addr))
-		return -ENETUNREACH; /* MUST-57's other side; ourselves is not the wire's business
-				      */
+	if (next_hop == 0 || ipv4_is_multicast(addr))
+		return -ENETUNREACH; /* MUST-57's other side */
 	if (s->lport && tcp_exists(e, s->laddr ? s->laddr : src, s->lport, addr, port))
 		return -EADDRNOTAVAIL;
 	if (!s->lport) {

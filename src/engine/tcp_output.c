@@ -302,6 +302,7 @@ static void build(struct engine *e, struct tcp *t, struct tcp_header *h, uint32_
 	ip_header(e, &out, mac, &ip);
 	tcp_emit(&out, h, t->laddr, t->raddr, sum, bytes);
 	f->pieces = 1;
+	f->interface = ip_interface(t->next_hop);
 	f->piece[0] = (struct engine_piece){.at = f->header, .bytes = emit_bytes(&out)};
 	f->bytes = (uint32_t)(emit_bytes(&out) + bytes);
 	for (unsigned i = 0; i < pieces; i++)

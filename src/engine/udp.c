@@ -51,11 +51,9 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 
 	if (bytes > UDP_PAYLOAD_MAX)
 		return -EMSGSIZE;
-	err = route_find(e, dst, &src, &next_hop);
+	err = route_find_from(e, dst, s->laddr, &src, &next_hop);
 	if (err != 0)
 		return err;
-	if (s->laddr && engine_is_ours(e, s->laddr))
-		src = s->laddr;
 	if (s->pmtu_discover && bytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES > route_pmtu(e, dst))
 		return -EMSGSIZE;
 	/* One datagram is taken however small the buffer is, as Linux does. */

@@ -32,6 +32,7 @@ struct stack {
 	uint64_t now;
 	uint8_t frame[65600];
 	size_t bytes;
+	uint8_t interface;
 	struct eth eth;
 	struct ipv4 ip;
 	struct tcp_header tcp;
@@ -186,6 +187,7 @@ static inline bool stack_pull(struct stack *s)
 	}
 	if (s->bytes != f.bytes)
 		abort();
+	s->interface = f.interface;
 	c = cursor_of(s->frame, s->bytes);
 	if (eth_parse(&c, &s->eth) != WIRE_OK)
 		abort();
