@@ -120,6 +120,9 @@ struct syn {
 
 enum tcp_recovery { TCP_OPEN, TCP_RECOVERY, TCP_LOSS };
 
+/* Was the timeout one too early? (RFC 5682): not asked; the first is sent again; new data are. */
+enum tcp_frto { FRTO_OFF, FRTO_SENT, FRTO_NEW };
+
 /* What the connection's one timer is to do; each has a time of its own. */
 enum tcp_timer {
 	TCP_TIMER_RTO,	   /* retransmit, or probe a closed window */
@@ -248,6 +251,8 @@ struct tcp {
 	uint64_t sent_ns; /* when data was last sent */
 	struct cubic cubic;
 	struct hystart hystart;
+	uint8_t frto;
+	bool rescued; /* this recovery's rescue retransmission (RFC 6675 4) has gone */
 	/* What to go back to where it was all a mistake. */
 	bool undo_ok;
 	uint32_t undo_una, undo_cwnd, undo_ssthresh, undo_retrans;

@@ -22,9 +22,11 @@ static void take_off(struct engine *e, struct tcp *t, uint32_t una, struct ack *
 			a->delivered += seg_bytes(s);
 			rack_delivered(e, t, s, a);
 			/* Karn: only of what was sent once. */
-			if (!(s->flags & SEG_EVER))
+			if (!(s->flags & SEG_EVER)) {
 				a->rtt_us =
 					(uint32_t)max_u64(1, (e->s->now_ns - s->sent_ns) / NS_USEC);
+				a->original |= seq_leq(s->end, t->recover);
+			}
 		}
 		if (s->flags & SEG_FIN)
 			t->fin_acked = true;

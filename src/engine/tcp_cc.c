@@ -33,7 +33,8 @@ void cc_acked(struct engine *e, struct tcp *t, const struct ack *a)
 {
 	uint32_t acked = a->acked;
 
-	if (!acked || t->recovery == TCP_RECOVERY)
+	/* RFC 5682 2.1, step 2b: two new segments, not more. */
+	if (!acked || t->recovery == TCP_RECOVERY || t->frto == FRTO_NEW)
 		return;
 	/* RFC 7661 4.1: a window that is not used says nothing about the path. */
 	if (!t->cwnd_limited && t->recovery == TCP_OPEN)

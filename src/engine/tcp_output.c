@@ -21,13 +21,13 @@ enum send_kind { SEND_NOTHING, SEND_SYN, SEND_AGAIN, SEND_NEW, SEND_ACK, SEND_KE
 /**
  * struct plan - A segment that could be sent.
  * @seg:   For SEND_AGAIN. @bytes: of data. @fin: with a FIN behind them.
- * @probe: It is the loss probe.
+ * @probe: It is the loss probe. @rescue: the rescue retransmission.
  */
 struct plan {
 	enum send_kind kind;
 	struct tcp_seg *seg;
 	uint32_t bytes;
-	bool fin, probe;
+	bool fin, probe, rescue;
 };
 
 /* The position of a sequence number in the send ring; snd_base is that of snd_una. */
@@ -76,6 +76,9 @@ static bool choose_again(const struct engine *e, struct tcp *t, struct plan *p)
 			return true;
 		}
 	}
+	/* RFC 5682 2.1, step 2b: new data first. */
+	if (t->frto == FRTO_NEW)
+		return false;
 	s = first_waiting(e, t);
 	/* One segment may always be out: else nothing would ever come back. */
 	if (!s || (tcp_pipe(t) && tcp_pipe(t) + min_u32(seg_bytes(s), t->mss) > t->cwnd))
@@ -158,6 +161,16 @@ static struct plan choose(struct engine *e, struct tcp *t)
 	if (choose_new(t, &p)) {
 		p.probe = t->probe_pending;
 		return p;
+	}
+	/* Rule 4 only where there is nothing new, or no room for it in the peer's window. */
+	if (t->recovery == TCP_RECOVERY &&
+	    (!tcp_unsent(t) || t->snd_wnd <= t->snd_nxt - t->snd_una)) {
+		p.seg = recovery_rescue(e, t);
+		if (p.seg) {
+			p.kind = SEND_AGAIN;
+			p.rescue = true;
+			return p;
+		}
 	}
 	if (t->probe_pending && seg_last(e, t)) {
 		p = (struct plan){.kind = SEND_AGAIN, .seg = seg_last(e, t), .probe = true};
@@ -388,6 +401,7 @@ static bool do_again(struct engine *e, struct tcp *t, struct plan *p, struct tcp
 	t->sum_retrans += bytes;
 	t->prr_out += bytes;
 	t->undo_retrans++;
+	t->rescued |= p->rescue;
 	COUNT(e, TCP_RETRANS);
 	if (!t->timer_ns[TCP_TIMER_RTO] || p->probe)
 		rto_arm(e, t);

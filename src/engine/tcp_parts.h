@@ -93,6 +93,7 @@ void seg_unmark_lost(struct engine *e, struct tcp *t);
 struct tcp_seg *seg_first(const struct engine *e, const struct tcp *t);
 struct tcp_seg *seg_last(const struct engine *e, const struct tcp *t);
 struct tcp_seg *seg_next(const struct engine *e, const struct tcp_seg *s);
+struct tcp_seg *seg_previous(const struct engine *e, const struct tcp_seg *s);
 
 /** tcp_pipe() - Octets in flight (RFC 6675 4). */
 uint32_t tcp_pipe(const struct tcp *t);
@@ -130,6 +131,7 @@ struct ack {
 	uint32_t ts_echo;   /* 0: none */
 	bool dsack, sacked, lost;
 	bool dsack_tlp; /* the DSACK is for the loss probe */
+	bool original;	/* something that was sent once, before recovery began, has arrived */
 };
 
 /** tcp_ack() - An acceptable ACK. @bytes: of the segment's data. */
@@ -163,6 +165,10 @@ void recovery_timeout(struct engine *e, struct tcp *t);
 
 /** recovery_ack() - An ACK during recovery, or one that found losses: what cwnd is to be. */
 void recovery_ack(struct engine *e, struct tcp *t, const struct ack *a);
+
+/** recovery_rescue() - The segment to send once a recovery where nothing else can go (RFC 6675 4,
+ * NextSeg, rule 4); NULL: none. */
+struct tcp_seg *recovery_rescue(const struct engine *e, const struct tcp *t);
 
 /** recovery_probe_lost() - A loss probe repaired a loss: once less, as in recovery. */
 void recovery_probe_lost(struct engine *e, struct tcp *t);

@@ -12,7 +12,10 @@
  *
  * Undone (RFC 4015) where the ACK that comes echoes a timestamp from before
  * the first retransmission (RFC 3522), or where DSACKs say that each
- * retransmission arrived twice.
+ * retransmission arrived twice. Without timestamps, a timeout is judged by F-RTO (RFC
+ * 5682): where the first ACK after it advances, two new segments go instead of old
+ * ones; if the next ACK is for something that was sent once, before the timeout, then
+ * it was only late.
  */
 #include "engine/tcp_parts.h"
 
@@ -30,6 +33,8 @@ void recovery_enter(struct engine *e, struct tcp *t)
 {
 	note_undo(e, t);
 	t->recovery = TCP_RECOVERY;
+	t->frto = FRTO_OFF;
+	t->rescued = false;
 	t->refused = false;
 	t->recover = t->snd_nxt;
 	t->ssthresh = cc_of(t)->ssthresh(e, t);
@@ -50,6 +55,10 @@ void recovery_timeout(struct engine *e, struct tcp *t)
 			note_undo(e, t);
 		t->ssthresh = cc_of(t)->ssthresh(e, t);
 		t->recover = t->snd_nxt;
+		/* RFC 5682 2.1, step 1: not once more for the same data. */
+		t->frto = t->undo_ok ? FRTO_SENT : FRTO_OFF;
+	} else {
+		t->frto = FRTO_OFF;
 	}
 	if (cc_of(t)->timeout)
 		cc_of(t)->timeout(e, t);
@@ -73,6 +82,7 @@ static void undo(struct engine *e, struct tcp *t)
 	t->ssthresh = max_u32(t->ssthresh, t->undo_ssthresh);
 	cc_of(t)->undo(e, t);
 	t->undo_ok = false;
+	t->frto = FRTO_OFF;
 	t->recovery = TCP_OPEN;
 	t->backoff = 0;
 	t->undos++;
@@ -87,6 +97,31 @@ static bool was_mistaken(const struct tcp *t, const struct ack *a)
 	if (t->ts_ok && a->acked && a->ts_echo && t->undo_retrans && seq_lt(a->ts_echo, t->undo_ts))
 		return true;
 	return a->dsack && t->undo_retrans == 0;
+}
+
+/* RFC 5682 2.1 and 3.1. Return: the timeout was one too early. */
+static bool judge_timeout(struct tcp *t, const struct ack *a)
+{
+	uint32_t used = t->snd_nxt - t->snd_una;
+
+	if (t->recovery != TCP_LOSS || seq_geq(t->snd_una, t->recover)) {
+		t->frto = FRTO_OFF;
+		return false;
+	}
+	if (t->frto == FRTO_NEW) {
+		t->frto = FRTO_OFF;
+		return a->original; /* step 3 */
+	}
+	/* Step 2: only where it advances, and there is something new that may go. */
+	if (t->frto != FRTO_SENT)
+		return false;
+	if (a->acked && tcp_unsent(t) >= t->mss && sat_sub_u32(t->snd_wnd, used) >= t->mss) {
+		t->frto = FRTO_NEW;
+		t->cwnd = max_u32(t->cwnd, tcp_pipe(t) + 2 * t->mss);
+	} else {
+		t->frto = FRTO_OFF;
+	}
+	return false;
 }
 
 /* RFC 6937 3, with the bound of its successor: slow start only where nothing more was lost. */
@@ -139,6 +174,10 @@ void recovery_ack(struct engine *e, struct tcp *t, const struct ack *ack)
 		undo(e, t);
 		return;
 	}
+	if (t->frto != FRTO_OFF && judge_timeout(t, &a)) {
+		undo(e, t);
+		return;
+	}
 	if (t->recovery != TCP_OPEN && seq_geq(t->snd_una, t->recover)) {
 		if (t->recovery == TCP_RECOVERY)
 			t->cwnd = max_u32(t->ssthresh, 2 * t->mss);
@@ -162,6 +201,20 @@ void recovery_ack(struct engine *e, struct tcp *t, const struct ack *ack)
 		recovery_enter(e, t);
 	if (t->recovery == TCP_RECOVERY)
 		reduce(t, &a);
+}
+
+struct tcp_seg *recovery_rescue(const struct engine *e, const struct tcp *t)
+{
+	struct tcp_seg *s;
+
+	if (!t->sack_ok || t->recovery != TCP_RECOVERY || t->rescued || t->wait_bytes ||
+	    tcp_pipe(t) + t->mss > t->cwnd)
+		return NULL;
+	/* The last that has not been SACKed: what it brings says what became of the others. */
+	s = seg_last(e, t);
+	while (s && (s->flags & SEG_SACKED))
+		s = seg_previous(e, s);
+	return s && !(s->flags & SEG_RETRANS) ? s : NULL;
 }
 
 void recovery_probe_lost(struct engine *e, struct tcp *t)

@@ -49,6 +49,7 @@ static void block_input(struct engine *e, struct tcp *t, uint32_t start, uint32_
 		a->delivered += seg_bytes(s);
 		a->sacked = true;
 		rack_delivered(e, t, s, a);
+		a->original |= !(s->flags & SEG_EVER) && seq_leq(s->end, t->recover);
 		if (!(s->flags & SEG_EVER) && a->rtt_us == 0)
 			a->rtt_us = (uint32_t)max_u64(1, (e->s->now_ns - s->sent_ns) / NS_USEC);
 		seg_mark_sacked(e, t, s);

@@ -182,6 +182,11 @@ struct tcp_seg *seg_next(const struct engine *e, const struct tcp_seg *s)
 	return s->order.next == NIL ? NULL : &e->seg[s->order.next];
 }
 
+struct tcp_seg *seg_previous(const struct engine *e, const struct tcp_seg *s)
+{
+	return s->order.prev == NIL ? NULL : &e->seg[s->order.prev];
+}
+
 uint32_t tcp_pipe(const struct tcp *t)
 {
 	uint32_t flying = t->out_bytes - t->sacked_bytes - t->lost_bytes + t->retrans_bytes;

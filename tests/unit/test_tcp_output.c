@@ -325,108 +325,6 @@ static void fire_keep__only_where_wanted(void **state)
 	assert_int_equal(error, ETIMEDOUT);
 }
 
-static void recovery__three_duplicates_without_sack(void **state)
-{
-	struct talk t;
-	uint32_t una;
-
-	(void)state; /* RFC 5681 3.2, RFC 6582 */
-	talk_connect(&s, &t, 0);
-	write_octets(&t, 8 * 1460);
-	una = t.ack;
-	for (unsigned i = 0; i < 8; i++)
-		want(&t, 1460);
-	t.ack = una;
-	for (unsigned i = 0; i < 2; i++)
-		ack_all(&t);
-	assert_true(stack_quiet(&s));
-	ack_all(&t);
-	want(&t, 1460); /* the first again, at once */
-	assert_int_equal(info_of(t.sock).recoveries, 1);
-	assert_int_equal(info_of(t.sock).rtos, 0);
-	/* A partial ACK: the next one is lost, too. */
-	t.ack = una + 2 * 1460;
-	ack_all(&t);
-	want(&t, 1460);
-	t.ack = una + 8 * 1460;
-	ack_all(&t);
-	assert_true(stack_quiet(&s));
-	assert_true(info_of(t.sock).cwnd < 10 * 1460);
-}
-
-static void recovery__sacked_holes(void **state)
-{
-	struct talk t;
-	struct tcp_header h;
-	uint32_t una;
-
-	(void)state; /* RFC 8985: three SACKed segments are enough where nothing was reordered yet
-		      */
-	talk_connect(&s, &t, TCP_HAS_SACK_OK);
-	write_octets(&t, 8 * 1460);
-	una = t.ack;
-	for (unsigned i = 0; i < 8; i++)
-		want(&t, 1460);
-	s.now += 10 * NS_MSEC;
-	t.ack = una;
-	h = talk_header(&t, TCP_ACK);
-	h.has = TCP_HAS_SACK;
-	h.sacks = 1;
-	h.sack[0].start = una + 2 * 1460;
-	for (uint32_t i = 3; i < 5; i++) {
-		h.sack[0].end = una + i * 1460;
-		stack_tcp(&s, &h, NULL, 0);
-	}
-	assert_true(stack_quiet(&s));
-	h.sack[0].end = una + 5 * 1460;
-	stack_tcp(&s, &h, NULL, 0);
-	assert_int_equal(info_of(t.sock).recoveries, 1);
-	want(&t, 1460);
-	assert_true(stack_wait(&s, NS_MSEC) || t.ack == una + 1460);
-}
-
-static void undo__a_timeout_that_was_too_early(void **state)
-{
-	struct talk t;
-	struct tcp_header h;
-	uint32_t una, before;
-
-	(void)state; /* RFC 3522, RFC 4015 */
-	talk_connect(&s, &t, TCP_HAS_SACK_OK | TCP_HAS_TS);
-	before = info_of(t.sock).cwnd;
-	una = t.ack;
-	write_octets(&t, 1448);
-	want(&t, 1448);
-	h = talk_header(&t, TCP_ACK);
-	h.ts_echo = s.tcp.ts_value;
-	h.ts_value = 501;
-	for (unsigned i = 0; i < 3 && info_of(t.sock).rtos == 0; i++)
-		assert_true(stack_wait(&s, 5 * NS_SEC));
-	assert_int_equal(info_of(t.sock).rtos, 1);
-	assert_true(info_of(t.sock).cwnd < before);
-	assert_int_equal(una + 1448, t.ack);
-	stack_tcp(&s, &h, NULL, 0); /* it echoes what was sent first */
-	assert_int_equal(info_of(t.sock).undos, 1);
-	assert_true(info_of(t.sock).cwnd >= before);
-}
-
-static void tlp__a_lost_tail_is_probed(void **state)
-{
-	struct talk t;
-	uint32_t una;
-
-	(void)state; /* RFC 8985 7 */
-	talk_connect(&s, &t, TCP_HAS_SACK_OK);
-	una = t.ack;
-	write_octets(&t, 3 * 1460);
-	for (unsigned i = 0; i < 3; i++)
-		want(&t, 1460);
-	assert_true(stack_wait(&s, 100 * NS_MSEC)); /* two round trips of 10 ms */
-	assert_int_equal(s.tcp.seq, una + 2 * 1460);
-	assert_int_equal(info_of(t.sock).tlps, 1);
-	assert_int_equal(info_of(t.sock).rtos, 0);
-}
-
 static void tcp_send__buffer_and_refusals(void **state)
 {
 	struct engine_event ev;
@@ -609,12 +507,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(persist__probes_a_closed_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(ack_later__every_second_segment, setup, teardown),
 		cmocka_unit_test_setup_teardown(fire_keep__only_where_wanted, setup, teardown),
-		cmocka_unit_test_setup_teardown(recovery__three_duplicates_without_sack, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(recovery__sacked_holes, setup, teardown),
-		cmocka_unit_test_setup_teardown(undo__a_timeout_that_was_too_early, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(tlp__a_lost_tail_is_probed, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_send__buffer_and_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__without_an_mss, setup, teardown),
 		cmocka_unit_test_setup_teardown(rtt__not_of_what_was_sent_twice, setup, teardown),
