@@ -312,6 +312,9 @@ static int set_common(struct sock *s, enum engine_option o, uint32_t v)
 		s->sndbuf = max_u32(v, BUF_MIN);
 		s->sndbuf_fixed = true;
 		return 0;
+	case ENGINE_SO_MAX_PACING_RATE:
+		s->pacing_max = v;
+		return 0;
 	case ENGINE_IP_TTL:
 		if (v < 1 || v > 255)
 			return -EINVAL;
@@ -411,6 +414,9 @@ int engine_get(struct engine *e, struct engine_sock ref, enum engine_option o, u
 		return 0;
 	case ENGINE_SO_SNDBUF:
 		*ret = s->sndbuf;
+		return 0;
+	case ENGINE_SO_MAX_PACING_RATE:
+		*ret = s->pacing_max;
 		return 0;
 	case ENGINE_IP_TTL:
 		*ret = s->ttl;

@@ -332,6 +332,7 @@ enum engine_option {
 	ENGINE_IP_MTU_DISCOVER,	  /* 0: never set DF, 1: do */
 	ENGINE_IP_ADD_MEMBERSHIP, /* a multicast group */
 	ENGINE_IP_DROP_MEMBERSHIP,
+	ENGINE_SO_MAX_PACING_RATE, /* octets a second, of a stream; UINT32_MAX: no limit */
 };
 
 enum engine_cc { ENGINE_CUBIC, ENGINE_RENO, ENGINE_CCS };
@@ -361,6 +362,8 @@ enum engine_tcp_state {
  * struct engine_info - What a socket looks like inside.
  * @readable, @unsent, @unacked: Octets: that can be received; written and not yet sent; sent.
  * Windows, cwnd and ssthresh in octets; times in microseconds.
+ * @pacing_rate, @delivery_rate: Octets a second: at which data go, UINT32_MAX where nothing holds
+ * them; that arrived in the last round trip.
  */
 struct engine_info {
 	enum engine_kind kind;
@@ -373,6 +376,7 @@ struct engine_info {
 	uint64_t sent_bytes, retrans_bytes, acked_bytes, received_bytes;
 	uint32_t retrans_segs, sent_segs, received_segs, rtos, recoveries, undos, tlps;
 	uint8_t snd_wscale, rcv_wscale, sack, timestamps, cc, gaps;
+	uint64_t pacing_rate, delivery_rate;
 };
 
 /** engine_info() - Return: 0, -EBADF. */

@@ -63,6 +63,7 @@ struct sock *sock_new(struct engine *e, uint8_t kind, uint64_t cookie)
 	s->keep_idle_s = 7200; /* RFC 9293 3.8.4, MUST-28 */
 	s->keep_interval_s = 75;
 	s->keep_count = 9;
+	s->pacing_max = UINT32_MAX;
 	s->pmtu_discover = kind == SOCK_TCP;
 	return s;
 }

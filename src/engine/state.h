@@ -153,6 +153,7 @@ struct sock {
 	uint32_t groups, group[SOCK_GROUPS];
 	uint32_t keep_idle_s, keep_interval_s, keep_count, user_timeout_ms;
 	uint32_t maxseg;
+	uint32_t pacing_max; /* octets a second; PACE_NONE: no limit */
 	int32_t error;
 	uint8_t kind, cc, ttl, tos, pmtu_discover;
 	bool listening, connected, full, shut_rd, shut_wr;

@@ -129,6 +129,7 @@ enum tcp_timer {
 	TCP_TIMER_PROBE,   /* tail loss probe */
 	TCP_TIMER_REORDER, /* RACK's wait for reordered segments */
 	TCP_TIMER_DELACK,
+	TCP_TIMER_PACE, /* data may go again */
 	TCP_TIMER_KEEP,
 	TCP_TIMER_END, /* TIME-WAIT, FIN-WAIT-2 without a user */
 	TCP_TIMERS
@@ -249,6 +250,13 @@ struct tcp {
 	bool cwnd_limited;
 	bool refused; /* what is LOST was not lost: a closed window, or a small MTU, refused it */
 	uint64_t sent_ns; /* when data was last sent */
+	/* Pacing: octets a second at most; no data before; something was held back. */
+	uint32_t pacing_max;
+	uint64_t pace_ns;
+	bool paced;
+	/* Delivery rate: octets a second in the last round trip; the one that goes on. */
+	uint64_t rate, rate_ns, rate_delivered;
+	uint32_t rate_end;
 	struct cubic cubic;
 	struct hystart hystart;
 	uint8_t frto;

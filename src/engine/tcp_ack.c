@@ -113,6 +113,26 @@ static void sample(const struct engine *e, struct tcp *t, const struct ack *a)
 	}
 }
 
+void rate_begin(const struct engine *e, struct tcp *t)
+{
+	t->rate_ns = e->s->now_ns;
+	t->rate_delivered = t->delivered;
+	t->rate_end = t->snd_nxt;
+}
+
+static void measure_rate(const struct engine *e, struct tcp *t)
+{
+	if (!t->rate_ns || seq_lt(t->snd_una, t->rate_end))
+		return;
+	if (e->s->now_ns > t->rate_ns)
+		t->rate = muldiv_u64(t->delivered - t->rate_delivered, NS_SEC,
+				     e->s->now_ns - t->rate_ns);
+	if (t->sent.head == NIL)
+		t->rate_ns = 0;
+	else
+		rate_begin(e, t);
+}
+
 void tcp_ack(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes)
 {
 	struct ack a = {.una_before = t->snd_una};
@@ -132,6 +152,7 @@ void tcp_ack(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32
 			duplicate(t, &a);
 	}
 	t->delivered += a.delivered;
+	measure_rate(e, t);
 	sample(e, t, &a);
 	tlp_ack(e, t, h->ack, &a);
 	recovery_ack(e, t, &a);

@@ -236,6 +236,8 @@ void tcp_inherit(struct tcp *t, const struct sock *s)
 	t->keep_count = s->keep_count;
 	t->user_timeout_ms = s->user_timeout_ms;
 	t->user_mss = s->maxseg;
+	t->pacing_max = s->pacing_max;
+	t->pace_ns = 0;
 	t->rcvbuf_fixed = s->rcvbuf_fixed;
 	t->sndbuf_fixed = s->sndbuf_fixed;
 	if (s->rcvbuf_fixed)
@@ -337,6 +339,7 @@ int tcp_accept(struct engine *e, struct sock *l, uint64_t cookie, struct engine_
 	s->keep_count = l->keep_count;
 	s->user_timeout_ms = l->user_timeout_ms;
 	s->maxseg = l->maxseg;
+	s->pacing_max = l->pacing_max;
 	s->rcvbuf = l->rcvbuf;
 	s->sndbuf = l->sndbuf;
 	s->rcvbuf_fixed = l->rcvbuf_fixed;
@@ -638,5 +641,7 @@ void tcp_info(const struct engine *e, const struct tcp *t, struct engine_info *r
 	ret->sack = t->sack_ok;
 	ret->timestamps = t->ts_ok;
 	ret->cc = t->cc;
+	ret->pacing_rate = pace_rate(t);
+	ret->delivery_rate = t->rate;
 	ret->gaps = (uint8_t)(t->ooo == NIL ? 0 : min_u32(e->ooo[t->ooo].n, 255));
 }

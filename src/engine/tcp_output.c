@@ -80,6 +80,8 @@ static bool choose_again(const struct engine *e, struct tcp *t, struct plan *p)
 	if (t->frto == FRTO_NEW)
 		return false;
 	s = first_waiting(e, t);
+	if (s && pace_holds(e, t))
+		return false;
 	/* One segment may always be out: else nothing would ever come back. */
 	if (!s || (tcp_pipe(t) && tcp_pipe(t) + min_u32(seg_bytes(s), t->mss) > t->cwnd))
 		return false;
@@ -103,7 +105,7 @@ static bool small_may_go(const struct tcp *t, uint32_t bytes, uint32_t unsent, b
 	return bytes >= t->max_wnd / 2 && bytes; /* (3) */
 }
 
-static bool choose_new(struct tcp *t, struct plan *p)
+static bool choose_new(const struct engine *e, struct tcp *t, struct plan *p)
 {
 	uint32_t unsent = tcp_unsent(t);
 	uint32_t max = tcp_data_max(t);
@@ -121,7 +123,7 @@ static bool choose_new(struct tcp *t, struct plan *p)
 		return true;
 	}
 	bytes = min_u32(min_u32(unsent, max), room);
-	if (!room)
+	if (!room || (!t->probe_pending && pace_holds(e, t)))
 		return false;
 	/* Congestion: whole segments, but one that is all there is may be less. */
 	if (pipe + max_u32(bytes, 1) > t->cwnd && !t->probe_pending) {
@@ -158,7 +160,7 @@ static struct plan choose(struct engine *e, struct tcp *t)
 	}
 	if (choose_again(e, t, &p))
 		return p;
-	if (choose_new(t, &p)) {
+	if (choose_new(e, t, &p)) {
 		p.probe = t->probe_pending;
 		return p;
 	}
@@ -189,6 +191,8 @@ static void rest(struct engine *e, struct tcp *t)
 	t->probe_pending = false;
 	t->rto_pending = false;
 	t->force = false;
+	if (pace_rest(e, t))
+		return;
 	if (t->state < TCP_ESTABLISHED || t->timer_ns[TCP_TIMER_RTO] || t->sent.head != NIL)
 		return;
 	if (!tcp_unsent(t) && !(t->fin_wanted && !t->fin_sent))
@@ -354,6 +358,8 @@ static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct
 	if (t->snd_una == t->snd_nxt || !t->stalled_ns)
 		t->stalled_ns = e->s->now_ns;
 	t->snd_nxt = end;
+	if (!t->rate_ns)
+		rate_begin(e, t);
 	t->fin_sent |= p->fin;
 	/* RFC 9293 3.9.1, MUST-60: PSH on the last of what there is. */
 	if (p->bytes && tcp_unsent(t) == 0)
@@ -484,6 +490,8 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 			timer_set(e, t, TCP_TIMER_RTO, e->s->now_ns + TCP_OVERRIDE_NS);
 		return false;
 	}
+	if (p.bytes)
+		pace_sent(e, t, p.bytes);
 	fill(e, t, &h);
 	build(e, t, &h, p.bytes, mac, f);
 	ack_said(t);

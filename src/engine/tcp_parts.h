@@ -137,6 +137,10 @@ struct ack {
 /** tcp_ack() - An acceptable ACK. @bytes: of the segment's data. */
 void tcp_ack(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes);
 
+/** rate_begin() - A round trip begins, by whose ACK the delivery rate is measured: that of what was
+ * sent up to now. */
+void rate_begin(const struct engine *e, struct tcp *t);
+
 /* ------------------------------------------------------------ tcp_sack.c: what the peer SACKs */
 
 void sack_input(struct engine *e, struct tcp *t, const struct tcp_header *h, struct ack *a);
@@ -180,6 +184,7 @@ void recovery_probe_lost(struct engine *e, struct tcp *t);
  * @ssthresh: What it goes down to after a loss; may note where it was.
  * @grow:     In congestion avoidance, @acked octets were acknowledged.
  * @undo:     The last loss was none.
+ * @pacing:   Octets a second at which data go; NULL, or PACE_NONE: as the window allows.
  */
 struct tcp_cc {
 	const char *name;
@@ -187,6 +192,7 @@ struct tcp_cc {
 	void (*grow)(struct engine *e, struct tcp *t, uint32_t acked);
 	void (*undo)(struct engine *e, struct tcp *t);
 	void (*timeout)(struct engine *e, struct tcp *t);
+	uint64_t (*pacing)(const struct tcp *t);
 };
 
 extern const struct tcp_cc tcp_reno, tcp_cubic;
@@ -202,6 +208,18 @@ uint32_t cc_initial_window(uint32_t mss);
 /** hystart_ack() - Slow start's ACK (RFC 9406). Return: by how much cwnd may grow. */
 uint32_t hystart_ack(struct tcp *t, uint32_t acked, uint32_t rtt_us);
 void hystart_reset(struct tcp *t);
+
+/* ------------------------------------------------------------ tcp_pace.c */
+
+#define PACE_NONE UINT32_MAX /* as SO_MAX_PACING_RATE has it */
+
+/** pace_rate() - Octets a second, or PACE_NONE. */
+uint64_t pace_rate(const struct tcp *t);
+
+/** pace_holds() - Have data to wait now? Then pace_rest() sets the timer, and says so. */
+bool pace_holds(const struct engine *e, struct tcp *t);
+void pace_sent(const struct engine *e, struct tcp *t, uint32_t bytes);
+bool pace_rest(struct engine *e, struct tcp *t);
 
 /* ------------------------------------------------------------ tcp_timer.c */
 

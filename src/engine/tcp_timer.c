@@ -167,6 +167,9 @@ static void fire(struct engine *e, struct tcp *t, enum tcp_timer which)
 		t->ack_now = true;
 		tcp_wake(e, t);
 		break;
+	case TCP_TIMER_PACE:
+		tcp_wake(e, t);
+		break;
 	case TCP_TIMER_KEEP:
 		fire_keep(e, t);
 		break;
