@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 4u
+#define ABI_VERSION 5u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -51,6 +51,7 @@ typedef uint64_t addr_word;
 
 #define ADDR_WORD_6 (1ull << 48)
 #define ADDR_WORD_DUAL (1ull << 49) /* where an AF_INET6 socket listens whom IPv4 reaches */
+#define ADDR_WORD_GATE (1ull << 51)  /* where the wire listens: at all that is not the domain's */
 #define ADDR_WORD_DGRAM (1ull << 50) /* in the registry: where datagrams are received */
 
 static inline addr_word addr_word_make(uint32_t addr, uint16_t port)
@@ -89,6 +90,7 @@ enum half_state {
 #define END_FIN 0x1u
 #define END_RST 0x2u
 #define END_MOVED 0x4u /* of a seat: another process accepted; see half.moved */
+#define END_UP 0x8u    /* of the wire's half: the network's peer has answered */
 
 /* half.want. The counts err high only: a sleeper that is killed leaves its
  * count behind, which costs its waker a useless system call. */
@@ -179,7 +181,8 @@ struct half {
 	_Atomic uint32_t notsent_lowat; /* TCP_NOTSENT_LOWAT: bytes; 0: none */
 	_Atomic uint32_t zc_sent;     /* sends with MSG_ZEROCOPY, mod 2^32 */
 	_Atomic uint32_t zc_told;     /* of those, so many were told of */
-	uint8_t pad1[12];
+	_Atomic uint32_t end_error; /* the errno that END_RST means; 0: ECONNRESET */
+	uint8_t pad1[8];
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */
@@ -254,6 +257,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_V6ONLY 0x200u    /* IPV6_V6ONLY; may be cleared until it is bound */
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 #define SIDE_LISTENS 0x800u   /* listen() was called: not only made ready for it */
+#define SIDE_WIRE 0x1000u     /* its peer is the wire's half: connected once that has END_UP */
 #define SIDE_CHANNEL 0x400u   /* one end of a channel of datagrams: no socket of its own */
 
 /* half.dgram */
@@ -460,6 +464,8 @@ struct registry {
 	_Atomic uint64_t daemon_starts;
 	_Atomic uint64_t cookie_base;
 	_Atomic uint32_t addr_count;
+	_Atomic uint32_t gate_gen; /* generation of the party of: */
+	_Atomic uint64_t gate;     /* half_ref of the wire's listener; 0: there is no wire */
 	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
 	/* Port words: sequence << 32 | record + 1; low half 0: nobody. Streams',
 	 * then datagrams': see port_index(). */
@@ -469,6 +475,7 @@ struct registry {
 };
 _Static_assert(sizeof(struct registry) <= REGISTRY_BYTES, "fits");
 
-enum policy { POLICY_SHARE = 0, POLICY_NONE = 1 };
+/** Other addresses are the kernel's; unreachable; reached by the domain's own wire. */
+enum policy { POLICY_SHARE = 0, POLICY_NONE = 1, POLICY_NET = 2 };
 
 #endif

@@ -10,6 +10,8 @@ unsigned addr_rank(addr_word listens, addr_word target)
 {
 	bool dual = listens & ADDR_WORD_DUAL;
 
+	if (listens == ADDR_WORD_GATE)
+		return 1;
 	if (addr_word_port(listens) != addr_word_port(target))
 		return 0;
 	if (addr_word_is6(listens) == addr_word_is6(target) &&

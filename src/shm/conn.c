@@ -43,6 +43,7 @@
 #define FORK_PLENTY (128ull << 20)
 #define FORK_ENOUGH (1ull << 30)
 #define STALL_NS NS_PER_MS
+#define ERRNO_END 4096u
 
 int conn_attach(struct conn *c, struct party *p, struct half *own, half_ref peer_ref,
 		struct peer *owner)
@@ -218,6 +219,17 @@ void conn_finish(struct conn *c, bool force_rst)
 		notify_there(c, NOTIFY_END);
 }
 
+/* Linux: in CLOSE-WAIT a reset is EPIPE, else ECONNRESET. What the network
+ * knows better, it says. */
+static uint32_t reset_error(const struct conn *c, uint32_t end, uint32_t side)
+{
+	uint32_t says = load_relaxed(&c->peer->end_error);
+
+	if (unlikely(says) && says < ERRNO_END)
+		return says;
+	return end & END_FIN && !(side & SIDE_WR_SHUT) ? EPIPE : ECONNRESET;
+}
+
 void conn_absorb(struct conn *c)
 {
 	uint32_t end = load_acquire(&c->peer->end);
@@ -236,9 +248,7 @@ void conn_absorb(struct conn *c)
 	/* Of several threads, one sets the error. */
 	if (atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)
 		return;
-	/* Linux: in CLOSE-WAIT a reset is EPIPE, else ECONNRESET. */
-	store_relaxed(&c->own->error,
-		      end & END_FIN && !(side & SIDE_WR_SHUT) ? EPIPE : ECONNRESET);
+	store_relaxed(&c->own->error, reset_error(c, end, side));
 }
 
 int conn_take_error(struct conn *c)
@@ -433,7 +443,7 @@ static int tx_error(struct conn *c)
 		return -(int)e;
 	if (load_relaxed(&c->own->side) & (SIDE_WR_SHUT | SIDE_RST_SEEN))
 		return -EPIPE;
-	return 0;
+	return conn_pending(c) ? -EAGAIN : 0;
 }
 
 /* The peer had closed when our bytes came. */
@@ -572,6 +582,23 @@ static ssize_t tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, s
 	return room;
 }
 
+ssize_t conn_send_begin(struct conn *c, size_t len, unsigned char **ret)
+{
+	uint64_t tail = 0, at;
+	ssize_t room = tx_begin(c, len, &tail);
+
+	if (room <= 0)
+		return room;
+	at = (tail - c->tx_first) & c->tx_mask;
+	*ret = c->tx_mem + at;
+	return (uint64_t)room < c->tx_mask + 1 - at ? room : (ssize_t)(c->tx_mask + 1 - at);
+}
+
+void conn_send_end(struct conn *c, size_t n)
+{
+	tx_publish(c, load_relaxed(&c->own->tail) + n);
+}
+
 static size_t iov_bytes(const struct iovec *iov, int n)
 {
 	size_t len = 0;
@@ -693,6 +720,8 @@ uint32_t conn_poll(struct conn *c)
 	bool fin, rst;
 
 	conn_absorb(c);
+	if (conn_pending(c))
+		return 0;
 	end = load_acquire(&c->peer->end);
 	side = load_relaxed(&c->own->side);
 	rst = side & SIDE_RST_SEEN;
@@ -810,6 +839,12 @@ void conn_shutdown_write(struct conn *c)
 	atomic_fetch_or(&c->own->side, SIDE_WR_SHUT);
 	shut_both(c);
 	atomic_fetch_or(&c->own->end, END_FIN);
+	conn_notify(c, NOTIFY_END);
+}
+
+void conn_up(struct conn *c)
+{
+	atomic_fetch_or(&c->own->end, END_UP);
 	conn_notify(c, NOTIFY_END);
 }
 

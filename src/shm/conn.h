@@ -107,6 +107,34 @@ ssize_t conn_send_urgent(struct conn *c, const struct iovec *iov, int n, size_t 
  */
 ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t flags);
 
+/**
+ * conn_recv_begin() - Bytes to be read where they lie: in one piece, at *@ret.
+ * The peer may change them meanwhile. Urgent ones are as any other.
+ * Return: How many, at least 1; else as conn_recv().
+ */
+ssize_t conn_recv_begin(struct conn *c, const unsigned char **ret);
+/** conn_recv_end() - @n of them have been read. */
+void conn_recv_end(struct conn *c, size_t n);
+
+/**
+ * conn_send_begin() - Room for up to @len bytes, in one piece, at *@ret.
+ * Return: How many, at least 1; else as conn_send().
+ */
+ssize_t conn_send_begin(struct conn *c, size_t len, unsigned char **ret);
+/** conn_send_end() - @n bytes are in place. */
+void conn_send_end(struct conn *c, size_t n);
+
+/** conn_up() - Of the wire's side: from now on its peer is connected. */
+void conn_up(struct conn *c);
+/** conn_pending() - Is it a connection to the network that has not been answered? */
+static inline bool conn_pending(const struct conn *c)
+{
+	uint32_t side = load_relaxed(&c->own->side);
+
+	return unlikely(side & SIDE_WIRE) && !(side & SIDE_RST_SEEN) &&
+	       !(load_acquire(&c->peer->end) & (END_UP | END_FIN | END_RST));
+}
+
 /** conn_readable() - Bytes that can be read now (0 also where broken). */
 uint64_t conn_readable(struct conn *c);
 

@@ -215,3 +215,26 @@ again:
 	}
 	return (ssize_t)done;
 }
+
+ssize_t conn_recv_begin(struct conn *c, const unsigned char **ret)
+{
+	ssize_t r;
+
+	do {
+		uint64_t head = load_relaxed(&c->own->head);
+		size_t n = 0;
+
+		if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) && conn_rx_refresh(c, head) == 0)
+			n = conn_rx_piece(c, head, ret);
+		if (n)
+			return (ssize_t)n;
+		r = rx_end(c, head, 0);
+	} while (r == -EINPROGRESS);
+	return r;
+}
+
+void conn_recv_end(struct conn *c, size_t n)
+{
+	rx_publish(c, load_relaxed(&c->own->head), n);
+	notify_peer(c, NOTIFY_SPACE);
+}

@@ -78,6 +78,9 @@ static void addr_rank__order(void **state)
 	assert_true(addr_rank(v4 | ADDR_WORD_DUAL, v4) > addr_rank(any4, v4));
 	assert_true(addr_rank(any4, v4) > addr_rank(any6 | ADDR_WORD_DUAL, v4));
 	assert_true(addr_rank(any6 | ADDR_WORD_DUAL, v4) > 0);
+	/* The wire's listener is there for all, whatever the port. */
+	assert_true(addr_rank(ADDR_WORD_GATE, v4) > 0);
+	assert_int_equal(addr_rank(v4, ADDR_WORD_GATE), 0);
 	assert_true(addr_rank(any4 | ADDR_WORD_DUAL, v4) > 0);
 	assert_int_equal(addr_rank(any6, v4), 0);
 	assert_int_equal(addr_rank(any4, v6), 0);

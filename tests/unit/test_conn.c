@@ -346,6 +346,99 @@ static void conn_send__reset_is_told_once(void **state)
 	assert_int_equal(conn_recv(&t->a, (char[1]){ 0 }, 1, 0, 0), 0);
 }
 
+/* Where the bytes lie: up to the edges of the ring and of its stretches, in order. */
+static void conn_send_begin__all_that_it_gives_crosses(void **state)
+{
+	struct two *t = *state;
+	unsigned char out[3000], *to;
+	const unsigned char *from;
+	uint64_t sent = 0, got = 0;
+	ssize_t n;
+
+	assert_int_equal(conn_recv_begin(&t->b, &from), -EAGAIN);
+	while (got < 2000000) {
+		n = conn_send_begin(&t->a, sizeof(out), &to);
+		if (n > 0) {
+			for (ssize_t i = 0; i < n; i++)
+				to[i] = (unsigned char)((sent + (uint64_t)i) % 251);
+			conn_send_end(&t->a, (size_t)n);
+			sent += (uint64_t)n;
+			continue;
+		}
+		assert_int_equal(n, -EAGAIN);
+		n = conn_recv_begin(&t->b, &from);
+		assert_true(n > 0);
+		/* Not all of it at once: what is left comes again. */
+		n = n > 1 ? n - n / 3 : n;
+		for (ssize_t i = 0; i < n; i++)
+			if (from[i] != (got + (uint64_t)i) % 251)
+				fail_msg("byte %llu", (unsigned long long)got);
+		conn_recv_end(&t->b, (size_t)n);
+		got += (uint64_t)n;
+	}
+	while ((n = conn_recv_begin(&t->b, &from)) > 0) {
+		conn_recv_end(&t->b, (size_t)n);
+		got += (uint64_t)n;
+	}
+	assert_int_equal(n, -EAGAIN);
+	assert_true(got == sent);
+	conn_shutdown_write(&t->a);
+	assert_int_equal(conn_recv_begin(&t->b, &from), 0);
+	assert_int_equal(conn_send_begin(&t->a, 1, &to), -EPIPE);
+}
+
+static void conn_recv_begin__a_peer_that_lies(void **state)
+{
+	struct two *t = *state;
+	const unsigned char *from;
+
+	store_release(&t->a.own->tail, 1ull << 40);
+	assert_int_equal(conn_recv_begin(&t->b, &from), -ECONNRESET);
+	assert_true(load_relaxed(&t->b.own->end) & END_RST);
+}
+
+/* ------------------------------------------------------------ conn_up */
+
+static void conn_pending__until_the_network_answers(void **state)
+{
+	struct two *t = *state;
+
+	atomic_fetch_or(&t->a.own->side, SIDE_WIRE);
+	assert_true(conn_pending(&t->a));
+	assert_int_equal(conn_poll(&t->a), 0);
+	assert_int_equal(conn_send(&t->a, "x", 1), -EAGAIN);
+	assert_int_equal(conn_recv(&t->a, (char[1]){ 0 }, 1, 0, 0), -EAGAIN);
+	conn_want_futex(&t->a, NOTIFY_SPACE);
+	conn_up(&t->b);
+	assert_int_equal(load_relaxed(&t->b.own->event), 1); /* woken */
+	assert_false(conn_pending(&t->a));
+	assert_int_equal(conn_poll(&t->a), OUT);
+	assert_int_equal(conn_send(&t->a, "x", 1), 1);
+	assert_false(conn_pending(&t->b));
+}
+
+static void conn_pending__its_error_is_the_networks(void **state)
+{
+	struct two *t = *state;
+
+	atomic_fetch_or(&t->a.own->side, SIDE_WIRE);
+	store_relaxed(&t->b.own->end_error, EHOSTUNREACH);
+	conn_finish(&t->b, true);
+	assert_false(conn_pending(&t->a));
+	assert_int_equal(conn_poll(&t->a), IN | OUT | POLLERR | POLLHUP | POLLRDHUP);
+	assert_int_equal(conn_take_error(&t->a), EHOSTUNREACH);
+	assert_int_equal(conn_take_error(&t->a), 0);
+}
+
+static void conn_take_error__an_impossible_one_is_a_reset(void **state)
+{
+	struct two *t = *state;
+
+	store_relaxed(&t->b.own->end_error, 0x7fffffff);
+	conn_finish(&t->b, true);
+	assert_int_equal(conn_take_error(&t->a), ECONNRESET);
+}
+
 static void conn_send__no_memory_at_all(void **state)
 {
 	struct two *t = *state;
@@ -1157,6 +1250,11 @@ int main(void)
 		T(conn_recv__impossible_tail_breaks_it),
 		T(conn_recv__impossible_extent_breaks_it),
 		T(conn_writable__a_third_is_free),
+		T(conn_send_begin__all_that_it_gives_crosses),
+		T(conn_recv_begin__a_peer_that_lies),
+		T(conn_pending__until_the_network_answers),
+		T(conn_pending__its_error_is_the_networks),
+		T(conn_take_error__an_impossible_one_is_a_reset),
 		T(conn_poll__as_tcp_poll),
 		T(conn_poll__reset),
 		T(conn_poll__low_water_mark),
