@@ -8,6 +8,7 @@
 #   make cpython  CPython's own suites, natively and under Mortise
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
+#   make netns-long   the network against the kernel, with 10,000 connections
 #
 # Meson and ninja do the work; this names what people type.
 
@@ -17,7 +18,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long netns-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -90,6 +91,10 @@ fuzz-long:
 
 sim-long: all
 	@SIM_DIR=$(BUILD) $(BUILD)/tests/sim/sim --first $(or $(FIRST),1000000) --count $(or $(COUNT),100000)
+
+netns-long: all
+	@scripts/deps check
+	@tests/netns/run --mortise $(BUILD)/src/cli/mortise --long
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan $(BUILD)-faults

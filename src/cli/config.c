@@ -139,8 +139,9 @@ static const struct known {
 	[SET_DOMAIN] = { "domain", "MORTISE_DOMAIN", CTL_DOMAIN_DEFAULT, is_domain,
 			 "up to 32 of a-z, 0-9 and '-', a letter first", { NULL } },
 	[SET_POLICY] = { "policy", "MORTISE_POLICY", "share", is_policy,
-			 "share (other addresses are the kernel's) or none (they are unreachable)",
-			 { "share", "none", NULL } },
+			 "share (other addresses are the kernel's), none (they are unreachable) or net "
+			 "(by the domain's own network)",
+			 { "share", "none", "net", NULL } },
 	[SET_DIR] = { "dir", "MORTISE_DIR", NULL, is_dir, "an absolute path", { NULL } },
 	[SET_PROFILE] = { "profile", "MORTISE_PROFILE", "balanced", is_profile,
 			  "latency, balanced or frugal", { "latency", "balanced", "frugal", NULL } },

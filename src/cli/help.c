@@ -139,6 +139,7 @@ const struct verb verbs[] = {
 	  "Examples:\n"
 	  "  mortise up\n"
 	  "  mortise up lab --policy none\n"
+	  "  mortise up lab --tap tap0 --address 10.0.0.2/24 --gateway 10.0.0.1\n"
 	  "  mortise up --foreground\n"
 	  "\n"
 	  "Usage: mortise up [OPTION...] [NAME]\n"
@@ -151,8 +152,33 @@ const struct verb verbs[] = {
 	  "  -f, --foreground       do not go into the background; log to standard error\n"
 	  "  --dir FOLDER           where the domains' directories are (MORTISE_DIR)\n"
 	  "\n"
+	  "A domain with a network of its own (policy net): it is a host at a TAP interface,\n"
+	  "which is there already, with Mortise's TCP/IP and without the kernel's:\n"
+	  "\n"
+	  "  --tap NAME             the interface: ip tuntap add dev NAME mode tap\n"
+	  "  --address A/BITS       its address, with its network's bits; up to 8 of these\n"
+	  "  --gateway A            where the way to other networks leads\n"
+	  "  --mtu OCTETS           of its packets (the interface's)\n"
+	  "\n"
 	  "The other options of `mortise run` are taken, too, and have no effect.\n"
 	  "Exit status: 0 when it is up; 1 where it did not start; 2 for bad usage.\n" },
+	{ "ping", verb_ping, "ask whether a host answers, by the domain's own network",
+	  "Examples:\n"
+	  "  mortise ping --domain lab 10.0.0.1\n"
+	  "  mortise ping --domain lab -c 3 -i 0.2 -s 1400 10.0.0.1\n"
+	  "\n"
+	  "Usage: mortise ping [OPTION...] HOST\n"
+	  "\n"
+	  "  -c, --count COUNT      so many (until it is ended)\n"
+	  "  -i, --interval SECONDS between two of them (1)\n"
+	  "  -W, --timeout SECONDS  to wait for an answer (1)\n"
+	  "  -s, --size OCTETS      of payload (56)\n"
+	  "  -t, --ttl HOPS         time to live (64)\n"
+	  "  -q, --quiet            the sums only\n"
+	  "      --domain NAME      which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0 where one was answered; 1 otherwise; 2 for bad usage; 3 where no\n"
+	  "daemon runs.\n" },
 	{ "down", verb_down, "end the domain's daemon",
 	  "Examples:\n"
 	  "  mortise down\n"
@@ -250,7 +276,7 @@ int verb_help(const char *name)
 
 int verb_help_main(int argc, char **argv)
 {
-	const char *names[16], *near;
+	const char *names[32], *near;
 	size_t n = 0;
 
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))

@@ -20,7 +20,7 @@ static const struct verb *find(const char *name)
 
 static void unknown(const char *typed)
 {
-	const char *names[16], *near;
+	const char *names[32], *near;
 	size_t n = 0;
 
 	for (const struct verb *v = verbs; v->name && n + 1 < ARRAY_LEN(names); v++)

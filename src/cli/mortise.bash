@@ -31,12 +31,12 @@ _mortise_value()
 {
 	case $1 in
 	--domain) COMPREPLY=($(compgen -W "$(_mortise_domains)" -- "$cur")) ;;
-	--policy) COMPREPLY=($(compgen -W 'share none' -- "$cur")) ;;
+	--policy) COMPREPLY=($(compgen -W 'share none net' -- "$cur")) ;;
 	--profile) COMPREPLY=($(compgen -W 'latency balanced frugal' -- "$cur")) ;;
 	--log) COMPREPLY=($(compgen -W 'error notice debug' -- "$cur") $(compgen -f -- "$cur")) ;;
 	--dir) COMPREPLY=($(compgen -d -- "$cur")) ;;
 	--svg) COMPREPLY=($(compgen -f -- "$cur")) ;;
-	--spin-us | --exclude | --listen | --delay | --count | --filter | --sort | --rounds) ;;
+	--tap | --address | --gateway | --mtu | --interval | --timeout | --size | --ttl | --spin-us | --exclude | --listen | --delay | --count | --filter | --sort | --rounds) ;;
 	*) return 1 ;;
 	esac
 }

@@ -207,7 +207,7 @@ bool opt_number(const char *verb, const char *name, const char *value, double mi
 
 bool opt_policy(const char *given, int *ret)
 {
-	static const char *const words[] = { "share", "none", NULL };
+	static const char *const words[] = { "share", "none", "net", NULL };
 	const char *env = getenv("MORTISE_POLICY");
 	const char *word = given ? given : env && *env ? env : NULL;
 	const char *near;
@@ -219,8 +219,8 @@ bool opt_policy(const char *given, int *ret)
 	if (*ret >= 0)
 		return true;
 	near = word_near(word, words);
-	complain("\"%s\"%s is no policy: share (other addresses are the kernel's) or none"
-		 " (they are unreachable)%s%s%s",
+	complain("\"%s\"%s is no policy: share (other addresses are the kernel's), none"
+		 " (they are unreachable) or net (by the domain's own network)%s%s%s",
 		 word, given ? "" : " in MORTISE_POLICY", near ? "; did you mean " : "",
 		 near ? near : "", near ? "?" : "");
 	return false;

@@ -90,7 +90,7 @@ int verb_run(int argc, char **argv)
 			 "folder has a space or a colon in its name", library);
 		return EXIT_OURS;
 	}
-	policy = start_daemon("run", domain, policy, NULL);
+	policy = start_daemon("run", domain, policy, NULL, NULL);
 	if (policy < 0)
 		return EXIT_OURS;
 	if (!environment(library, domain, policy)) {

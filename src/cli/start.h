@@ -8,9 +8,11 @@
  * start_daemon() - See that the domain's daemon runs, with the policy asked for.
  * @verb:   For messages.
  * @policy: enum policy, or -1 for whichever it has; of a new one: share.
+ * @more:   Arguments of a new one, as for ctl_start(); one that runs must not, then. May be NULL.
  * @ret_was: Set on success: it ran already. May be NULL.
  * Return: The policy it has, or -1 with a message.
  */
-int start_daemon(const char *verb, const char *domain, int policy, bool *ret_was);
+int start_daemon(const char *verb, const char *domain, int policy, const char *const *more,
+		 bool *ret_was);
 
 #endif

@@ -18,9 +18,11 @@
 _Static_assert(CTL_LINGER_MAX == 1000000000, "STAY is that");
 
 /** foreground() - Become the daemon. Return: the exit status where that failed. */
-static int foreground(const char *domain, int policy)
+static int foreground(const char *domain, int policy, const char *const *more)
 {
 	const char *word = word_policy(policy < 0 ? POLICY_SHARE : (uint32_t)policy);
+	const char *args[CTL_START_MORE + 9];
+	unsigned n = 8;
 	char path[PATH_MAX];
 	int fd = ask_connect(domain, true);
 
@@ -38,8 +40,12 @@ static int foreground(const char *domain, int policy)
 		return EXIT_FAILURE;
 	}
 	unsetenv("LD_PRELOAD");
-	execl(path, path, "--foreground", "--domain", domain, "--policy", word, "--linger", STAY,
-	      (char *)NULL);
+	memcpy(args, (const char *[]){ path, "--foreground", "--domain", domain, "--policy", word,
+				       "--linger", STAY }, n * sizeof(*args));
+	for (; *more && n < ARRAY_LEN(args) - 1; more++)
+		args[n++] = *more;
+	args[n] = NULL;
+	execv(path, (char *const *)(uintptr_t)args);
 	complain("up: %s: %s", path, strerror(errno));
 	return EXIT_FAILURE;
 }
@@ -62,18 +68,32 @@ static int stay(const char *domain)
 
 int verb_up(int argc, char **argv)
 {
-	enum { FOREGROUND = SET_COUNT };
-	static const struct opt table[] = { CONFIG_OPTS, { 'f', "foreground", NULL }, { 0 } };
+	enum { FOREGROUND = SET_COUNT, NET_FIRST };
+	static const struct opt table[] = { CONFIG_OPTS,	    { 'f', "foreground", NULL },
+					    { 0, "tap", "NAME" },   { 0, "address", "ADDRESS/BITS" },
+					    { 0, "gateway", "ADDRESS" }, { 0, "mtu", "OCTETS" },
+					    { 0 } };
+	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu" };
+	const char *more[CTL_START_MORE + 1] = { NULL };
+	unsigned n = 0;
 	struct opt_walk w = { .verb = "up", .table = table, .argc = argc, .argv = argv, .next = 1 };
 	const char *domain = NULL, *name = NULL;
 	bool front = false, was = false;
 	int i, policy;
 
 	while ((i = opt_next_name(&w, &name)) >= 0) {
-		if (i == FOREGROUND)
+		if (i == FOREGROUND) {
 			front = true;
-		else if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always"))
+		} else if (i >= NET_FIRST && n + 2 > CTL_START_MORE) {
+			complain("up: --%s %s: more than %u of these are not taken", table[i].name,
+				 w.value, CTL_START_MORE / 2);
 			return EXIT_USAGE;
+		} else if (i >= NET_FIRST) {
+			more[n++] = net[i - NET_FIRST];
+			more[n++] = w.value;
+		} else if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always")) {
+			return EXIT_USAGE;
+		}
 	}
 	if (i == OPT_HELP)
 		return verb_help("up");
@@ -89,9 +109,16 @@ int verb_up(int argc, char **argv)
 	domain = opt_domain(NULL);
 	if (!domain || !opt_policy(NULL, &policy))
 		return EXIT_USAGE;
+	if (n && policy >= 0 && policy != POLICY_NET && config.at[SET_POLICY].from == FROM_FLAG) {
+		complain("up: with --tap the policy is net; leave --policy %s out",
+			 word_policy((uint32_t)policy));
+		return EXIT_USAGE;
+	}
+	if (n)
+		policy = POLICY_NET;
 	if (front)
-		return foreground(domain, policy);
-	if (start_daemon("up", domain, policy, &was) < 0 || stay(domain))
+		return foreground(domain, policy, more);
+	if (start_daemon("up", domain, policy, more, &was) < 0 || stay(domain))
 		return EXIT_FAILURE;
 	complain("domain \"%s\" is %s, until `mortise down%s%s`", domain, was ? "up already" : "up",
 		 strcmp(domain, CTL_DOMAIN_DEFAULT) ? " --domain " : "",

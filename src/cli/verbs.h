@@ -33,6 +33,7 @@ int verb_status(int argc, char **argv);
 int verb_top(int argc, char **argv);
 int verb_metrics(int argc, char **argv);
 int verb_bench(int argc, char **argv);
+int verb_ping(int argc, char **argv);
 int verb_down(int argc, char **argv);
 int verb_help_main(int argc, char **argv);
 

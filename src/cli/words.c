@@ -32,6 +32,8 @@ const char *word_policy(uint32_t policy)
 		return "share";
 	case POLICY_NONE:
 		return "none";
+	case POLICY_NET:
+		return "net";
 	default:
 		return "unknown";
 	}
@@ -43,6 +45,8 @@ int word_policy_find(const char *word)
 		return POLICY_SHARE;
 	if (!strcmp(word, "none"))
 		return POLICY_NONE;
+	if (!strcmp(word, "net"))
+		return POLICY_NET;
 	return -1;
 }
 

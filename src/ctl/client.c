@@ -149,16 +149,23 @@ bool ctl_daemon_path(char *ret, size_t size)
 }
 
 /* mortised returns once its socket accepts; a second one waits for the first. */
-static int start_run(const char *path, const char *domain, const char *policy)
+static int start_run(const char *path, const char *domain, const char *policy,
+		     const char *const *more)
 {
+	const char *argv[CTL_START_MORE + 6] = { path, "--domain", domain, "--policy", policy };
+	unsigned n = 5;
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
+
+	for (; more && *more && n < ARRAY_LEN(argv) - 1; more++)
+		argv[n++] = *more;
+	pid = fork();
 
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
 		unsetenv("LD_PRELOAD");
-		execl(path, path, "--domain", domain, "--policy", policy, (char *)NULL);
+		execv(path, (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	while (waitpid(pid, &status, 0) < 0)
@@ -167,7 +174,7 @@ static int start_run(const char *path, const char *domain, const char *policy)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
 }
 
-int ctl_start(const char *domain, const char *policy)
+int ctl_start(const char *domain, const char *policy, const char *const *more)
 {
 	uint64_t deadline = clock_now_ns() + START_TIMEOUT_MS * NS_PER_MS;
 	struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -185,7 +192,7 @@ int ctl_start(const char *domain, const char *policy)
 		return -ENOENT;
 	/* More than once: the one that held the lock may have been leaving. */
 	for (;;) {
-		r = start_run(path, domain, policy ? policy : "share");
+		r = start_run(path, domain, policy ? policy : "share", more);
 		if (r == 0)
 			r = start_probe(domain);
 		if (r == 0 || r == -ECHILD || clock_now_ns() >= deadline)

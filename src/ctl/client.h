@@ -92,12 +92,14 @@ bool ctl_daemon_path(char *ret, size_t size);
  * ctl_start() - See that the domain's daemon runs: start it where it does not.
  * `mortised` is looked for beside this process's executable, in ../daemon,
  * in ../libexec/mortise, and is $MORTISED otherwise. Two may do this at once.
- * @policy: "share" or "none"; NULL: share. Without effect where one runs.
+ * @policy: "share", "none" or "net"; NULL: share. Without effect where one runs.
+ * @more:   Other arguments of its, at most CTL_START_MORE, with NULL behind them; or NULL.
  *
  * Return: 0 when it serves; -ENOENT where there is no `mortised`, another
  *         -errno where it did not come up (its own words are in the domain's
  *         `log` and on stderr).
  */
-int ctl_start(const char *domain, const char *policy);
+#define CTL_START_MORE 32u
+int ctl_start(const char *domain, const char *policy, const char *const *more);
 
 #endif

@@ -15,12 +15,13 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 3u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 4u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
 #define CTL_TEXT_MAX 3072
 #define CTL_LINGER_MAX 1000000000u
+#define CTL_PING_TIMEOUT_MAX 3600000u
 #define CTL_REUSE_ADDR 1u
 #define CTL_REUSE_PORT 2u
 #define CTL_HAS_BELL 1u
@@ -50,6 +51,7 @@ enum ctl_type {
 	CTL_STATUS,      /* -> @status */
 	CTL_DOWN,        /* @down.force -> error 0, or EBUSY with @status.connections */
 	CTL_LINGER,      /* @linger -> */
+	CTL_PING,        /* @ping -> @ping; when there is an answer, or it is late: ETIMEDOUT */
 	CTL_RESTARTED = 127, /* daemon to client, seq 0: I am new; ask again */
 };
 
@@ -148,6 +150,15 @@ struct ctl_msg {
 		struct {
 			uint32_t force;
 		} down;
+		struct {
+			uint32_t addr;       /* host order; reply: who answered */
+			uint32_t bytes;      /* of payload; reply: of the answer's */
+			uint32_t ttl;        /* 0: 64 */
+			uint32_t sequence;   /* 0 to 65535 */
+			uint32_t timeout_ms; /* 1 to CTL_PING_TIMEOUT_MAX */
+			uint32_t unused;     /* 0 */
+			uint64_t rtt_ns;     /* reply */
+		} ping;
 		struct {
 			uint32_t seconds; /* to stay when unused; up to CTL_LINGER_MAX: for ever */
 		} linger;

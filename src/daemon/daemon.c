@@ -17,6 +17,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
+#include "daemon/wire.h"
 
 #define DAEMON_EVENTS 128
 #define ESTATE_PAUSE_NS (20 * NS_PER_MS) /* between two sweeps that were asked for */
@@ -118,6 +119,7 @@ static _Noreturn void daemon_end(struct daemon *d)
 void daemon_leave(struct daemon *d, bool force)
 {
 	log_line("leaving%s", force ? ", connections are ended" : "");
+	wire_leave(d);
 	/* All of them first: one that sees its peer's end may close at once. */
 	for (unsigned id = 1; force && id < d->t->rec_high; id++)
 		if (daemon_state(d, id) >= REC_ALIVE)
@@ -188,6 +190,10 @@ static void daemon_event(struct daemon *d, const struct epoll_event *ev)
 	case WATCH_BELL:
 		service_event(d);
 		return;
+	case WATCH_WIRE_BELL:
+	case WATCH_TAP:
+		wire_event(d, (enum watch)(data >> 60));
+		return;
 	case WATCH_ADDRS:
 		addrs_event(d->addrs_fd, d->reg);
 		return;
@@ -225,6 +231,7 @@ static int daemon_housekeeping(struct daemon *d)
 	    now >= d->estates_due_ns) {
 		estate_sweep(d);
 		service_tick(d);
+		wire_tick(d);
 		d->estates_due_ns = now + ESTATE_PERIOD_NS;
 		if (d->listen_paused) {
 			d->listen_paused = false;
@@ -258,14 +265,17 @@ static _Noreturn void daemon_loop(struct daemon *d)
 	struct epoll_event events[DAEMON_EVENTS];
 
 	for (;;) {
-		int timeout = daemon_housekeeping(d), n;
+		int timeout = daemon_housekeeping(d), wire = wire_prepare(d), n;
 
 		if (!service_prepare(d))
 			timeout = 0;
+		if (wire >= 0 && (timeout < 0 || wire < timeout))
+			timeout = wire;
 		n = epoll_wait(d->epfd, events, DAEMON_EVENTS, timeout);
 		service_woken(d);
 		for (int i = 0; i < n; i++)
 			daemon_event(d, &events[i]);
+		wire_woken(d);
 	}
 }
 
@@ -314,7 +324,8 @@ void daemon_main(struct keeper *k)
 			   (uint32_t)geteuid());
 	log_line(t->daemon_starts == 1 ? "started: domain %s, policy %s"
 				       : "restarted: domain %s, policy %s",
-		 t->domain, t->policy == POLICY_NONE ? "none" : "share");
+		 t->domain, t->policy == POLICY_NET ? "net" :
+			    t->policy == POLICY_NONE ? "none" : "share");
 	/* Memory first, for all: executing one needs its peers. */
 	for (unsigned id = 1; id < t->rec_high; id++)
 		if (daemon_state(d, id) >= REC_ALIVE && clients_map(d, id) < 0)
@@ -324,7 +335,8 @@ void daemon_main(struct keeper *k)
 	shares_sweep(d);
 	shares_ring(d); /* for those whose death the last daemon did not finish */
 	ports_repair(d);
-	d->addrs_fd = addrs_start(d->reg);
+	/* With a network of its own, the domain is another host. */
+	d->addrs_fd = t->policy == POLICY_NET ? -1 : addrs_start(d->reg);
 	if (d->addrs_fd >= 0)
 		daemon_watch(d, d->addrs_fd, WATCH_ADDRS, 0, EPOLLIN);
 	daemon_watch(d, k->listen_fd, WATCH_LISTEN, 0, EPOLLIN);
@@ -332,5 +344,6 @@ void daemon_main(struct keeper *k)
 	daemon_watch(d, k->link, WATCH_LINK, 0, EPOLLIN);
 	if (t->test_services)
 		service_start(d);
+	wire_start(d);
 	daemon_loop(d);
 }

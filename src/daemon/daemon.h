@@ -11,6 +11,7 @@
 #include "shm/half.h"
 
 struct service;
+struct wire;
 
 /**
  * struct client - What this daemon knows of a record; rebuilt by the next.
@@ -42,6 +43,7 @@ struct daemon {
 	int epfd;
 	int addrs_fd; /* addrs.h: news of this host's addresses, or -1 */
 	struct service *service;
+	struct wire *wire; /* NULL: no network */
 	uint32_t done_told; /* hung_done, when the keeper was last told of it */
 	bool estates_dirty;
 	bool listen_paused;
@@ -61,7 +63,7 @@ static inline enum rec_state daemon_state(const struct daemon *d, unsigned id)
 
 /* Event data: what it is, the generation, whose. */
 enum watch { WATCH_CTL = 1, WATCH_PIDFD, WATCH_LISTEN, WATCH_LINK, WATCH_KICK, WATCH_BELL,
-	     WATCH_ADDRS };
+	     WATCH_ADDRS, WATCH_WIRE_BELL, WATCH_TAP };
 
 void daemon_watch(struct daemon *d, int fd, enum watch what, unsigned id, uint32_t events);
 void daemon_unwatch(struct daemon *d, int fd);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "daemon/daemon.h"
+#include "daemon/wire.h"
 #include "shm/addr.h"
 #include "shm/seat.h"
 
@@ -182,6 +183,9 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 	uint64_t tail = load_relaxed(&h->tail), head = load_relaxed(&h->head);
 	struct ctl_msg *m;
 
+	/* What the wire has is the network's end, not a socket of anybody's here. */
+	if (wire_is_party(d, id))
+		return;
 	if (s == HALF_FREE || s == HALF_SEAT || load_relaxed(&h->side) & SIDE_CHANNEL ||
 	    (s == HALF_BOUND && !load_relaxed(&h->local)))
 		return;
@@ -323,7 +327,7 @@ static void status_party(struct daemon *d, unsigned id, struct ctl_msg *m)
 		if (s == HALF_FREE || load_relaxed(&h->side) & SIDE_CHANNEL)
 			continue;
 		m->status.bytes += load_relaxed(&h->tail);
-		m->status.listeners += s == HALF_LISTEN;
+		m->status.listeners += s == HALF_LISTEN && !wire_is_party(d, id);
 		if (s != HALF_OPEN && s != HALF_CONNECTING)
 			continue;
 		peer = list_peer(d, self, h);

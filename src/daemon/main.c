@@ -18,6 +18,7 @@
 #include "daemon/activate.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/net.h"
 
 #define LOG_BYTES_MAX (1 << 20)
 #define START_PATIENCE_NS (5 * NS_PER_SEC)
@@ -29,12 +30,18 @@
 static const char usage[] =
 	"mortised --domain default --policy share\n"
 	"mortised --domain test --policy none --foreground\n"
+	"mortised --domain lab --tap tap0 --address 10.0.0.2/24 --gateway 10.0.0.1\n"
 	"\n"
 	"The daemon of a Mortise domain. `mortise run` starts it where it is not there.\n"
 	"\n"
 	"  --domain NAME      1 to 32 of [a-z0-9-], beginning with a letter (default: default)\n"
 	"  --policy POLICY    share: other addresses are the kernel's; none: unreachable\n"
 	"                     (default: share)\n"
+	"  --tap NAME         the domain has a network of its own, by this interface:\n"
+	"                     policy net\n"
+	"  --address A/BITS   its address there, and its network's bits; up to 8 of these\n"
+	"  --gateway A        where the way to other networks leads\n"
+	"  --mtu OCTETS       of its packets (default: the interface's)\n"
 	"  --foreground       do not fork into the background; log to stderr\n"
 	"  --linger SECONDS   leave when unused for so long (default: 10)\n"
 	"  --keeper-handles N at most so many sockets' ends in each keeper process\n"
@@ -52,6 +59,9 @@ struct options {
 	unsigned long linger;
 	unsigned long keeper_handles; /* 0: by the limit of descriptors */
 	const char *link_socket;      /* NULL: to serve */
+	struct net_options net_options;
+	bool net_asked;
+	struct net_config net; /* tap "": none */
 	int door;		      /* passed by a service manager, or -1 */
 };
 
@@ -61,12 +71,51 @@ static _Noreturn void bad_usage(const char *what, const char *given, const char 
 	exit(2);
 }
 
+static void parse_net(struct options *o, int option)
+{
+	struct net_options *n = &o->net_options;
+
+	o->net_asked = true;
+	if (option == 'T')
+		n->tap = optarg;
+	else if (option == 'G')
+		n->gateway = optarg;
+	else if (option == 'M')
+		n->mtu = optarg;
+	else if (n->addresses == NET_ADDRESSES)
+		bad_usage("one address too many", optarg, "8 are the most");
+	else
+		n->address[n->addresses++] = optarg;
+}
+
+static void parse_net_check(struct options *o, bool policy_said)
+{
+	char why[256];
+
+	if (policy_said && o->policy == POLICY_NET && !o->net_asked)
+		bad_usage("policy", "net", "say which interface, with --tap NAME");
+	if (!o->net_asked)
+		return;
+	if (policy_said && o->policy != POLICY_NET)
+		bad_usage("policy", o->policy == POLICY_NONE ? "none" : "share",
+			  "with an interface it is net");
+	if (net_parse(&o->net_options, &o->net, why, sizeof(why)) < 0) {
+		fprintf(stderr, "mortised: %s\n", why);
+		exit(2);
+	}
+	o->policy = POLICY_NET;
+}
+
 static void parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "domain", required_argument, NULL, 'd' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "foreground", no_argument, NULL, 'f' },
+		{ "tap", required_argument, NULL, 'T' },
+		{ "address", required_argument, NULL, 'A' },
+		{ "gateway", required_argument, NULL, 'G' },
+		{ "mtu", required_argument, NULL, 'M' },
 		{ "test-services", no_argument, NULL, 't' },
 		{ "keeper-handles", required_argument, NULL, 'k' },
 		{ "linger", required_argument, NULL, 'l' },
@@ -74,6 +123,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	bool policy_said = false;
 	char *end;
 	int c;
 
@@ -86,9 +136,19 @@ static void parse(int argc, char **argv, struct options *o)
 			o->domain = optarg;
 			break;
 		case 'p':
-			if (strcmp(optarg, "share") != 0 && strcmp(optarg, "none") != 0)
-				bad_usage("bad policy", optarg, "use share or none");
-			o->policy = *optarg == 's' ? POLICY_SHARE : POLICY_NONE;
+			if (strcmp(optarg, "share") != 0 && strcmp(optarg, "none") != 0 &&
+			    strcmp(optarg, "net") != 0)
+				bad_usage("bad policy", optarg, "use share, none or net");
+			o->policy = strcmp(optarg, "share") == 0 ? POLICY_SHARE :
+				    strcmp(optarg, "none") == 0	 ? POLICY_NONE :
+								   POLICY_NET;
+			policy_said = true;
+			break;
+		case 'T':
+		case 'A':
+		case 'G':
+		case 'M':
+			parse_net(o, c);
 			break;
 		case 'f':
 			o->foreground = true;
@@ -125,6 +185,7 @@ static void parse(int argc, char **argv, struct options *o)
 	}
 	if (optind < argc)
 		bad_usage("unknown argument", argv[optind], "see mortised --help");
+	parse_net_check(o, policy_said);
 }
 
 /* The soft limits of whichever program started us are its own business. */
@@ -281,11 +342,13 @@ static int keeper_make(struct keeper *k, const struct options *o, const char *di
 {
 	uint32_t fds = raise_limit();
 	struct table *t = table_create();
+	char why[256];
 
 	if (!t)
 		return -errno;
 	snprintf(t->domain, sizeof(t->domain), "%s", o->domain);
 	t->policy = o->policy;
+	t->net = o->net;
 	t->test_services = o->test_services;
 	t->linger_ns = o->linger * NS_PER_SEC;
 	t->started_ns = clock_now_ns();
@@ -305,9 +368,19 @@ static int keeper_make(struct keeper *k, const struct options *o, const char *di
 	if (!k->registry)
 		return -errno;
 	registry_init(k->registry, o->policy);
+	k->tap_fd = -1;
+	if (*t->net.tap) {
+		k->tap_fd = net_open(&t->net, why, sizeof(why));
+		if (k->tap_fd < 0) {
+			fprintf(stderr, "mortised: domain %s: %s\n", o->domain, why);
+			return -ECANCELED;
+		}
+	}
 	t->activated = o->door >= 0;
 	k->listen_fd = t->activated ? o->door : door_open(dir);
-	return k->listen_fd < 0 ? k->listen_fd : 0;
+	if (k->listen_fd < 0)
+		return k->listen_fd;
+	return k->tap_fd < 0 ? 0 : net_drop_privileges();
 }
 
 /* In the background: the parent waits for a byte from the keeper. */
@@ -424,7 +497,8 @@ int main(int argc, char **argv)
 		r = keeper_make(&k, &o, dir);
 	}
 	if (r < 0) {
-		fprintf(stderr, "mortised: domain %s: %s (%s)\n", o.domain, strerror(-r), dir);
+		if (r != -ECANCELED) /* which has been said */
+			fprintf(stderr, "mortised: domain %s: %s (%s)\n", o.domain, strerror(-r), dir);
 		ready_tell(ready, 1);
 		return 1;
 	}

@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
+#include "daemon/wire.h"
 #include "shm/addr.h"
 
 #define EPHEMERAL_FIRST 32768u
@@ -70,8 +71,11 @@ static int listener_withdraw(struct daemon *d, addr_word at, half_ref ref)
 {
 	int r = registry_unlisten(d->reg, at, ref);
 
-	if (r == 0)
+	if (r == 0) {
 		listener_count(d, ref, -1);
+		if (!(at & ADDR_WORD_DGRAM))
+			wire_listeners(d, addr_word_port(at));
+	}
 	return r;
 }
 
@@ -91,7 +95,7 @@ static bool bound_joins(const struct daemon *d, half_ref half)
 /* Something else is registered there. Return: 0: it is gone now; or errno. */
 static int listen_conflict(struct daemon *d, const struct ctl_msg *m, half_ref ref)
 {
-	bool none = d->t->policy == POLICY_NONE;
+	bool none = d->t->policy != POLICY_SHARE;
 
 	for (unsigned i = 0; i < LISTEN_PER_PORT; i++) {
 		uint32_t gen = 0;
@@ -160,8 +164,13 @@ int ports_listen(struct daemon *d, unsigned asks, const struct ctl_msg *m)
 	if (err)
 		return err;
 	err = registry_listen(d->reg, m->listen.at, &lr, m->listen.reuse);
-	if (err == 0)
-		listener_count(d, ref, 1);
+	if (err < 0)
+		return -err;
+	listener_count(d, ref, 1);
+	if (!(m->listen.at & ADDR_WORD_DGRAM))
+		err = wire_listeners(d, addr_word_port(m->listen.at));
+	if (err < 0)
+		listener_withdraw(d, m->listen.at, ref);
 	return -err;
 }
 
@@ -240,7 +249,7 @@ int ports_bind(struct daemon *d, unsigned id, struct ctl_msg *m)
 	struct bound *b;
 	unsigned start;
 
-	if (d->t->policy != POLICY_NONE)
+	if (d->t->policy == POLICY_SHARE)
 		return EOPNOTSUPP;
 	if (!addr_named(d, m->listen.at) || m->listen.slot >= SLOT_MAX)
 		return EINVAL;
@@ -320,7 +329,7 @@ static bool lease_taken(const struct daemon *d, uint16_t first)
 	for (unsigned i = 0; i < LEASE_PORTS; i++)
 		if (port_record(d, first + i))
 			return true;
-	if (d->t->policy != POLICY_NONE)
+	if (d->t->policy == POLICY_SHARE)
 		return false;
 	for (unsigned i = 0; i < BOUND_MAX; i++) {
 		const struct bound *b = &d->t->bound[i];
@@ -378,7 +387,7 @@ void ports_half_ends(struct daemon *d, unsigned id, const struct half *h)
 		if (at == n || listener_withdraw(d, load_relaxed(&l->at[at]), ref) < 0)
 			break;
 	}
-	if (d->t->policy != POLICY_NONE)
+	if (d->t->policy == POLICY_SHARE)
 		return;
 	for (unsigned i = 0; i < BOUND_MAX; i++) {
 		struct bound *b = &d->t->bound[i];
@@ -416,7 +425,7 @@ void ports_party_ended(struct daemon *d, unsigned id)
 	for (unsigned i = 0; i < LEASE_BLOCKS; i++)
 		if (d->t->leases[i] == id)
 			d->t->leases[i] = 0;
-	if (d->t->policy != POLICY_NONE)
+	if (d->t->policy == POLICY_SHARE)
 		return;
 	for (unsigned i = 0; i < BOUND_MAX; i++)
 		if (load_relaxed(&d->t->bound[i].party) == id)

@@ -18,6 +18,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/shares.h"
+#include "daemon/wire.h"
 
 #define SERVE_BATCH 16
 #define HELLO_FDS 3u
@@ -441,6 +442,8 @@ static void serve_party(struct daemon *d, struct request *q)
 
 static void serve_request(struct daemon *d, struct request *q)
 {
+	int r;
+
 	/* The longest record of each type is right too: the tail is not read. */
 	if (q->m.type & CTL_REPLY || q->m.len < ctl_bytes(q->m.type) ||
 	    ctl_bytes(q->m.type) == 0) {
@@ -466,6 +469,11 @@ static void serve_request(struct daemon *d, struct request *q)
 		break;
 	case CTL_DOWN:
 		serve_down(d, q);
+		break;
+	case CTL_PING:
+		r = wire_ping(d, q->id, &q->m);
+		if (r)
+			serve_reply(d, q, r, NULL, 0);
 		break;
 	case CTL_LINGER:
 		/* In the table: the next daemon, should this one die, stays as long. */

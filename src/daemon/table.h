@@ -96,9 +96,28 @@ struct holder {
 _Static_assert(PARTY_MAX <= 65536 && CLIENT_HANDLES <= 65536, "an entry is one word");
 _Static_assert(HOLDER_FDS < HUNG_RING, "room for all that one holds");
 
+#define NET_ADDRESSES 8u
+
+/**
+ * struct net_config - The domain's own network.
+ * @tap:      The interface; "": there is none.
+ * @address:  Its own, host order; @prefix: bits of its network.
+ * @gateway:  0: none.
+ */
+struct net_config {
+	char tap[16];
+	uint32_t mtu, addresses, gateway;
+	struct {
+		uint32_t addr;
+		uint8_t prefix;
+	} address[NET_ADDRESSES];
+	uint8_t mac[6];
+};
+
 struct table {
 	/* Written by the keeper, before it forks. */
 	char domain[64];
+	struct net_config net;
 	uint32_t policy;
 	uint32_t test_services;
 	uint32_t activated; /* a service manager has the listening socket, too */

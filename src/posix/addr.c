@@ -149,7 +149,8 @@ static addr_word source_ask(const struct registry *reg, addr_word to)
 addr_word addr_source(const struct sock *s, addr_word to)
 {
 	if (!addr_word_is_loopback(to))
-		return process.confined ? addr_word_at(to, 0) : source_ask(s->party->reg, to);
+		return process.confined || process.policy == POLICY_NET
+			       ? addr_word_at(to, 0) : source_ask(s->party->reg, to);
 	return addr_word_is6(to) ? addr_word_at(to, 0) : addr_word_make(INADDR_LOOPBACK, 0);
 }
 

@@ -333,7 +333,7 @@ static void exec_give(struct sock *s)
 	lock_take(&s->lock);
 	/* Without a shadow that it could be made anew around, all that the next
 	 * program can do with a bound one is to listen. */
-	if (process.policy == POLICY_NONE)
+	if (process.policy != POLICY_SHARE)
 		sock_listen_ready(s);
 	if (sock_lapsed(s))
 		fallback_socket(s, REASON_SHARED);

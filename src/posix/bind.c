@@ -133,7 +133,7 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	/* Not where it is connected or listens: then it is refused below. */
 	if (s->foreign)
 		sock_own(s);
-	if (process.policy == POLICY_NONE) {
+	if (process.policy != POLICY_SHARE) {
 		r = addr_parse(s, addr, len, &want);
 		if (r == 0)
 			r = addr_is_group(s, addr) || s->foreign ? -EINVAL : bind_checked(s, want);

@@ -137,6 +137,60 @@ static long connect_local(struct sock *s, addr_word to, addr_word from)
 	return FALLBACK(r == -EAGAIN ? REASON_BACKLOG : REASON_NO_LISTENER);
 }
 
+/* To the network: the wire's listener takes the connection, and answers. Return: 0: on its way;
+ * or -errno. */
+static long connect_wire(struct sock *s, addr_word to)
+{
+	addr_word local = load_relaxed(&s->half->local);
+	struct listener_ref gate;
+	int r;
+
+	if (addr_word_is6(to) || (s->family == AF_INET6 && s->v6only) ||
+	    registry_gate(s->party->reg, &gate) < 0)
+		return -ENETUNREACH;
+	if (s->bound && (addr_word_is6(local) ? !addr_word_is_any(local)
+					      : addr_word_is_loopback(local)))
+		return -EINVAL;
+	store_relaxed(&s->half->remote, to);
+	atomic_fetch_or(&s->half->side, SIDE_WIRE);
+	r = seat_claim(s->party, s->half, &gate, &s->conn);
+	if (r == 0) {
+		store_release(&s->stage, SOCK_OPEN);
+		return 0;
+	}
+	atomic_fetch_and(&s->half->side, ~SIDE_WIRE);
+	store_relaxed(&s->half->remote, 0);
+	return r == -EAGAIN ? r : -ENETUNREACH;
+}
+
+/* Until the network has answered. Return: 0 or -errno. */
+static long connect_wait(struct sock *s)
+{
+	uint32_t handled = section_state.handled, broke = section_state.broke;
+	uint64_t deadline = s->sndtimeo_ns ? clock_now_ns() + s->sndtimeo_ns : 0;
+	long r = 0;
+
+	while (r == 0 && conn_pending(&s->conn)) {
+		r = wait_sock(s, POLLOUT, deadline, &section_state.handled, handled);
+		/* It has begun: beginning anew is going on. */
+		if (r == -EINTR && !deadline && section_verdict(handled, broke) == CALL_AGAIN) {
+			handled = section_state.handled;
+			r = 0;
+		}
+	}
+	if (r == -ETIMEDOUT)
+		return -EINPROGRESS;
+	if (r < 0)
+		return r;
+	lock_take(&s->lock);
+	s->connect_told = true;
+	r = -conn_take_error(&s->conn);
+	if (r == 0)
+		sock_wire_name(s);
+	lock_drop(&s->lock);
+	return r;
+}
+
 /* Return: 0, -errno, or FALLBACK | reason. */
 static long sock_connect(struct sock *s, addr_word to)
 {
@@ -152,6 +206,8 @@ static long sock_connect(struct sock *s, addr_word to)
 	case SOCK_OPEN:
 		if (s->connect_told)
 			return s->disconnecting ? -EINVAL : -EISCONN;
+		if (conn_pending(&s->conn))
+			return -EALREADY;
 		s->connect_told = true;
 		/* It was reset before anyone asked how it went. */
 		if (conn_poll(&s->conn) & POLLHUP &&
@@ -170,10 +226,12 @@ static long sock_connect(struct sock *s, addr_word to)
 		return r ? -r : -ECONNABORTED;
 	}
 	to = connect_any(s, to);
-	if (to == ADDR_WORD_OTHER || !registry_addr_is_own(s->party->reg, to))
+	if (to == ADDR_WORD_OTHER)
 		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
 	if (s->foreign && !sock_own(s))
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
+	if (!registry_addr_is_own(s->party->reg, to))
+		return share ? FALLBACK(REASON_REMOTE) : connect_wire(s, to);
 	if (share && process_port_excluded(addr_word_port(to)))
 		return FALLBACK(REASON_EXCLUDED);
 	if (share && options_kernel_only(s))
@@ -191,6 +249,7 @@ static long connect_again(struct sock *s, addr_word to)
 {
 	uint64_t pause_ns = NS_PER_MS, until = clock_now_ns() + 127 * NS_PER_SEC;
 	uint32_t handled = section_state.handled, broke = section_state.broke;
+	bool wire;
 	long r = -EAGAIN;
 
 	if (s->sndtimeo_ns)
@@ -211,12 +270,15 @@ static long connect_again(struct sock *s, addr_word to)
 			return r;
 		lock_take(&s->lock);
 		r = sock_connect(s, to);
+		wire = load_relaxed(&s->half->side) & SIDE_WIRE;
 		if (r == 0) {
-			s->connect_told = true;
+			s->connect_told = !wire;
 			watch_changed(s);
 			owner_signal(s->half, POLL_OUT);
 		}
 		lock_drop(&s->lock);
+		if (r == 0 && wire)
+			return connect_wait(s);
 		if (pause_ns < 64 * NS_PER_MS)
 			pause_ns *= 2;
 	}
@@ -227,7 +289,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	addr_word to = 0;
 	struct sock *s;
-	bool was_open, first;
+	bool was_open, first, wire = false;
 	long r;
 
 	s = sock_enter(fd);
@@ -247,14 +309,18 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		if (r == 0)
 			r = NOT_OURS; /* libc's connect() does the rest */
 	} else if (r == 0 && !was_open) {
+		wire = load_relaxed(&s->half->side) & SIDE_WIRE;
 		if (sock_nonblocking(s))
 			r = -EINPROGRESS;
 		else
-			s->connect_told = true;
+			s->connect_told = !wire;
 		watch_changed(s);
-		owner_signal(s->half, POLL_OUT);
+		if (!wire)
+			owner_signal(s->half, POLL_OUT);
 	}
 	lock_drop(&s->lock);
+	if (r == 0 && wire)
+		r = connect_wait(s);
 	if (r == -EAGAIN && !sock_nonblocking(s))
 		r = connect_again(s, to);
 	if (first && (r == -EAGAIN || r == -ECONNREFUSED) && sock_nonblocking(s)) {

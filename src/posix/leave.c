@@ -84,7 +84,7 @@ void leave_uid_before(void)
 	leave_prepare();
 	/* Policy none: there are no kernel sockets to fall back to, and who
 	 * began the program asked for a network of its own. */
-	if (process.policy == POLICY_NONE)
+	if (process.policy != POLICY_SHARE)
 		return;
 	section_enter();
 	socks_each(listener_one, NULL);
@@ -94,5 +94,5 @@ void leave_uid_before(void)
 
 void leave_done(void)
 {
-	process.left = process.policy != POLICY_NONE;
+	process.left = process.policy == POLICY_SHARE;
 }

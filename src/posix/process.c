@@ -104,7 +104,10 @@ static void configure(void)
 	if (!domain || !ctl_domain_valid(domain))
 		domain = CTL_DOMAIN_DEFAULT;
 	strncpy(process.domain, domain, sizeof(process.domain) - 1);
-	process.policy = policy && strcmp(policy, "none") == 0 ? POLICY_NONE : POLICY_SHARE;
+	process.policy = !policy			       ? POLICY_SHARE
+			 : strcmp(policy, "none") == 0 ? POLICY_NONE
+			 : strcmp(policy, "net") == 0  ? POLICY_NET
+						       : POLICY_SHARE;
 	if (spin && *spin) {
 		us = strtoul(spin, &end, 10);
 		if (*end || us > 1000000) {
@@ -200,7 +203,7 @@ static void orphan_begin(void)
 		return;
 	process_log(0, "the daemon of domain %s has gone: established connections go on, "
 		       "new sockets are %s", process.domain,
-		    process.policy == POLICY_NONE ? "refused" : "the kernel's");
+		    process.policy != POLICY_SHARE ? "refused" : "the kernel's");
 }
 
 int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
@@ -369,14 +372,15 @@ static int own_bell_make(void)
 static int daemon_start(void)
 {
 	const char *path = env_get("MORTISED");
-	const char *policy = process.policy == POLICY_NONE ? "none" : "share";
+	const char *policy = process.policy != POLICY_SHARE ? "none" : "share";
 	const char *argv[] = { path, "--domain", process.domain, "--policy", policy, NULL };
 	char *env[ENV_MOST + 1];
 	unsigned n = 0;
 	int status = 0;
 	long pid;
 
-	if (!path)
+	/* One with a network is brought up by who may. */
+	if (!path || process.policy == POLICY_NET)
 		return -ENOENT;
 	for (char **e = environ; e && *e && n < ENV_MOST; e++)
 		if (strncmp(*e, "LD_PRELOAD=", 11) != 0)
@@ -474,7 +478,7 @@ struct party *process_party(void)
 			if (!party_failed_said)
 				process_log(0, "no daemon for domain %s (%s): sockets are %s%s",
 					    process.domain, strerror(-r),
-					    process.policy == POLICY_NONE ? "refused" : "the kernel's",
+					    process.policy != POLICY_SHARE ? "refused" : "the kernel's",
 					    r == -EPROTONOSUPPORT ? "; library and daemon are of "
 								    "different versions"
 								  : "");

@@ -36,6 +36,10 @@
 #include "shm/futex.h"
 #include "shm/seat.h"
 
+/* A connection's own name, of the wire: one look at a time, for a second at most. */
+#define NAME_LOOK_NS 50000
+#define NAME_LOOKS 20000u
+
 #define SLAB_SOCKS 64u
 
 static struct sock *socks_free;
@@ -195,7 +199,7 @@ void sock_close_listener(struct sock *s)
 
 void sock_unbind(struct sock *s)
 {
-	if (s->bound && process.policy == POLICY_NONE)
+	if (s->bound && process.policy != POLICY_SHARE)
 		sock_tell(s, CTL_UNBIND, 0, 0);
 }
 
@@ -503,7 +507,7 @@ long call_socket(int domain, int type, int protocol)
 	    type & ~(0xf | SOCK_NONBLOCK | SOCK_CLOEXEC))
 		goto out;
 	if (!process_party()) {
-		r = process.policy == POLICY_NONE
+		r = process.policy != POLICY_SHARE
 			    ? -ENOBUFS
 			    : kernel_socket(domain, type, protocol, REASON_NO_DAEMON);
 		goto out;
@@ -515,7 +519,7 @@ long call_socket(int domain, int type, int protocol)
 	}
 	s = sock_fresh(domain, type & SOCK_NONBLOCK ? O_NONBLOCK : 0, &r);
 	if (!s) {
-		r = process.policy == POLICY_NONE
+		r = process.policy != POLICY_SHARE
 			    ? -ENOBUFS
 			    : kernel_socket(domain, type, protocol, REASON_LIMIT);
 		goto out;
@@ -533,7 +537,7 @@ static bool sock_is_over(struct sock *s)
 {
 	uint32_t side;
 
-	if (load_relaxed(&s->stage) != SOCK_OPEN)
+	if (load_relaxed(&s->stage) != SOCK_OPEN || conn_pending(&s->conn))
 		return true;
 	if (conn_poll(&s->conn) & POLLHUP) {
 		side = load_relaxed(&s->half->side);
@@ -542,12 +546,34 @@ static bool sock_is_over(struct sock *s)
 	return false;
 }
 
+void sock_wire_name(struct sock *s)
+{
+	struct timespec t = { .tv_nsec = NAME_LOOK_NS };
+	addr_word local = load_relaxed(&s->half->local), at = 0;
+
+	if (load_relaxed(&s->stage) != SOCK_OPEN || !(load_relaxed(&s->half->side) & SIDE_WIRE) ||
+	    (addr_word_port(local) && !addr_word_is_any(local)))
+		return;
+	for (unsigned i = 0; i < NAME_LOOKS && !addr_word_port(at); i++) {
+		if (i > 0)
+			sys2(SYS_nanosleep, &t, NULL);
+		at = load_relaxed(&s->conn.peer->remote);
+	}
+	if (addr_word_port(at))
+		store_relaxed(&s->half->local, at);
+}
+
 long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct sock *s = sock_enter(fd);
 
 	if (!s)
 		return NOT_OURS;
+	if (unlikely(load_relaxed(&s->half->side) & SIDE_WIRE)) {
+		lock_take(&s->lock);
+		sock_wire_name(s);
+		lock_drop(&s->lock);
+	}
 	return sock_leave(s, addr_fill(s, load_relaxed(&s->half->local), addr, len));
 }
 
@@ -585,7 +611,7 @@ long call_shutdown(int fd, int how)
 		r = -EINVAL;
 	} else if (sock_listens(s)) {
 		/* Linux: a listener whose read side is shut listens no more. */
-		if (how != SHUT_WR && process.policy == POLICY_NONE && !s->foreign) {
+		if (how != SHUT_WR && process.policy != POLICY_SHARE && !s->foreign) {
 			sock_unlisten(s);
 			watch_changed(s);
 		} else if (how != SHUT_WR) {

@@ -227,6 +227,10 @@ static inline int sock_refusal(struct sock *s)
  * sleep on it, and whoever watches it, look again. */
 void sock_poke(struct sock *s);
 
+/** sock_wire_name() - The wire chose the local address of a connection to the network: have it
+ * in our half, too. Waits a moment where it has not yet. Caller holds s->lock. */
+void sock_wire_name(struct sock *s);
+
 /**
  * sock_shadow() - The kernel socket that a listener's sleepers must watch
  * for POLLIN as well, or -1.

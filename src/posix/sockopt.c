@@ -373,7 +373,7 @@ static long leave_to_kernel(struct sock *s, int level, int name, const void *val
 {
 	long r;
 
-	if (load_relaxed(&s->stage) == SOCK_OPEN || process.policy == POLICY_NONE)
+	if (load_relaxed(&s->stage) == SOCK_OPEN || process.policy != POLICY_SHARE)
 		return -ENOPROTOOPT;
 	if (s->foreign) {
 		/* When it comes to connecting: who else has it, keeps it so long. */

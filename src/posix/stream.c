@@ -74,7 +74,8 @@ static bool waiting_is_over(const struct waiting *w)
 	    load_relaxed(&c->own->error))
 		return true;
 	if (w->what == NOTIFY_SPACE)
-		return load_relaxed(&c->own->side) & SIDE_WR_SHUT || conn_writable(c);
+		return load_relaxed(&c->own->side) & SIDE_WR_SHUT ||
+		       (conn_writable(c) && !conn_pending(c));
 	if (unlikely(load_relaxed(&c->peer->urgent)) && w->marks && urgent_ahead(c))
 		return true;
 	return conn_readable(c) >= w->goal || load_relaxed(&c->own->side) & SIDE_RD_SHUT ||

@@ -136,10 +136,10 @@ static void start__without_mortised(void **state)
 {
 	(void)state;
 	unsetenv("MORTISED");
-	assert_int_equal(ctl_start("nobody", NULL), -ENOENT);
-	assert_int_equal(ctl_start("No", NULL), -EINVAL);
+	assert_int_equal(ctl_start("nobody", NULL, NULL), -ENOENT);
+	assert_int_equal(ctl_start("No", NULL, NULL), -EINVAL);
 	setenv("MORTISED", "/bin/false", 1);
-	assert_int_equal(ctl_start("nobody", NULL), -ECHILD);
+	assert_int_equal(ctl_start("nobody", NULL, NULL), -ECHILD);
 	unsetenv("MORTISED");
 }
 

@@ -1277,7 +1277,7 @@ static void start__on_demand(void **state)
 	for (int i = 0; i < 4; i++) {
 		pids[i] = fork();
 		if (pids[i] == 0)
-			_exit(ctl_start("other", "none") == 0 ? 0 : 1);
+			_exit(ctl_start("other", "none", NULL) == 0 ? 0 : 1);
 	}
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(waitpid(pids[i], &wstatus, 0), pids[i]);

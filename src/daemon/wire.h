@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * wire.h - The domain's own network: the engine between a device and the
+ * programs' connections. docs/wire.md has the whole.
+ */
+#ifndef MORTISE_DAEMON_WIRE_H
+#define MORTISE_DAEMON_WIRE_H
+
+#include "daemon/daemon.h"
+
+/**
+ * wire_start() - Begin it, where the table names a device. Where it cannot, this is logged, and
+ * the domain has no network.
+ */
+void wire_start(struct daemon *d);
+
+/** wire_event() - The device has frames, or the bell was rung. */
+void wire_event(struct daemon *d, enum watch what);
+
+/**
+ * wire_prepare() - About to sleep.
+ * Return: for how long at most, in milliseconds; 0 where there is work, -1: there is no wire.
+ */
+int wire_prepare(struct daemon *d);
+
+/** wire_woken() - A turn: frames in, programs' bytes both ways, frames out. */
+void wire_woken(struct daemon *d);
+
+void wire_tick(struct daemon *d);
+
+/** wire_is_party() - Is it the wire's own? */
+bool wire_is_party(const struct daemon *d, unsigned id);
+
+/** wire_leave() - The domain ends: connections are reset. */
+void wire_leave(struct daemon *d);
+
+/**
+ * wire_listeners() - The registry's listeners of @port have changed: let the network reach those
+ * that are there now.
+ * Return: 0, or -errno where it cannot: -EADDRINUSE, -ENFILE.
+ */
+int wire_listeners(struct daemon *d, uint16_t port);
+
+/** wire_ping() - CTL_PING; the answer follows when there is one. Return: 0 or a positive errno. */
+int wire_ping(struct daemon *d, unsigned id, const struct ctl_msg *m);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * wire_conn.h - Connections of programs to the network, each with a half of the
+ * daemon's and a socket of the engine's; for wire.c and its parts.
+ */
+#ifndef MORTISE_DAEMON_WIRE_CONN_H
+#define MORTISE_DAEMON_WIRE_CONN_H
+
+#include "daemon/inner.h"
+#include "engine/engine.h"
+#include "shm/conn.h"
+
+#define WIRE_CONNS 16384u
+#define WIRE_LISTENERS 2048u
+#define WIRE_PINGS 64u
+
+enum wire_conn_state {
+	WIRE_FREE = 0,
+	WIRE_CONNECTING, /* a program's connect(): the network has not answered */
+	WIRE_WAITING,	 /* accepted from the network; the listener's queue is full */
+	WIRE_OPEN,
+};
+
+/**
+ * struct wire_conn
+ * @sock:    Of the engine.
+ * @half:    WIRE_WAITING: ours, without a peer.
+ * @next:    In the list of those that are free, active, or waiting; + 1.
+ * @active:  In the list of those that are served at the next turn.
+ * @in_ready: The engine may have bytes, the end, or an error.
+ * @in_end, @out_end: The network's FIN was passed on; the program's.
+ * @want_space: The program's ring was full.
+ * @listener: WIRE_WAITING: in whose queue, + 1.
+ * @options: Of the program's half, as last applied.
+ * @user_timeout_ms: Likewise.
+ */
+struct wire_conn {
+	struct conn conn;
+	struct engine_sock sock;
+	struct half *half;
+	uint32_t next, listener;
+	uint8_t state;
+	bool active, in_ready, in_end, out_end, want_space;
+	uint64_t options;
+	uint32_t user_timeout_ms;
+};
+
+/**
+ * struct wire_listener - An address and port that the engine listens at.
+ * @addr:    0: any.
+ * @waiting: Connections that found the program's queue full: so long, the engine keeps the others.
+ */
+struct wire_listener {
+	uint32_t addr, waiting;
+	uint16_t port;
+	bool used, wanted;
+	struct engine_sock sock;
+};
+
+/** struct wire_ping - An echo request that was sent. @client 0: this entry is free. */
+struct wire_ping {
+	unsigned client;
+	uint32_t client_gen;
+	uint64_t sent_ns, until_ns;
+	struct engine_sock sock;
+	struct ctl_msg m;
+};
+
+/**
+ * struct wire
+ * @tap:     The device.
+ * @now_ns:  Of this turn.
+ * @gate:    The listener that programs' connections to other addresses claim seats of.
+ * @by_slot: Connection + 1, by the slot of its half.
+ * @free_first, @active_first, @active_last, @waiting_first: Connections + 1.
+ */
+struct wire {
+	struct inner in;
+	int tap;
+	struct engine e;
+	uint64_t now_ns;
+	bool readable; /* the device, when last looked at */
+	bool down_said;
+	struct half *gate;
+	uint64_t gate_cursor;
+	uint32_t free_first, active_first, active_last, waiting_first;
+	uint64_t waiting_due_ns;
+	uint64_t frames_bad, frames_lost;
+	uint16_t by_slot[SLOT_MAX];
+	struct wire_conn conns[WIRE_CONNS];
+	struct wire_listener listeners[WIRE_LISTENERS];
+	struct wire_ping pings[WIRE_PINGS];
+};
+
+/* What the engine's sockets are, in the upper half of their cookies. */
+enum wire_kind { WIRE_KIND_CONN = 1, WIRE_KIND_LISTENER, WIRE_KIND_PING };
+
+static inline uint64_t wire_cookie(enum wire_kind kind, uint32_t index)
+{
+	return (uint64_t)kind << 32 | index;
+}
+
+/** wire_conns_init() - All of them are free. */
+void wire_conns_init(struct wire *w);
+
+/** wire_conn_hint() - For hint_take(): something happened to the half at @slot. */
+void wire_conn_hint(void *wire, unsigned slot);
+
+/** wire_conn_event() - The engine says that something happened. */
+void wire_conn_event(struct wire *w, uint32_t index, uint32_t events);
+
+/** wire_gate() - Take those who wait at the gate. */
+void wire_gate(struct wire *w);
+
+/** wire_accept() - Take those who wait in the engine's queue of a listener. */
+void wire_accept(struct wire *w, struct wire_listener *l);
+
+/** wire_serve() - A bounded round over those that are active. */
+void wire_serve(struct wire *w);
+
+/** wire_waiting() - Those whose listener's queue was full try again. */
+void wire_waiting(struct wire *w);
+
+/** wire_reset_all() - Every connection is reset, on both sides. */
+void wire_reset_all(struct wire *w);
+
+#endif

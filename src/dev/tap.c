@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dev/tap.h"
+
+#define TAP_NODE "/dev/net/tun"
+
+/* An interface of that name must be there: TUNSETIFF would make one, also where the name is
+ * wrong. Return: 0 or -errno. */
+static int ask(const char *name, unsigned long what, struct ifreq *ret)
+{
+	int fd, err;
+
+	if (!*name || strlen(name) >= TAP_NAME_MAX)
+		return -ENODEV;
+	memset(ret, 0, sizeof(*ret));
+	strcpy(ret->ifr_name, name);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	err = ioctl(fd, what, ret) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int tap_open(const char *name)
+{
+	int header = sizeof(struct virtio_net_hdr), fd, err;
+	struct ifreq r;
+
+	err = ask(name, SIOCGIFFLAGS, &r);
+	if (err < 0)
+		return err;
+	fd = open(TAP_NODE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	r.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) ||
+	    ioctl(fd, TUNSETOFFLOAD, 0)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int tap_mtu(const char *name)
+{
+	struct ifreq r;
+	int err = ask(name, SIOCGIFMTU, &r);
+
+	return err < 0 ? err : r.ifr_mtu;
+}
+
+ssize_t tap_read(int fd, void *frame, size_t room)
+{
+	struct virtio_net_hdr h;
+	struct iovec piece[2] = {{&h, sizeof(h)}, {frame, room}};
+	ssize_t n = readv(fd, piece, 2);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n <= sizeof(h) || h.gso_type != VIRTIO_NET_HDR_GSO_NONE ||
+	    h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		return -EPROTO;
+	return n - (ssize_t)sizeof(h);
+}
+
+int tap_write(int fd, const struct iovec *piece, unsigned count)
+{
+	struct virtio_net_hdr h = {0};
+	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
+
+	if (count > TAP_PIECES)
+		return -EINVAL;
+	memcpy(all + 1, piece, count * sizeof(*piece));
+	return writev(fd, all, (int)count + 1) < 0 ? -errno : 0;
+}

@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""program.py - What the test has a program do, under Mortise or not.
+
+    program.py CASE ADDRESS PORT [ARGUMENT...]
+
+Prints what it saw, for the test to compare.
+"""
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+
+TIMEOUT = 20
+
+
+def name(number):
+    return errno.errorcode.get(number, number) if number else "0"
+
+
+def result(call, *args):
+    try:
+        return call(*args)
+    except OSError as e:
+        return name(e.errno) if e.errno else type(e).__name__
+
+
+def client(at):
+    s = socket.create_connection(at, timeout=TIMEOUT)
+    s.settimeout(TIMEOUT)
+    return s
+
+
+def server(at, backlog=128):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(at)
+    s.listen(backlog)
+    print("listening", flush=True)
+    return s
+
+
+def read_all(s):
+    got = b""
+    while True:
+        part = s.recv(65536)
+        if not part:
+            return got
+        got += part
+
+
+# -------------------------------------------------------------------- clients
+
+def names(at):
+    """Who am I, who are you, before, during and after."""
+    s = socket.socket()
+    print("before", result(s.getpeername))
+    s.setblocking(False)
+    print("connect", name(s.connect_ex(at)))
+    local = s.getsockname()
+    print("address", local[0], local[1] > 1023)
+    print("writable", bool(select.select([], [s], [], TIMEOUT)[1]))
+    print("error", s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    print("same", s.getsockname() == local)
+    print("peer", s.getpeername() == at)
+    print("again", name(s.connect_ex(at)), name(s.connect_ex(at)))
+    s.close()
+
+
+def fails(at):
+    """connect() that cannot: blocking, then not."""
+    s = socket.socket()
+    s.settimeout(None)
+    print("blocking", name(s.connect_ex(at)))
+    s.close()
+    s = socket.socket()
+    s.setblocking(False)
+    first = name(s.connect_ex(at))
+    poll = select.poll()
+    poll.register(s, select.POLLOUT | select.POLLIN)
+    events = poll.poll(TIMEOUT * 1000) if first == "EINPROGRESS" else []
+    print("nonblocking", first, "%#x" % events[0][1] if events else "-",
+          name(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
+    s.close()
+
+
+def bound(at, local):
+    """From an address and port that it chose."""
+    s = socket.socket()
+    print("bind", result(s.bind, (local, 34567)))
+    s.settimeout(TIMEOUT)
+    print("connect", result(s.connect, at))
+    print("address", s.getsockname())
+    s.sendall(b"x")
+    print("echo", s.recv(1))
+
+
+def halves(at):
+    """Half-close: what was sent first comes, then the answer."""
+    s = client(at)
+    s.sendall(b"question")
+    s.shutdown(socket.SHUT_WR)
+    print("answer", read_all(s))
+    s.close()
+
+
+def reset(at):
+    """The other end resets: the client hears it."""
+    s = client(at)
+    print("first", s.recv(100))
+    print("then", result(s.recv, 100))
+    print("after", result(s.recv, 100))
+    print("send", result(s.send, b"x"))
+
+
+def linger(at):
+    """We reset."""
+    s = client(at)
+    s.sendall(b"abc")
+    s.recv(1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def unread(at):
+    """We close with what came unread: that is a reset, too."""
+    s = client(at)
+    s.sendall(b"abc")
+    select.select([s], [], [], TIMEOUT)
+    time.sleep(0.05)
+    s.close()
+
+
+def many(at, count):
+    """One after the other, each used."""
+    for i in range(int(count)):
+        s = client(at)
+        message = b"connection %d" % i
+        s.sendall(message)
+        got = s.recv(100)
+        s.close()
+        if got != message:
+            print("connection", i, "gave", got)
+            return
+    print("all", count)
+
+
+def at_once(at, count):
+    """So many, all open together."""
+    socks = []
+    for _ in range(int(count)):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(at)
+        socks.append(s)
+    for i, s in enumerate(socks):
+        s.setblocking(True)
+        s.settimeout(TIMEOUT)
+        select.select([], [s], [], TIMEOUT)
+        s.sendall(b"%06d" % i)
+    right = sum(s.recv(6) == b"%06d" % i for i, s in enumerate(socks))
+    print("right", right, "of", count)
+
+
+def stream(at, count):
+    """Both ways at the same time: a pattern of so many bytes."""
+    n = int(count)
+    pattern = bytes(range(251)) * 261
+    s = client(at)
+
+    def send():
+        left = n
+        while left:
+            left -= s.send(pattern[(n - left) % 251:][:min(left, 65000)])
+        s.shutdown(socket.SHUT_WR)
+
+    t = threading.Thread(target=send)
+    t.start()
+    got = 0
+    while True:
+        part = s.recv(65000)
+        if not part:
+            break
+        if part != pattern[got % 251:][:len(part)]:
+            print("wrong near", got)
+            os._exit(1)
+        got += len(part)
+    t.join()
+    print("same", got)
+
+
+def held(at):
+    """A connection that stays until it is told to go."""
+    s = client(at)
+    print("connected", flush=True)
+    sys.stdin.readline()
+    print("then", result(s.recv, 100))
+    s.close()
+    s = client(at)
+    s.sendall(b"again")
+    print("again", s.recv(5))
+
+
+# -------------------------------------------------------------------- servers
+
+def echo(at, seconds="60"):
+    """An echo server that ends by itself."""
+    s = server(at)
+    poll = select.epoll()
+    poll.register(s, select.EPOLLIN)
+    socks = {}
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        for fd, _ in poll.poll(0.5):
+            if fd == s.fileno():
+                c, _ = s.accept()
+                socks[c.fileno()] = c
+                poll.register(c, select.EPOLLIN)
+                continue
+            got = result(socks[fd].recv, 65536)
+            if isinstance(got, bytes) and got:
+                socks[fd].setblocking(True)
+                result(socks[fd].sendall, got)
+            else:
+                poll.unregister(fd)
+                socks.pop(fd).close()
+
+
+def serves(at, what):
+    """One connection, of which the server says what it saw."""
+    s = server(at)
+    s.settimeout(TIMEOUT)
+    c, peer = s.accept()
+    c.settimeout(TIMEOUT)
+    print("peer", peer == c.getpeername(), peer[0])
+    print("local", c.getsockname())
+    if what == "halves":
+        print("got", read_all(c))
+        c.sendall(b"answer")
+    elif what == "reset":
+        print("got", result(c.recv, 3))
+        c.send(b"x")
+        print("then", result(c.recv, 3))
+    elif what == "resets":
+        c.sendall(b"x")
+        time.sleep(0.1)
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+
+
+CASES = {f.__name__: f for f in (names, fails, bound, halves, reset, linger, unread, many, at_once,
+                                 stream, held, echo, serves)}
+
+if __name__ == "__main__":
+    CASES[sys.argv[1]]((sys.argv[2], int(sys.argv[3])), *sys.argv[4:])
