@@ -232,7 +232,6 @@ static bool row_waits(const struct daemon *d, half_ref ref)
 {
 	const struct peer *owner = &d->clients[half_ref_party(ref)].peer;
 	const struct half *l = owner->base && owner->mbox ? half_find(owner->base, ref) : NULL;
-	uint64_t tickets, t;
 	uint32_t base, n;
 
 	if (!l || half_gen(l) != half_ref_gen(ref) || half_state(l) != HALF_LISTEN)
@@ -241,12 +240,8 @@ static bool row_waits(const struct daemon *d, half_ref ref)
 	n = load_relaxed(&l->seat_count);
 	if (n == 0 || n > SEAT_ROW_MAX || base > SEAT_MAX - 1 - n)
 		return false;
-	tickets = load_acquire(&owner->mbox->claims[base]);
-	t = load_relaxed(&l->accept_cursor);
-	if (tickets - t > n)
-		t = tickets - n;
-	for (; t != tickets; t++)
-		if (load_relaxed(&owner->mbox->claims[base + 1 + (uint32_t)(t % n)]))
+	for (uint32_t i = 0; i < n; i++)
+		if (load_relaxed(&owner->mbox->claims[base + 1 + i]))
 			return true;
 	return false;
 }

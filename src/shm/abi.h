@@ -211,7 +211,7 @@ struct half {
 	_Atomic uint32_t ext_live;  /* own side only: oldest extent not yet given back */
 	_Atomic uint32_t seat_base; /* LISTEN: first index in seats[] and claims[] */
 	_Atomic uint32_t seat_count;/* LISTEN: how many */
-	_Atomic uint64_t accept_cursor; /* LISTEN, shared: the next ticket to be looked at */
+	_Atomic uint64_t accept_cursor; /* LISTEN, shared: the seat to begin with, mod their number */
 	_Atomic uint64_t moved;     /* END_MOVED: half_ref of the half that took its place */
 	_Atomic uint32_t moved_gen; /* generation of that half's party */
 	_Atomic uint32_t seat_tidy; /* LISTEN, shared: the seat to be made anew next */

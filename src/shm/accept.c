@@ -38,25 +38,6 @@
 #define TIDY_NEXT 8u  /* of the seats that are claimed next, of so many: */
 #define NEXT_SEATS 64u
 
-/* Where to look from: no further back than one round. The counter only goes
- * up, unless somebody scribbles. */
-static uint64_t cursor_start(struct party *p, uint64_t cursor, uint64_t tickets, uint32_t n)
-{
-	if (unlikely(cursor > tickets)) {
-		party_distrust(p);
-		return tickets > n ? tickets - n : 0;
-	}
-	if (unlikely(party_recounts(p)))
-		return cursor; /* Round from there. */
-	return tickets - cursor > n ? tickets - n : cursor;
-}
-
-/* Where to look to: where the counter is a lie, at all seats. */
-static uint64_t cursor_end(struct party *p, uint64_t start, uint64_t tickets, uint32_t n)
-{
-	return unlikely(party_recounts(p)) ? start + n : tickets;
-}
-
 /* Has the connector of seat @i been accepted, and not followed yet? Or is the
  * seat being made anew, perhaps by one who died of it? Its claim stays until
  * seat_renew() is done: nobody can claim the old seat any more. */
@@ -77,19 +58,18 @@ static uint32_t waiting(struct party *p, const struct half *listener, const uint
 {
 	bool shared = load_acquire(&listener->shared);
 	uint32_t base = load_relaxed(&listener->seat_base);
-	uint32_t n = load_relaxed(&listener->seat_count);
-	uint64_t tickets, t;
-	uint32_t found = 0;
+	uint32_t n = load_relaxed(&listener->seat_count), found = 0;
+	uint64_t from = shared ? load_relaxed(&listener->accept_cursor) : *cursor;
 
 	if (n == 0 || half_state(listener) != HALF_LISTEN)
 		return 0;
-	tickets = load_acquire(&p->mbox->claims[base]);
-	t = cursor_start(p, shared ? load_relaxed(&listener->accept_cursor) : *cursor, tickets, n);
-	for (uint64_t end = cursor_end(p, t, tickets, n); t != end; t++)
-		if (load_relaxed(&claim_words(p->mbox, base)[t % n]) != 0 &&
-		    !(shared && seat_is_moved(p, listener, (uint32_t)(t % n))) &&
-		    ++found == most)
-			break;
+	for (uint32_t k = 0; k < n && found < most; k++) {
+		uint32_t i = (uint32_t)((from + k) % n);
+
+		if (load_relaxed(&claim_words(p->mbox, base)[i]) != 0 &&
+		    !(shared && seat_is_moved(p, listener, i)))
+			found++;
+	}
 	return found;
 }
 
@@ -378,7 +358,13 @@ static void row_tidy_next(struct party *p, struct party *lp, struct half *listen
 
 /*
  * take_next() - The oldest claim that can be believed.
- * @by: NULL: in place, by the owner.
+ * @cursor: The seat, mod their number, after the one that was taken last: who
+ *          has waited longest is there, or is the next one behind it.
+ * @by:     NULL: in place, by the owner.
+ *
+ * All seats are looked at, not only those of tickets that were drawn since: a
+ * connector may be slow between its ticket and its claim, and meanwhile another
+ * may have been taken from the same seat.
  */
 static int take_next(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
 		     const struct taker *by, struct conn *ret)
@@ -387,48 +373,38 @@ static int take_next(struct party *p, struct half *listener, uint64_t *cursor, u
 	uint32_t n = load_relaxed(&listener->seat_count);
 	_Atomic uint64_t *seats = seat_words(p, listener);
 	_Atomic uint64_t *claims = claim_words(p->mbox, base);
-	uint64_t tickets = load_acquire(&p->mbox->claims[base]);
-	uint64_t t = cursor_start(p, *cursor, tickets, n), end = cursor_end(p, t, tickets, n);
-	bool hole = false;
+	uint64_t next = load_acquire(&p->mbox->claims[base]), from = *cursor;
 	int error = -EAGAIN;
+	bool stays = false;
 
-	for (; t != end; t++) {
-		uint32_t i = (uint32_t)(t % n);
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t i = (uint32_t)((from + k) % n);
 		half_ref claimant = load_acquire(&claims[i]);
 		int r;
 
-		if (claimant && seat_is_moved(p, listener, i))
+		if (claimant == 0 || seat_is_moved(p, listener, i) || load_relaxed(&seats[i]) == 0)
 			continue;
-		if (claimant == 0 || load_relaxed(&seats[i]) == 0) {
-			/* Its connector may still be about to claim it. */
-			hole = true;
-			continue;
-		}
 		r = by ? take_away(p, listener, i, claimant, by, ret)
 		       : take_in_place(p, listener, i, claimant, handle, ret);
 		if (r == 0) {
-			if (!hole)
-				*cursor = t + 1;
+			*cursor = from + k + 1;
 			return 0;
 		}
-		if (r == -EBUSY) {
-			hole = true;
-			continue;
-		}
 		if (r != -EPROTO && r != -ESRCH) {
-			/* Cannot be mapped now. It may be certain of its seat,
-			 * so it stays, as a connection does where accept()
-			 * gives EMFILE. */
-			hole = true;
-			error = r;
+			/* Still choosing. Or it cannot be mapped now: it may be
+			 * certain of its seat, so it stays, as a connection does
+			 * where accept() gives EMFILE. */
+			stays = true;
+			error = r == -EBUSY ? error : r;
 			continue;
 		}
 		/* Not true, or nobody's. */
 		party_distrust(p);
 		atomic_compare_exchange_strong(&claims[i], &claimant, 0);
 	}
-	if (!hole)
-		*cursor = tickets;
+	/* Nobody waits: who draws the next ticket will be the first. */
+	if (!stays)
+		*cursor = next;
 	/* A seat that could not be made when its predecessor was taken. */
 	for (uint32_t i = 0; i < n && !p->inherited; i++)
 		if (load_relaxed(&seats[i]) == 0)
@@ -486,30 +462,6 @@ void seat_tidy(struct party *lp, struct half *listener, struct party *p)
 	half_unlock(&listener->rx_lock);
 }
 
-/*
- * round_begins() - The row has grown to @all seats; who waits at seat @first came
- * first. Who waits before that seat came last: the tickets go on a round later
- * then, so that he is in it.
- * Return: The ticket to look from.
- */
-static uint64_t round_begins(const struct party *p, const struct half *listener, uint32_t first,
-			     uint32_t all)
-{
-	uint32_t base = load_relaxed(&listener->seat_base);
-	_Atomic uint64_t *counter = &p->mbox->claims[base];
-	uint64_t tickets = load_relaxed(counter), next;
-	bool waits = false;
-
-	for (uint32_t i = 0; i < first; i++)
-		waits |= load_relaxed(&claim_words(p->mbox, base)[i]) != 0;
-	if (!waits)
-		return first;
-	do
-		next = tickets + all + (first + all - tickets % all) % all;
-	while (!atomic_compare_exchange_weak(counter, &tickets, next));
-	return next - all;
-}
-
 void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 {
 	uint32_t base = load_relaxed(&listener->seat_base);
@@ -523,9 +475,7 @@ void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 			store_relaxed(&seat_words(p, listener)[i], seat_make(p, listener));
 		}
 		store_release(&listener->seat_count, all);
-		/* A ticket means another seat now: all are looked at, for a while. */
-		party_recount(p);
-		cursor = round_begins(p, listener, (uint32_t)(cursor % n), all);
+		cursor %= n; /* A ticket means another seat now. */
 	}
 	store_relaxed(&listener->accept_cursor, cursor);
 	store_release(&listener->shared, 1);

@@ -559,18 +559,6 @@ bool party_distrusts(struct party *p)
 	return false;
 }
 
-void party_recount(struct party *p)
-{
-	store_relaxed(&p->recount_ns, clock_now_ns() + DISTRUST_NS);
-}
-
-bool party_recounts(struct party *p)
-{
-	uint64_t until = load_relaxed(&p->recount_ns);
-
-	return party_distrusts(p) || (unlikely(until != 0) && clock_now_ns() < until);
-}
-
 int peer_bell_get(struct party *p, struct peer *peer, unsigned bell)
 {
 	int fd = load_acquire(&peer->bell_fd[bell]), none = -1;

@@ -105,17 +105,12 @@ struct party {
 	/* Somebody wrote nonsense into our mailbox; until then (CLOCK_MONOTONIC)
 	 * we look by ourselves instead of relying on it. */
 	_Atomic uint64_t distrust_ns;
-	_Atomic uint64_t recount_ns; /* until then a ticket may mean another seat */
 };
 
 /** party_distrust() - There was nonsense in the mailbox just now. */
 void party_distrust(struct party *p);
 /** party_distrusts() - Was there lately? */
 bool party_distrusts(struct party *p);
-/** party_recount() - A row of seats has grown: all its seats are looked at, for a
- * while. party_recounts() - So they are, as where there is distrust. */
-void party_recount(struct party *p);
-bool party_recounts(struct party *p);
 
 /**
  * party_create() - Make arena and mailbox for this process.

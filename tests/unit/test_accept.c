@@ -28,9 +28,6 @@ static void shop_open(struct shop *s, unsigned backlog)
 	seat_share(s->maker, s->l, 0);
 	memcpy(s->lp, s->maker, sizeof(*s->lp));
 	s->lp->inherited = true;
-	/* seat_share() has all seats looked at for a while. */
-	s->lp->distrust_ns = s->maker->distrust_ns = 0;
-	s->lp->recount_ns = s->maker->recount_ns = 0;
 }
 
 static int setup(void **state)
@@ -522,9 +519,6 @@ static void seat_share__with_a_queue(void **state)
 	seat_share(s->maker, l, cursor);
 	for (unsigned i = 4; i < 12; i++)
 		must(world_connect(s->w, 1, 81, &a[i], NULL) == 0);
-	/* As a child has it. */
-	s->lp->distrust_ns = s->maker->distrust_ns;
-	s->lp->recount_ns = s->maker->recount_ns;
 	while (seat_take_shared(s->lp, l, s->worker, n, &b) == 0)
 		n++;
 	assert_int_equal(n, 11);
