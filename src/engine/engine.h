@@ -411,4 +411,33 @@ int engine_route_add(struct engine *e, uint32_t dst, uint8_t prefix, uint32_t ga
 /** engine_route_drop() - Return: 0, -ESRCH. */
 int engine_route_drop(struct engine *e, uint32_t dst, uint8_t prefix);
 
+/** struct engine_route - @gateway: 0: it is on the link. @src: from which address of ours. */
+struct engine_route {
+	uint32_t dst, gateway, src;
+	uint8_t prefix;
+};
+
+/** engine_route_get() - Number @i of the routes, the longest prefix first. Return: false at their
+ * end. */
+bool engine_route_get(const struct engine *e, uint32_t i, struct engine_route *ret);
+
+enum engine_neigh_state { ENGINE_NEIGH_INCOMPLETE, ENGINE_NEIGH_REACHABLE, ENGINE_NEIGH_PROBE };
+
+/** struct engine_neigh - A neighbour. @age_ns: Since it answered last; UINT64_MAX: it never did. */
+struct engine_neigh {
+	uint32_t addr;
+	uint8_t mac[6];
+	enum engine_neigh_state state;
+	uint64_t age_ns;
+};
+
+/** engine_neigh_get() - Number @i of the neighbours, the one used last first. Return: false at
+ * their end. */
+bool engine_neigh_get(const struct engine *e, uint32_t i, struct engine_neigh *ret);
+
+/** engine_cookie() - Of the socket of a stream, by its addresses. Return: false: there is none, or
+ * nobody has it any more. */
+bool engine_cookie(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr, uint16_t rport,
+		   uint64_t *ret);
+
 #endif

@@ -269,3 +269,22 @@ void neigh_timer(struct engine *e, uint32_t index)
 	tcp_neigh_lost(e, n->addr);
 	forget(e, n);
 }
+
+bool engine_neigh_get(const struct engine *e, uint32_t i, struct engine_neigh *ret)
+{
+	uint32_t at = e->s->neigh_lru.tail;
+	const struct neigh *n;
+
+	for (; i > 0 && at != NIL; i--)
+		at = e->neigh[at].lru.prev;
+	if (at == NIL)
+		return false;
+	n = &e->neigh[at];
+	*ret = (struct engine_neigh){
+		.addr = n->addr,
+		.state = (enum engine_neigh_state)n->state,
+		.age_ns = n->confirmed_ns ? e->s->now_ns - n->confirmed_ns : UINT64_MAX,
+	};
+	memcpy(ret->mac, n->mac, sizeof(ret->mac));
+	return true;
+}

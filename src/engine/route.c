@@ -126,6 +126,17 @@ int engine_route_drop(struct engine *e, uint32_t dst, uint8_t prefix)
 	return -ESRCH;
 }
 
+bool engine_route_get(const struct engine *e, uint32_t i, struct engine_route *ret)
+{
+	const struct route *r = &e->s->route[i % ENGINE_ROUTES];
+
+	if (i >= e->s->routes)
+		return false;
+	*ret = (struct engine_route){
+		.dst = r->dst, .gateway = r->gateway, .src = r->src, .prefix = r->prefix};
+	return true;
+}
+
 static struct pmtu *pmtu_place(const struct engine *e, uint32_t dst)
 {
 	return &e->s->pmtu[siphash_2u64(&e->s->key, dst, 0x706d7475) % PMTU_ENTRIES];

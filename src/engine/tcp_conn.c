@@ -42,6 +42,17 @@ struct tcp *tcp_find(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 	return NULL;
 }
 
+bool engine_cookie(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr, uint16_t rport,
+		   uint64_t *ret)
+{
+	const struct tcp *t = tcp_find(e, laddr, lport, raddr, rport);
+
+	if (!t || t->sock == NIL)
+		return false;
+	*ret = e->sock[t->sock].cookie;
+	return true;
+}
+
 bool tcp_exists(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr, uint16_t rport)
 {
 	return tcp_find(e, laddr, lport, raddr, rport) != NULL;

@@ -37,6 +37,34 @@ static void neigh_resolve__asks_then_sends(void **state)
 	assert_true(stack_quiet(&s));
 }
 
+static void engine_neigh_get__the_latest_first(void **state)
+{
+	struct engine_sock u = open_kind(ENGINE_UDP, 1);
+	struct engine_neigh n;
+
+	(void)state;
+	assert_false(engine_neigh_get(&s.e, 0, &n));
+	send_to(u, PEER);
+	(void)pulled_arp();
+	stack_arp(&s, ARP_REPLY, PEER, US);
+	while (stack_pull(&s))
+		;
+	s.now += NS_SEC;
+	engine_time(&s.e, s.now);
+	send_to(u, PEER + 1);
+	(void)pulled_arp();
+	assert_true(engine_neigh_get(&s.e, 0, &n));
+	assert_int_equal(n.addr, PEER + 1);
+	assert_int_equal(n.state, ENGINE_NEIGH_INCOMPLETE);
+	assert_true(n.age_ns == UINT64_MAX);
+	assert_true(engine_neigh_get(&s.e, 1, &n));
+	assert_int_equal(n.addr, PEER);
+	assert_int_equal(n.state, ENGINE_NEIGH_REACHABLE);
+	assert_memory_equal(n.mac, peer_mac, 6);
+	assert_true(n.age_ns == NS_SEC);
+	assert_false(engine_neigh_get(&s.e, 2, &n));
+}
+
 static void neigh_resolve__by_the_gateway(void **state)
 {
 	(void)state;
@@ -177,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(neigh_resolve__asks_then_sends, setup, teardown),
+		cmocka_unit_test_setup_teardown(engine_neigh_get__the_latest_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(neigh_resolve__by_the_gateway, setup, teardown),
 		cmocka_unit_test_setup_teardown(neigh_resolve__once_a_second_and_gives_up, setup,
 						teardown),

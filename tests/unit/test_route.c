@@ -40,6 +40,26 @@ static void route_find__broadcast_and_no_way(void **state)
 	assert_int_equal(route_find(&s.e, 0x08080808, &src, &next), -ENETUNREACH);
 }
 
+static void engine_route_get__longest_first(void **state)
+{
+	struct engine_route r;
+
+	(void)state;
+	assert_int_equal(engine_route_add(&s.e, 0x08000000, 8, 0x0a000003), 0);
+	assert_true(engine_route_get(&s.e, 0, &r));
+	assert_int_equal(r.dst, 0x0a000000);
+	assert_int_equal(r.prefix, 24);
+	assert_int_equal(r.gateway, 0);
+	assert_int_equal(r.src, US);
+	assert_true(engine_route_get(&s.e, 1, &r));
+	assert_int_equal(r.gateway, 0x0a000003);
+	assert_true(engine_route_get(&s.e, 2, &r));
+	assert_int_equal(r.prefix, 0);
+	assert_int_equal(r.gateway, ROUTER);
+	assert_false(engine_route_get(&s.e, 3, &r));
+	assert_false(engine_route_get(&s.e, UINT32_MAX, &r));
+}
+
 static void engine_route_add__what_is_refused(void **state)
 {
 	(void)state;
@@ -80,6 +100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(route_find__longest_prefix, setup, teardown),
 		cmocka_unit_test_setup_teardown(route_find__broadcast_and_no_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(engine_route_get__longest_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(engine_route_add__what_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(route_pmtu_learn__down_only_and_not_too_far, setup,
 						teardown),
