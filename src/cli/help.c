@@ -159,6 +159,7 @@ const struct verb verbs[] = {
 	  "  --address A/BITS       its address, with its network's bits; up to 8 of these\n"
 	  "  --gateway A            where the way to other networks leads\n"
 	  "  --mtu OCTETS           of its packets (the interface's)\n"
+	  "  --pcap FILE            write its frames there: pcapng, with whose they are\n"
 	  "\n"
 	  "The other options of `mortise run` are taken, too, and have no effect.\n"
 	  "Exit status: 0 when it is up; 1 where it did not start; 2 for bad usage.\n" },
@@ -179,6 +180,42 @@ const struct verb verbs[] = {
 	  "\n"
 	  "Exit status: 0 where one was answered; 1 otherwise; 2 for bad usage; 3 where no\n"
 	  "daemon runs.\n" },
+	{ "addr", verb_addr, "the addresses of the domain's own network",
+	  "Examples:\n"
+	  "  mortise addr --domain lab\n"
+	  "\n"
+	  "Usage: mortise addr [show] [--json] [--domain NAME]\n"
+	  "\n"
+	  "In the words of `ip addr`.\n"
+	  "Exit status: 0; 1 where there is no network; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "route", verb_route, "where the domain's own network sends what",
+	  "Examples:\n"
+	  "  mortise route --domain lab\n"
+	  "\n"
+	  "Usage: mortise route [show] [--json] [--domain NAME]\n"
+	  "\n"
+	  "In the words of `ip route`, the longest prefix first.\n"
+	  "Exit status: 0; 1 where there is no network; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "neigh", verb_neigh, "whom it knows on the link",
+	  "Examples:\n"
+	  "  mortise neigh --domain lab\n"
+	  "\n"
+	  "Usage: mortise neigh [show] [--json] [--domain NAME]\n"
+	  "\n"
+	  "In the words of `ip neigh`, the one used last first.\n"
+	  "Exit status: 0; 1 where there is no network; 2 for bad usage; 3 where no daemon runs.\n" },
+	{ "stats", verb_stats, "what it counts: frames, segments, drops by reason",
+	  "Examples:\n"
+	  "  mortise stats --domain lab\n"
+	  "  mortise stats --domain lab --json | jq '.\"tcp-retransmitted\"'\n"
+	  "\n"
+	  "Usage: mortise stats [--all] [--json] [--domain NAME]\n"
+	  "\n"
+	  "  -a, --all         also what is 0\n"
+	  "      --json        one object\n"
+	  "      --domain NAME which domain (MORTISE_DOMAIN; default)\n"
+	  "\n"
+	  "Exit status: 0; 1 where there is no network; 2 for bad usage; 3 where no daemon runs.\n" },
 	{ "down", verb_down, "end the domain's daemon",
 	  "Examples:\n"
 	  "  mortise down\n"

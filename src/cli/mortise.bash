@@ -35,7 +35,7 @@ _mortise_value()
 	--profile) COMPREPLY=($(compgen -W 'latency balanced frugal' -- "$cur")) ;;
 	--log) COMPREPLY=($(compgen -W 'error notice debug' -- "$cur") $(compgen -f -- "$cur")) ;;
 	--dir) COMPREPLY=($(compgen -d -- "$cur")) ;;
-	--svg) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	--svg | --pcap) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	--tap | --address | --gateway | --mtu | --interval | --timeout | --size | --ttl | --spin-us | --exclude | --listen | --delay | --count | --filter | --sort | --rounds) ;;
 	*) return 1 ;;
 	esac

@@ -164,6 +164,67 @@ static void info(FILE *out, const struct ss_row *r)
 			(unsigned)(r->age_ns % NS_PER_SEC / NS_PER_MS));
 }
 
+static const char *cc_name(unsigned cc)
+{
+	static const char *const names[] = { "cubic", "reno" };
+
+	return cc < ARRAY_LEN(names) ? names[cc] : "unknown";
+}
+
+static double ms(uint32_t us)
+{
+	return us / 1000.0;
+}
+
+/** tcp() - -i: the insides of the domain's TCP, in ss's words; cwnd and ssthresh in segments. */
+static void tcp(FILE *out, const struct ss_tcp *t)
+{
+	uint32_t mss = t->mss ? t->mss : 1;
+
+	fprintf(out, "%s%s %s", t->ts ? " ts" : "", t->sack ? " sack" : "", cc_name(t->cc));
+	fprintf(out, " wscale:%u,%u rto:%g rtt:%g/%g", t->snd_wscale, t->rcv_wscale, ms(t->rto_us),
+		ms(t->rtt_us), ms(t->rttvar_us));
+	fprintf(out, " mss:%u pmtu:%u cwnd:%u", t->mss, t->pmtu, t->cwnd / mss);
+	if (t->ssthresh < 0x7fffffff)
+		fprintf(out, " ssthresh:%u", t->ssthresh / mss);
+	if (t->bytes_retrans)
+		fprintf(out, " bytes_retrans:%" PRIu64, t->bytes_retrans);
+	fprintf(out, " bytes_acked:%" PRIu64 " bytes_received:%" PRIu64 " segs_out:%u segs_in:%u",
+		t->bytes_acked, t->bytes_received, t->segs_out, t->segs_in);
+	if (t->pacing_rate != UINT32_MAX)
+		fprintf(out, " pacing_rate %" PRIu64 "bps", t->pacing_rate * 8);
+	fprintf(out, " delivery_rate %" PRIu64 "bps", t->delivery_rate * 8);
+	if (t->unacked)
+		fprintf(out, " unacked:%" PRIu64, (t->unacked + mss - 1) / mss);
+	fprintf(out, " retrans:0/%u", t->retrans_segs);
+	if (t->unsent)
+		fprintf(out, " notsent:%" PRIu64, t->unsent);
+	fprintf(out, " snd_wnd:%u rcv_wnd:%u minrtt:%g", t->snd_wnd, t->rcv_wnd, ms(t->min_rtt_us));
+}
+
+static void tcp_json(FILE *out, const struct ss_tcp *t)
+{
+	fprintf(out,
+		",\"tcp\":{\"congestion\":\"%s\",\"timestamps\":%s,\"sack\":%s,\"snd_wscale\":%u,"
+		"\"rcv_wscale\":%u,\"rto_us\":%u,\"rtt_us\":%u,\"rttvar_us\":%u,\"min_rtt_us\":%u",
+		cc_name(t->cc), t->ts ? "true" : "false", t->sack ? "true" : "false",
+		t->snd_wscale, t->rcv_wscale, t->rto_us, t->rtt_us, t->rttvar_us, t->min_rtt_us);
+	fprintf(out,
+		",\"mss\":%u,\"pmtu\":%u,\"cwnd\":%u,\"ssthresh\":%u,\"snd_wnd\":%u,\"rcv_wnd\":%u,"
+		"\"segs_out\":%u,\"segs_in\":%u,\"retrans\":%u",
+		t->mss, t->pmtu, t->cwnd, t->ssthresh, t->snd_wnd, t->rcv_wnd, t->segs_out,
+		t->segs_in, t->retrans_segs);
+	fprintf(out,
+		",\"bytes_acked\":%" PRIu64 ",\"bytes_received\":%" PRIu64
+		",\"bytes_retrans\":%" PRIu64 ",\"unacked\":%" PRIu64 ",\"notsent\":%" PRIu64
+		",\"delivery_rate\":%" PRIu64,
+		t->bytes_acked, t->bytes_received, t->bytes_retrans, t->unacked, t->unsent,
+		t->delivery_rate);
+	if (t->pacing_rate != UINT32_MAX)
+		fprintf(out, ",\"pacing_rate\":%" PRIu64, t->pacing_rate);
+	fputc('}', out);
+}
+
 static void details(FILE *out, const struct ss_row *r, const struct ss_show *show)
 {
 	if (show->processes)
@@ -176,6 +237,8 @@ static void details(FILE *out, const struct ss_row *r, const struct ss_show *sho
 		fputs("\n\t", out);
 	if (show->memory)
 		memory(out, r);
+	if (show->info && r->tcp.there)
+		tcp(out, &r->tcp);
 	if (show->info)
 		info(out, r);
 }
@@ -266,6 +329,8 @@ void ss_json(FILE *out, const char *domain, const struct ss_row *rows, size_t n,
 			",\"drops\":%" PRIu64 ",\"age_ms\":%" PRIu64 ",\"shared\":%s",
 			r->sndbuf, r->rcvbuf, r->tx_ring, r->rx_ring, r->drops,
 			(uint64_t)(r->age_ns / NS_PER_MS), r->shared ? "true" : "false");
+		if (r->tcp.there)
+			tcp_json(out, &r->tcp);
 		if (show->processes)
 			users_json(out, r);
 		fputc('}', out);

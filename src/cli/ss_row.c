@@ -61,6 +61,38 @@ static void kernel_row(struct ss_row *r, const struct ctl_msg *m)
 		r->state = m->row.remote ? "ESTAB" : "UNCONN";
 }
 
+static void tcp_row(const struct ctl_msg *m, struct ss_tcp *ret)
+{
+	*ret = (struct ss_tcp){
+		.there = m->row.wire == 1,
+		.ts = m->row.tcp_flags & CTL_TCP_TS,
+		.sack = m->row.tcp_flags & CTL_TCP_SACK,
+		.snd_wscale = m->row.tcp_flags >> 8 & 0xff,
+		.rcv_wscale = m->row.tcp_flags >> 16 & 0xff,
+		.cc = m->row.tcp_flags >> 24,
+		.cwnd = m->row.tcp_cwnd,
+		.ssthresh = m->row.tcp_ssthresh,
+		.mss = m->row.tcp_mss,
+		.pmtu = m->row.tcp_pmtu,
+		.rtt_us = m->row.tcp_rtt_us,
+		.rttvar_us = m->row.tcp_rttvar_us,
+		.rto_us = m->row.tcp_rto_us,
+		.min_rtt_us = m->row.tcp_min_rtt_us,
+		.snd_wnd = m->row.tcp_snd_wnd,
+		.rcv_wnd = m->row.tcp_rcv_wnd,
+		.retrans_segs = m->row.tcp_retrans_segs,
+		.segs_out = m->row.tcp_segs_out,
+		.segs_in = m->row.tcp_segs_in,
+		.unacked = m->row.tcp_unacked,
+		.unsent = m->row.tcp_unsent,
+		.bytes_acked = m->row.tcp_bytes_acked,
+		.bytes_received = m->row.tcp_bytes_received,
+		.bytes_retrans = m->row.tcp_bytes_retrans,
+		.pacing_rate = m->row.tcp_pacing_rate,
+		.delivery_rate = m->row.tcp_delivery_rate,
+	};
+}
+
 bool ss_row_make(const struct ctl_msg *m, struct ss_row *ret)
 {
 	struct ss_row r = {
@@ -98,6 +130,7 @@ bool ss_row_make(const struct ctl_msg *m, struct ss_row *ret)
 			return false;
 		if (m->row.protocol == IPPROTO_UDP && m->row.state == HALF_BOUND && r.peer_port)
 			r.state = "ESTAB"; /* As ss calls a connected datagram socket. */
+		tcp_row(m, &r.tcp);
 		r.party = (uint32_t)(m->row.inode >> 32);
 		r.handle = (uint32_t)m->row.inode;
 	}

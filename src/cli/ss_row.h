@@ -20,6 +20,16 @@ struct ss_user {
 	char process[17];
 };
 
+/** struct ss_tcp - What TCP knows: octets, microseconds. @there: It is known. */
+struct ss_tcp {
+	bool there, ts, sack;
+	unsigned snd_wscale, rcv_wscale, cc;
+	uint32_t cwnd, ssthresh, mss, pmtu, rtt_us, rttvar_us, rto_us, min_rtt_us, snd_wnd, rcv_wnd;
+	uint32_t retrans_segs, segs_out, segs_in;
+	uint64_t unacked, unsent, bytes_acked, bytes_received, bytes_retrans;
+	uint64_t pacing_rate, delivery_rate;
+};
+
 /**
  * struct ss_row - A socket.
  * @reason: NULL in shared memory.
@@ -35,6 +45,7 @@ struct ss_user {
  * @age_ns: Since it came to be; 0: unknown.
  * @cpu:    Where its owner last ran, + 1; 0: unknown.
  * @skmem:  Of a kernel's socket, where @has_skmem: SK_MEMINFO_*, in its order.
+ * @tcp:    Of a connection to the domain's own network.
  * @users:  All who hold it; none where only @pid is known.
  * @pid:    0 where nobody holds it any more, or not yet.
  * @under:  A datagram socket in shared memory has one of the kernel's as its
@@ -66,6 +77,7 @@ struct ss_row {
 	} under;
 	bool has_skmem;
 	uint32_t skmem[SS_SKMEM_COUNT];
+	struct ss_tcp tcp;
 	unsigned user_count;
 	struct ss_user users[SS_USERS_MAX];
 };

@@ -66,14 +66,26 @@ static int stay(const char *domain)
 	return EXIT_FAILURE;
 }
 
+/** absolute() - A path for a daemon, which is in another folder than we. Return: NULL without
+ * memory. */
+static const char *absolute(const char *path)
+{
+	char here[PATH_MAX], *ret = NULL;
+
+	if (*path == '/')
+		return path;
+	return getcwd(here, sizeof(here)) && asprintf(&ret, "%s/%s", here, path) > 0 ? ret : NULL;
+}
+
 int verb_up(int argc, char **argv)
 {
-	enum { FOREGROUND = SET_COUNT, NET_FIRST };
+	enum { FOREGROUND = SET_COUNT, NET_FIRST, PCAP = NET_FIRST + 4 };
 	static const struct opt table[] = { CONFIG_OPTS,	    { 'f', "foreground", NULL },
 					    { 0, "tap", "NAME" },   { 0, "address", "ADDRESS/BITS" },
 					    { 0, "gateway", "ADDRESS" }, { 0, "mtu", "OCTETS" },
+					    { 0, "pcap", "FILE" },
 					    { 0 } };
-	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu" };
+	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu", "--pcap" };
 	const char *more[CTL_START_MORE + 1] = { NULL };
 	unsigned n = 0;
 	struct opt_walk w = { .verb = "up", .table = table, .argc = argc, .argv = argv, .next = 1 };
@@ -90,7 +102,11 @@ int verb_up(int argc, char **argv)
 			return EXIT_USAGE;
 		} else if (i >= NET_FIRST) {
 			more[n++] = net[i - NET_FIRST];
-			more[n++] = w.value;
+			more[n++] = i == PCAP ? absolute(w.value) : w.value;
+			if (!more[n - 1]) {
+				complain("up: --pcap %s: %s", w.value, strerror(errno));
+				return EXIT_FAILURE;
+			}
 		} else if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always")) {
 			return EXIT_USAGE;
 		}

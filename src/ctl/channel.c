@@ -50,6 +50,8 @@ uint32_t ctl_bytes(uint16_t type)
 		return reply ? CTL_BYTES(status) : CTL_HEADER_BYTES;
 	case CTL_DOWN:
 		return reply ? CTL_BYTES(status) : CTL_BYTES(down);
+	case CTL_NET:
+		return CTL_BYTES(net);
 	case CTL_PING:
 		return CTL_BYTES(ping);
 	case CTL_LINGER:

@@ -24,6 +24,12 @@
 #define CTL_PING_TIMEOUT_MAX 3600000u
 #define CTL_REUSE_ADDR 1u
 #define CTL_REUSE_PORT 2u
+#define CTL_NET_ADDR 1u
+#define CTL_NET_ROUTE 2u
+#define CTL_NET_NEIGH 3u
+#define CTL_NET_STATS 4u
+#define CTL_TCP_TS 1u
+#define CTL_TCP_SACK 2u
 #define CTL_HAS_BELL 1u
 #define CTL_HAS_SHADOW 2u
 
@@ -52,6 +58,7 @@ enum ctl_type {
 	CTL_DOWN,        /* @down.force -> error 0, or EBUSY with @status.connections */
 	CTL_LINGER,      /* @linger -> */
 	CTL_PING,        /* @ping -> @ping; when there is an answer, or it is late: ETIMEDOUT */
+	CTL_NET,         /* @net.what -> records CTL_NET|CTL_REPLY, then one with @net.last */
 	CTL_RESTARTED = 127, /* daemon to client, seq 0: I am new; ask again */
 };
 
@@ -133,6 +140,16 @@ struct ctl_msg {
 			uint64_t age_ns;           /* since it came to be */
 			uint32_t cpu;              /* where its owner last ran, + 1; 0: unknown */
 			uint32_t shared;           /* 1: several processes hold it */
+			/* With @wire: what the domain's TCP knows of it; octets, microseconds. */
+			uint32_t wire, tcp_state; /* enum engine_tcp_state */
+			uint32_t tcp_cwnd, tcp_ssthresh, tcp_mss, tcp_pmtu;
+			uint32_t tcp_rtt_us, tcp_rttvar_us, tcp_rto_us, tcp_min_rtt_us;
+			uint32_t tcp_snd_wnd, tcp_rcv_wnd;
+			uint32_t tcp_retrans_segs, tcp_segs_out, tcp_segs_in;
+			uint32_t tcp_flags; /* CTL_TCP_*; window scales << 8 and 16; cc << 24 */
+			uint64_t tcp_unacked, tcp_unsent;
+			uint64_t tcp_bytes_acked, tcp_bytes_received, tcp_bytes_retrans;
+			uint64_t tcp_pacing_rate, tcp_delivery_rate; /* a second; UINT32_MAX: no limit */
 		} row;
 		struct {
 			uint32_t version;
@@ -159,6 +176,16 @@ struct ctl_msg {
 			uint32_t unused;     /* 0 */
 			uint64_t rtt_ns;     /* reply */
 		} ping;
+		struct {
+			uint32_t what;          /* CTL_NET_* */
+			uint32_t last;          /* 1: no row here, the list is complete */
+			uint32_t addr, gateway, src, prefix;
+			uint32_t state;         /* enum engine_neigh_state */
+			uint8_t mac[8];         /* 6 of them */
+			uint32_t unused;
+			uint64_t value;         /* a counter; an age in ns; an MTU */
+			char name[40];          /* of the interface, or the counter */
+		} net;
 		struct {
 			uint32_t seconds; /* to stay when unused; up to CTL_LINGER_MAX: for ever */
 		} linger;

@@ -18,6 +18,7 @@
  * @listen_fd:   The control socket. The daemon accepts.
  * @registry_fd: Writable; @registry_ro is what clients get.
  * @tap_fd:      The device of the domain's network, or -1.
+ * @pcap_fd:     Where its frames are written, or -1.
  * @epfd:        The keeper's alone.
  * @link:        To the daemon. In the daemon: to the keeper.
  * @to_daemon:   Eventfd: handles hung up, or the term flag.
@@ -32,7 +33,7 @@ struct keeper {
 	int listen_fd;
 	int registry_fd;
 	int registry_ro;
-	int tap_fd;
+	int tap_fd, pcap_fd;
 	struct registry *registry;
 	int epfd;
 	int link;

@@ -243,6 +243,8 @@ static void list_half(struct daemon *d, unsigned id, unsigned slot, struct rows 
 		m->row.send_q = s == HALF_OPEN ? list_queue(tail, 0) : 0;
 		return;
 	}
+	if (d->wire && wire_is_party(d, half_ref_party(load_relaxed(&h->peer))))
+		wire_info(d, half_ref_slot(load_relaxed(&h->peer)), m);
 	m->row.recv_q = list_queue(load_relaxed(&peer->tail), head);
 	m->row.send_q = list_queue(tail, load_relaxed(&peer->head));
 	if (load_relaxed(&peer->end) & END_FIN)

@@ -41,6 +41,7 @@ static const char usage[] =
 	"                     policy net\n"
 	"  --address A/BITS   its address there, and its network's bits; up to 8 of these\n"
 	"  --gateway A        where the way to other networks leads\n"
+	"  --pcap FILE        write its frames there: pcapng, with whose they are\n"
 	"  --mtu OCTETS       of its packets (default: the interface's)\n"
 	"  --foreground       do not fork into the background; log to stderr\n"
 	"  --linger SECONDS   leave when unused for so long (default: 10)\n"
@@ -82,6 +83,10 @@ static void parse_net(struct options *o, int option)
 		n->gateway = optarg;
 	else if (option == 'M')
 		n->mtu = optarg;
+	else if (option == 'P' && *optarg != '/')
+		bad_usage("bad path", optarg, "use an absolute one");
+	else if (option == 'P')
+		n->pcap = optarg;
 	else if (n->addresses == NET_ADDRESSES)
 		bad_usage("one address too many", optarg, "8 are the most");
 	else
@@ -116,6 +121,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "address", required_argument, NULL, 'A' },
 		{ "gateway", required_argument, NULL, 'G' },
 		{ "mtu", required_argument, NULL, 'M' },
+		{ "pcap", required_argument, NULL, 'P' },
 		{ "test-services", no_argument, NULL, 't' },
 		{ "keeper-handles", required_argument, NULL, 'k' },
 		{ "linger", required_argument, NULL, 'l' },
@@ -148,6 +154,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case 'A':
 		case 'G':
 		case 'M':
+		case 'P':
 			parse_net(o, c);
 			break;
 		case 'f':
@@ -368,13 +375,14 @@ static int keeper_make(struct keeper *k, const struct options *o, const char *di
 	if (!k->registry)
 		return -errno;
 	registry_init(k->registry, o->policy);
-	k->tap_fd = -1;
-	if (*t->net.tap) {
+	k->tap_fd = k->pcap_fd = -1;
+	if (*t->net.tap)
 		k->tap_fd = net_open(&t->net, why, sizeof(why));
-		if (k->tap_fd < 0) {
-			fprintf(stderr, "mortised: domain %s: %s\n", o->domain, why);
-			return -ECANCELED;
-		}
+	if (k->tap_fd >= 0 && o->net_options.pcap)
+		k->pcap_fd = net_capture(o->net_options.pcap, why, sizeof(why));
+	if ((*t->net.tap && k->tap_fd < 0) || (o->net_options.pcap && k->pcap_fd < 0)) {
+		fprintf(stderr, "mortised: domain %s: %s\n", o->domain, why);
+		return -ECANCELED;
 	}
 	t->activated = o->door >= 0;
 	k->listen_fd = t->activated ? o->door : door_open(dir);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -193,6 +194,18 @@ int net_open(struct net_config *n, char *ret_why, size_t size)
 			 : mtu > (int)MTU_MAX ? MTU_MAX
 					      : (uint32_t)mtu;
 	return fd;
+}
+
+int net_capture(const char *path, char *ret_why, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600), err;
+
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	say(ret_why, size, "cannot write %s: %s; --pcap takes a file in a folder that is there", path,
+	    strerror(-err));
+	return err;
 }
 
 int net_drop_privileges(void)

@@ -11,7 +11,7 @@
  * struct net_options - As on the command line; NULL where it was not said.
  */
 struct net_options {
-	const char *tap, *gateway, *mtu;
+	const char *tap, *gateway, *mtu, *pcap;
 	const char *address[NET_ADDRESSES];
 	uint32_t addresses;
 };
@@ -28,6 +28,9 @@ int net_parse(const struct net_options *o, struct net_config *ret, char *ret_why
  * Return: its descriptor, or -errno with *@ret_why filled in.
  */
 int net_open(struct net_config *n, char *ret_why, size_t size);
+
+/** net_capture() - Make the file that frames are written to. Return: as net_open(). */
+int net_capture(const char *path, char *ret_why, size_t size);
 
 /** net_drop_privileges() - Whatever opened the device is not needed any more. Return: 0 or -errno.
  */

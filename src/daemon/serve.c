@@ -333,7 +333,8 @@ static void serve_attach(struct daemon *d, struct request *q)
 static void serve_list(struct daemon *d, struct request *q)
 {
 	struct client *c = &d->clients[q->id];
-	int n = list_rows(d, q->m.seq, &c->listing);
+	int n = q->m.type == CTL_NET ? wire_rows(d, q->m.seq, q->m.net.what, &c->listing)
+				     : list_rows(d, q->m.seq, &c->listing);
 
 	if (n < 0) {
 		serve_reply(d, q, -n, NULL, 0);
@@ -461,6 +462,7 @@ static void serve_request(struct daemon *d, struct request *q)
 		serve_hello(d, q);
 		break;
 	case CTL_LIST:
+	case CTL_NET:
 		serve_list(d, q);
 		break;
 	case CTL_STATUS:

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "daemon/log.h"
 #include "daemon/wire.h"
+#include "daemon/wire_capture.h"
 #include "daemon/wire_conn.h"
 #include "dev/tap.h"
 #include "shm/addr.h"
@@ -62,6 +63,7 @@ static void frames_in(struct wire *w)
 			daemon_unwatch(w->in.d, w->tap);
 			return;
 		}
+		wire_capture(w, false, &(struct iovec){frame, (size_t)n}, 1);
 		engine_input(&w->e, w->now_ns, frame, (size_t)n);
 	}
 	w->readable = true;
@@ -80,6 +82,7 @@ static bool frames_out(struct wire *w)
 		for (uint32_t i = 0; i < f.pieces; i++)
 			piece[i] =
 				(struct iovec){(void *)(uintptr_t)f.piece[i].at, f.piece[i].bytes};
+		wire_capture(w, true, piece, f.pieces);
 		/* Lost, as on any link; what counts on it sends it again. */
 		if (tap_write(w->tap, piece, f.pieces) < 0)
 			w->frames_lost++;
@@ -339,6 +342,7 @@ void wire_woken(struct daemon *d)
 	engine_events(w);
 	wire_serve(w);
 	frames_out(w);
+	wire_capture_flush(w);
 }
 
 void wire_tick(struct daemon *d)
@@ -445,6 +449,7 @@ void wire_start(struct daemon *d)
 		w->now_ns = clock_now_ns();
 		w->readable = true;
 		wire_conns_init(w);
+		wire_capture_open(w, d->k->pcap_fd);
 		err = engine_start(w, n);
 	}
 	if (err == 0)

@@ -41,6 +41,13 @@ void wire_leave(struct daemon *d);
  */
 int wire_listeners(struct daemon *d, uint16_t port);
 
+/** wire_rows() - CTL_NET: all rows, and the last. Return: how many, or -errno. */
+int wire_rows(struct daemon *d, uint32_t seq, uint32_t what, struct ctl_msg **ret);
+
+/** wire_info() - Of the connection with the wire's half @slot: what its TCP knows, into a row of
+ * CTL_LIST. */
+void wire_info(const struct daemon *d, unsigned slot, struct ctl_msg *m);
+
 /** wire_ping() - CTL_PING; the answer follows when there is one. Return: 0 or a positive errno. */
 int wire_ping(struct daemon *d, unsigned id, const struct ctl_msg *m);
 

@@ -6,6 +6,8 @@
 #ifndef MORTISE_DAEMON_WIRE_CONN_H
 #define MORTISE_DAEMON_WIRE_CONN_H
 
+#include <stdio.h>
+
 #include "daemon/inner.h"
 #include "engine/engine.h"
 #include "shm/conn.h"
@@ -81,6 +83,7 @@ struct wire {
 	uint64_t now_ns;
 	bool readable; /* the device, when last looked at */
 	bool down_said;
+	FILE *capture; /* NULL: none */
 	struct half *gate;
 	uint64_t gate_cursor;
 	uint32_t free_first, active_first, active_last, waiting_first;

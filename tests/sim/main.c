@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "app.h"
-#include "pcapng.h"
+#include "dev/pcapng.h"
 
 struct options {
 	uint64_t first, count;

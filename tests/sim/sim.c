@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "pcapng.h"
+#include "dev/pcapng.h"
 #include "sim.h"
 
 /** struct sim_frame - On its way. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <string.h>
 
-#include "pcapng.h"
+#include "dev/pcapng.h"
 
 #define BLOCK_SECTION 0x0a0d0d0au
 #define BLOCK_INTERFACE 1u
@@ -32,8 +32,13 @@ FILE *pcapng_open(const char *path, unsigned interfaces)
 {
 	FILE *f = fopen(path, "wbe");
 
-	if (!f)
-		return NULL;
+	if (f)
+		pcapng_section(f, interfaces);
+	return f;
+}
+
+void pcapng_section(FILE *f, unsigned interfaces)
+{
 	put32(f, BLOCK_SECTION);
 	put32(f, 28);
 	put32(f, 0x1a2b3c4d);
@@ -54,7 +59,6 @@ FILE *pcapng_open(const char *path, unsigned interfaces)
 		put32(f, 0);
 		put32(f, 32);
 	}
-	return f;
 }
 
 void pcapng_frame(FILE *f, unsigned interface, uint64_t time_ns, const void *frame, size_t bytes,
