@@ -202,6 +202,7 @@ struct engine_sock {
 #define ENGINE_ACCEPT 4u   /* a connection to accept */
 #define ENGINE_ERROR 8u	   /* ENGINE_SO_ERROR has one */
 #define ENGINE_CLOSED 16u  /* both directions have ended */
+#define ENGINE_STALLED 64u /* R1 of RFC 9293 3.8.3: sent again three times without an answer */
 #define ENGINE_URGENT 32u  /* the peer has sent something urgent: engine_urgent() */
 
 struct engine_event {
@@ -362,6 +363,7 @@ enum engine_tcp_state {
  * struct engine_info - What a socket looks like inside.
  * @readable, @unsent, @unacked: Octets: that can be received; written and not yet sent; sent.
  * Windows, cwnd and ssthresh in octets; times in microseconds.
+ * @rcv_tos: Of the last segment that came.
  * @pacing_rate, @delivery_rate: Octets a second: at which data go, UINT32_MAX where nothing holds
  * them; that arrived in the last round trip.
  */
@@ -375,7 +377,7 @@ struct engine_info {
 	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
 	uint64_t sent_bytes, retrans_bytes, acked_bytes, received_bytes;
 	uint32_t retrans_segs, sent_segs, received_segs, rtos, recoveries, undos, tlps;
-	uint8_t snd_wscale, rcv_wscale, sack, timestamps, cc, gaps;
+	uint8_t snd_wscale, rcv_wscale, sack, timestamps, cc, gaps, rcv_tos;
 	uint64_t pacing_rate, delivery_rate;
 };
 

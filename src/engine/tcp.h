@@ -174,7 +174,7 @@ struct tcp {
 	uint8_t state;
 	uint8_t recovery;
 	uint8_t cc;
-	uint8_t ttl, tos;
+	uint8_t ttl, tos, rcv_tos;
 	uint32_t route_change, next_hop;
 	uint32_t neigh; /* where the next hop was found, or anything */
 	uint32_t pmtu;
@@ -185,6 +185,11 @@ struct tcp {
 	bool shut_rd, nodelay, cork, quickack, keepalive, rcvbuf_fixed, sndbuf_fixed;
 	bool want_write;
 	int32_t soft_error; /* what ICMP said; told when time runs out */
+	int32_t hard_error; /* what ICMP said that is to end it, unless something is acknowledged */
+	/* RFC 5927 7.2: the largest segment that was acknowledged; what a router said about
+	 * packets of so many octets, though such have arrived: believed with the next timeout. 0
+	 * octets: none did. */
+	uint32_t proved, said_mtu, said_bytes;
 
 	/* Send sequence space. */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;

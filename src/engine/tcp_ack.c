@@ -30,6 +30,7 @@ static void take_off(struct engine *e, struct tcp *t, uint32_t una, struct ack *
 		}
 		if (s->flags & SEG_FIN)
 			t->fin_acked = true;
+		t->proved = max_u32(t->proved, seg_bytes(s));
 		seg_free(e, t, s);
 	}
 }
@@ -46,6 +47,8 @@ static void advance(struct engine *e, struct tcp *t, uint32_t una, struct ack *a
 	t->backoff = 0;
 	t->unheard = 0;
 	t->soft_error = 0;
+	t->hard_error = 0;
+	t->said_bytes = 0;
 	t->stalled_ns = t->sent.head == NIL ? 0 : e->s->now_ns;
 	if (t->next_hop)
 		neigh_confirm(e, t->next_hop, &t->neigh); /* RFC 1122 2.3.2.1: it works */

@@ -579,11 +579,29 @@ void tcp_neigh_lost(struct engine *e, uint32_t addr)
 	}
 }
 
+void tcp_too_long(struct engine *e, struct tcp *t, uint32_t packet_bytes, uint32_t said)
+{
+	uint32_t mtu = route_pmtu_learn(e, t->raddr, packet_bytes, said);
+
+	if (!mtu)
+		return;
+	t->pmtu = mtu;
+	t->proved = 0;
+	tcp_sync_mss(e, t);
+	/* RFC 1191 6.5: what was too long goes again, at once; it says nothing about congestion. */
+	for (struct tcp_seg *s = seg_first(e, t); s; s = seg_next(e, s)) {
+		if (seg_bytes(s) > tcp_data_max(t))
+			seg_mark_lost(e, t, s);
+	}
+	t->refused = true;
+	tcp_wake(e, t);
+}
+
 bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
 		     uint16_t rport, const struct tcp_error *error)
 {
 	struct tcp *t = tcp_find(e, laddr, lport, raddr, rport);
-	uint32_t mtu;
+	struct tcp_seg *s;
 
 	if (!t)
 		return false;
@@ -593,26 +611,27 @@ bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 	if (error->too_long) {
 		if (!t->pmtu_discover)
 			return true;
-		mtu = route_pmtu_learn(e, raddr, error->packet_bytes, error->mtu);
-		if (!mtu)
+		for (s = seg_first(e, t); s && seq_leq(s->end, error->seq); s = seg_next(e, s))
+			;
+		/* RFC 5927 7.2: such have arrived before. Perhaps the way is another one now: then
+		 * this one will time out. */
+		if (s && seg_bytes(s) <= t->proved) {
+			t->said_mtu = error->mtu;
+			t->said_bytes = error->packet_bytes;
 			return true;
-		t->pmtu = mtu;
-		tcp_sync_mss(e, t);
-		/* RFC 1191 6.5: what was too long goes again, at once; it says nothing about
-		 * congestion. */
-		for (struct tcp_seg *s = seg_first(e, t); s; s = seg_next(e, s)) {
-			if (seg_bytes(s) > tcp_data_max(t))
-				seg_mark_lost(e, t, s);
 		}
-		t->refused = true;
-		tcp_wake(e, t);
+		tcp_too_long(e, t, error->packet_bytes, error->mtu);
 		return true;
 	}
-	/* RFC 9293 3.9.2.2: SHLD-26 in SYN-SENT; RFC 5927 5.2: else hard ones count as soft. */
-	if (error->hard && t->state == TCP_SYN_SENT)
+	/* RFC 9293 3.9.2.2: SHLD-26; at once in SYN-SENT, else (RFC 5927 5.2) where what it is
+	 * about stays without an answer: see fire_rto(). */
+	if (error->hard && t->state == TCP_SYN_SENT) {
 		tcp_done(e, t, error->error);
-	else
-		t->soft_error = error->error; /* MUST-56 */
+		return true;
+	}
+	if (error->hard)
+		t->hard_error = error->error;
+	t->soft_error = error->error; /* MUST-56 */
 	return true;
 }
 
@@ -654,5 +673,6 @@ void tcp_info(const struct engine *e, const struct tcp *t, struct engine_info *r
 	ret->cc = t->cc;
 	ret->pacing_rate = pace_rate(t);
 	ret->delivery_rate = t->rate;
+	ret->rcv_tos = t->rcv_tos;
 	ret->gaps = (uint8_t)(t->ooo == NIL ? 0 : min_u32(e->ooo[t->ooo].n, 255));
 }

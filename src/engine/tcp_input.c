@@ -374,6 +374,7 @@ void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct
 		return;
 	update_ts_recent(e, t, h);
 	t->heard_ns = e->s->now_ns;
+	t->rcv_tos = in->tos; /* MAY-9 */
 	t->keep_probes = 0;
 	if (!process_ack(e, t, in, h, bytes))
 		return;

@@ -17,6 +17,7 @@
 #define TCP_DELACK_NS (40 * NS_MSEC)	/* RFC 9293 3.8.6.3: below 0.5 s */
 #define TCP_OVERRIDE_NS (200 * NS_MSEC) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
 #define TCP_RETRIES 15u			/* R2: some 15 minutes */
+#define TCP_R1 3u /* retransmissions after which it may be the way, or a hard error was one */
 #define TCP_SYN_RETRIES 7u /* R2 of SYN: 4 minutes; RFC 9293 3.8.3, MUST-23: 3 at least */
 #define TCP_SYNACK_RETRIES 5u
 #define TCP_FIN2_NS (60 * NS_SEC)
@@ -59,6 +60,9 @@ void tcp_wake(struct engine *e, struct tcp *t);
 
 /** tcp_tell() - The user hears of @events. */
 void tcp_tell(struct engine *e, struct tcp *t, uint32_t events);
+
+/** tcp_too_long() - Packets of @packet_bytes do not get through; @said: what does, 0: unknown. */
+void tcp_too_long(struct engine *e, struct tcp *t, uint32_t packet_bytes, uint32_t said);
 
 /** tcp_iss() - An initial sequence number (RFC 6528). tcp_ts_offset() - Where the clock of
  * timestamps begins. */

@@ -98,9 +98,18 @@ static void fire_rto(struct engine *e, struct tcp *t)
 		t->stalled_ns = e->s->now_ns;
 	if (t->unheard < UINT8_MAX)
 		t->unheard++;
+	/* RFC 5927 5.2: it was sent again several times since; the error was no forgery. */
+	if (t->hard_error && t->unheard > TCP_R1) {
+		tcp_done(e, t, t->hard_error);
+		return;
+	}
 	if (is_hopeless(e, t)) {
 		tcp_done(e, t, t->soft_error ? t->soft_error : ETIMEDOUT);
 		return;
+	}
+	if (t->said_bytes && t->snd_wnd) {
+		tcp_too_long(e, t, t->said_bytes, t->said_mtu);
+		t->said_bytes = 0;
 	}
 	if (t->backoff < 16)
 		t->backoff++; /* RFC 6298 5.5 */
@@ -114,9 +123,11 @@ static void fire_rto(struct engine *e, struct tcp *t)
 			recovery_timeout(e, t);
 		else if (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECEIVED)
 			t->cwnd = t->mss;
-		/* RFC 6298 5.7, RFC 1191 6.3: after a few, the way may be another one. */
-		if (t->unheard == 3)
+		/* R1 (RFC 9293 3.8.3, SHLD-9); RFC 1191 6.3: the way may be another one. */
+		if (t->unheard == TCP_R1) {
+			tcp_tell(e, t, ENGINE_STALLED);
 			(void)tcp_route(e, t);
+		}
 	}
 	rto_arm(e, t);
 	tcp_wake(e, t);

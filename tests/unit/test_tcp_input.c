@@ -523,6 +523,90 @@ static void tcp_heard_error__too_long(void **state)
 	assert_int_equal(total, 2920);
 }
 
+static void tcp_heard_error__too_long_though_such_arrived(void **state)
+{
+	struct icmp4 h = {
+		.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_FRAGMENT, .seq = 1000};
+	struct talk t;
+
+	(void)state; /* RFC 5927 7.2 */
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	t.ack += 1460;
+	talk_send(&s, &t, TCP_ACK, NULL, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 2920), 2920);
+	assert_true(stack_pull(&s));
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	while (stack_pull(&s))
+		;
+	assert_int_equal(info_of(t.sock).pmtu, 1500);
+	/* What is acknowledged is proof: it was a forgery. */
+	t.ack += 1460;
+	talk_send(&s, &t, TCP_ACK, NULL, 0);
+	assert_true(stack_wait(&s, 2 * NS_SEC)); /* of the second, which is lost */
+	assert_int_equal(info_of(t.sock).rtos, 1);
+	assert_int_equal(info_of(t.sock).pmtu, 1500);
+	/* Said about that one, and nothing comes: then it is true. */
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	assert_int_equal(info_of(t.sock).pmtu, 1500);
+	assert_true(stack_wait(&s, 5 * NS_SEC));
+	assert_int_equal(info_of(t.sock).pmtu, 1000);
+	assert_true(s.bytes <= 1014);
+}
+
+static void tcp_heard_error__hard_and_nothing_comes(void **state)
+{
+	struct icmp4 h = {.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_PROTOCOL};
+	uint8_t quote[28];
+	struct talk t;
+	struct engine_event ev;
+	uint32_t error = 0, events = 0;
+
+	(void)state; /* SHLD-26, RFC 5927 5.2 */
+	talk_connect(&s, &t, 0);
+	while (engine_event(&s.e, &ev))
+		;
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 10), 10);
+	assert_true(stack_pull(&s));
+	memcpy(quote, s.frame + 14, 28);
+	stack_icmp(&s, ROUTER, &h, quote, 28);
+	/* What is acknowledged says that it was a forgery. */
+	t.ack += 10;
+	talk_send(&s, &t, TCP_ACK, NULL, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 10), 10);
+	assert_true(stack_pull(&s));
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(stack_wait(&s, 10 * NS_SEC));
+	assert_int_equal(info_of(t.sock).state, ENGINE_ESTABLISHED);
+	while (engine_event(&s.e, &ev))
+		events |= ev.events;
+	assert_int_equal(events & ENGINE_STALLED, ENGINE_STALLED); /* SHLD-9 */
+	/* Now it stays without an answer, and was sent often: over. */
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	while (stack_wait(&s, 10 * NS_SEC) && s.eth.type == ETH_TYPE_ARP)
+		stack_arp(&s, ARP_REPLY, PEER, US);
+	assert_int_equal(engine_get(&s.e, t.sock, ENGINE_SO_ERROR, &error), 0);
+	assert_int_equal(error, ENOPROTOOPT);
+}
+
+static void tcp_segment__the_peers_tos(void **state)
+{
+	struct ipv4 ip = {.src = PEER, .dst = US, .proto = IPV4_PROTO_TCP, .tos = 0xb8};
+	uint8_t room[40];
+	struct emit out = emit_to(room, sizeof(room));
+	struct tcp_header h;
+	struct talk t;
+
+	(void)state; /* MAY-9 */
+	talk_connect(&s, &t, 0);
+	assert_int_equal(info_of(t.sock).rcv_tos, 0);
+	h = talk_header(&t, TCP_ACK);
+	tcp_emit(&out, &h, PEER, US, 0, 0);
+	stack_ip(&s, &ip, NULL, room, emit_bytes(&out));
+	assert_int_equal(info_of(t.sock).rcv_tos, 0xb8);
+}
+
 static void tcp_heard_error__source_quench(void **state)
 {
 	struct icmp4 h = {.type = ICMP4_SOURCE_QUENCH};
@@ -604,6 +688,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_heard_error__soft_in_a_connection, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long_though_such_arrived,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_heard_error__hard_and_nothing_comes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(tcp_segment__the_peers_tos, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__source_quench, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__reset_with_a_closed_window, setup,
 						teardown),
