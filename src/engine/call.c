@@ -7,6 +7,7 @@
 
 #include "engine/icmp.h"
 #include "engine/pkt.h"
+#include "engine/raw.h"
 #include "engine/route.h"
 #include "engine/sock.h"
 #include "engine/tcp_conn.h"
@@ -25,7 +26,8 @@ int engine_open(struct engine *e, enum engine_kind kind, uint64_t cookie, struct
 {
 	struct sock *s;
 
-	if (kind != ENGINE_TCP && kind != ENGINE_UDP && kind != ENGINE_PING)
+	if (kind != ENGINE_TCP && kind != ENGINE_UDP && kind != ENGINE_PING &&
+	    kind != ENGINE_RAW_ICMP)
 		return -EPROTONOSUPPORT;
 	s = sock_new(e, (uint8_t)kind, cookie);
 	if (!s)
@@ -40,11 +42,15 @@ int engine_bind(struct engine *e, struct engine_sock ref, uint32_t addr, uint16_
 
 	if (!s)
 		return -EBADF;
-	if (s->lport || s->tcp != NIL)
+	if ((s->lport && s->kind != SOCK_RAW_ICMP) || s->tcp != NIL)
 		return -EINVAL;
 	if (addr && !engine_is_local(e, addr) &&
 	    !(s->kind == SOCK_UDP && (ipv4_is_multicast(addr) || engine_is_broadcast(e, addr))))
 		return -EADDRNOTAVAIL;
+	if (s->kind == SOCK_RAW_ICMP) {
+		s->laddr = addr;
+		return 0;
+	}
 	return sock_bind_port(e, s, addr, port, 0, 0);
 }
 
@@ -65,7 +71,7 @@ static int connect_datagram(struct engine *e, struct sock *s, uint32_t addr, uin
 	if (!s->laddr)
 		s->laddr = src;
 	s->raddr = addr;
-	s->rport = s->kind == SOCK_PING ? 0 : port;
+	s->rport = s->kind == SOCK_UDP ? port : 0;
 	s->connected = true;
 	return 0;
 }
@@ -133,8 +139,10 @@ static int64_t send_datagram(struct engine *e, struct sock *s, const void *octet
 		if (err != 0)
 			return err;
 	}
-	return s->kind == SOCK_UDP ? udp_send(e, s, octets, bytes, addr, port)
-				   : icmp_send(e, s, octets, bytes, addr);
+	if (s->kind == SOCK_UDP)
+		return udp_send(e, s, octets, bytes, addr, port);
+	return s->kind == SOCK_PING ? icmp_send(e, s, octets, bytes, addr)
+				    : raw_send(e, s, octets, bytes, addr);
 }
 
 int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref, const void *octets,
@@ -216,8 +224,8 @@ int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock ref, v
 	return recv_datagram(e, s, room, bytes, &p);
 }
 
-int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
-			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port)
+int64_t engine_recvmsg(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
+		       struct engine_datagram *ret)
 {
 	struct sock *s = sock_of(e, ref);
 	struct pkt p = {0};
@@ -228,14 +236,32 @@ int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, si
 	if (s->kind == SOCK_TCP)
 		return -EOPNOTSUPP;
 	n = recv_datagram(e, s, room, bytes, &p);
+	if (n >= 0)
+		*ret = (struct engine_datagram){
+			.bytes = p.bytes,
+			.src = p.src,
+			.dst = p.dst,
+			.sport = p.sport,
+			.ttl = p.ttl,
+			.tos = p.tos,
+		};
+	return n;
+}
+
+int64_t engine_recvfrom(struct engine *e, struct engine_sock ref, void *room, size_t bytes,
+			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port)
+{
+	struct engine_datagram d = {0};
+	int64_t n = engine_recvmsg(e, ref, room, bytes, &d);
+
 	if (n < 0)
 		return n;
 	if (ret_bytes)
-		*ret_bytes = p.bytes;
+		*ret_bytes = d.bytes;
 	if (ret_addr)
-		*ret_addr = p.src;
+		*ret_addr = d.src;
 	if (ret_port)
-		*ret_port = p.sport;
+		*ret_port = d.sport;
 	return n;
 }
 
@@ -311,6 +337,14 @@ static int set_common(struct sock *s, enum engine_option o, uint32_t v)
 	case ENGINE_SO_SNDBUF:
 		s->sndbuf = max_u32(v, BUF_MIN);
 		s->sndbuf_fixed = true;
+		return 0;
+	case ENGINE_IP_RECVERR:
+		s->recverr = v != 0;
+		return 0;
+	case ENGINE_ICMP_FILTER:
+		if (s->kind != SOCK_RAW_ICMP)
+			return -ENOPROTOOPT;
+		s->icmp_filter = v;
 		return 0;
 	case ENGINE_SO_MAX_PACING_RATE:
 		s->pacing_max = v;
@@ -414,6 +448,9 @@ int engine_get(struct engine *e, struct engine_sock ref, enum engine_option o, u
 		return 0;
 	case ENGINE_SO_SNDBUF:
 		*ret = s->sndbuf;
+		return 0;
+	case ENGINE_IP_RECVERR:
+		*ret = s->recverr;
 		return 0;
 	case ENGINE_SO_MAX_PACING_RATE:
 		*ret = s->pacing_max;

@@ -39,6 +39,7 @@
 	X(ICMP_LIMITED, "icmp-limited") \
 	X(ICMP_UNMATCHED, "icmp-unmatched") \
 	X(ICMP_IGNORED, "icmp-ignored") \
+	X(ERROR_QUEUE_FULL, "error-queue-full") \
 	X(UDP_IN, "udp-in") \
 	X(UDP_NO_PORT, "udp-no-port") \
 	X(UDP_CHECKSUM, "udp-checksum") \

@@ -214,7 +214,12 @@ struct engine_event {
 /** engine_event() - The next socket to which something happened. Return: false: there is none. */
 bool engine_event(struct engine *e, struct engine_event *ret);
 
-enum engine_kind { ENGINE_TCP = 1, ENGINE_UDP, ENGINE_PING };
+enum engine_kind {
+	ENGINE_TCP = 1,
+	ENGINE_UDP,
+	ENGINE_PING,	 /* echo requests, and the answers to them */
+	ENGINE_RAW_ICMP, /* any ICMP message; what comes begins with its IP header */
+};
 
 /** engine_open() - Return: 0, or -ENFILE, -EPROTONOSUPPORT. */
 int engine_open(struct engine *e, enum engine_kind kind, uint64_t cookie, struct engine_sock *ret);
@@ -296,6 +301,48 @@ int64_t engine_recv(struct engine *e, uint64_t now_ns, struct engine_sock s, voi
 int64_t engine_recvfrom(struct engine *e, struct engine_sock s, void *room, size_t bytes,
 			size_t *ret_bytes, uint32_t *ret_addr, uint16_t *ret_port);
 
+/**
+ * struct engine_datagram - What a datagram was.
+ * @bytes: Of it, perhaps more than there was room for.
+ */
+struct engine_datagram {
+	size_t bytes;
+	uint32_t src, dst;
+	uint16_t sport;
+	uint8_t ttl, tos;
+};
+
+/** engine_recvmsg() - engine_recvfrom(), with all that is known about it. */
+int64_t engine_recvmsg(struct engine *e, struct engine_sock s, void *room, size_t bytes,
+		       struct engine_datagram *ret);
+
+/**
+ * struct engine_error - An error of the queue that ENGINE_IP_RECVERR keeps.
+ * @error:     errno.
+ * @type, @code: ICMP's. @local: It is not ICMP's: the datagram was too long for the path.
+ * @info:      The MTU, with EMSGSIZE.
+ * @offender:  Who sent the ICMP message; 0: nobody.
+ * @dst, @dport: Where the datagram was to go.
+ * @bytes:     Of its payload, as far as it was quoted.
+ */
+struct engine_error {
+	int32_t error;
+	uint8_t type, code;
+	bool local;
+	uint32_t info, offender, dst;
+	uint16_t dport;
+	size_t bytes;
+};
+
+/**
+ * engine_recverr() - Take the oldest error of the queue, and what is quoted of the datagram.
+ *
+ * ENGINE_SO_ERROR is then the next one's.
+ * Return: octets in @room; or -EBADF, -EAGAIN: there is none.
+ */
+int64_t engine_recverr(struct engine *e, struct engine_sock s, void *room, size_t bytes,
+		       struct engine_error *ret);
+
 #define ENGINE_SHUT_RD 1u
 #define ENGINE_SHUT_WR 2u
 
@@ -333,6 +380,8 @@ enum engine_option {
 	ENGINE_IP_MTU_DISCOVER,	  /* 0: never set DF, 1: do */
 	ENGINE_IP_ADD_MEMBERSHIP, /* a multicast group */
 	ENGINE_IP_DROP_MEMBERSHIP,
+	ENGINE_IP_RECVERR,  /* 0, 1: keep errors for engine_recverr(); all of them are told */
+	ENGINE_ICMP_FILTER, /* of a raw socket: a bit for each type that is not wanted */
 	ENGINE_SO_MAX_PACING_RATE, /* octets a second, of a stream; UINT32_MAX: no limit */
 };
 

@@ -3,6 +3,7 @@
 
 #include "engine/icmp.h"
 #include "engine/pkt.h"
+#include "engine/raw.h"
 #include "engine/route.h"
 #include "engine/sock.h"
 #include "engine/tcp_conn.h"
@@ -98,10 +99,12 @@ static int errno_of(const struct icmp4 *h)
 }
 
 /* An error about something that we sent. */
-static void heard(struct engine *e, const struct icmp4 *h, struct cursor c)
+static void heard(struct engine *e, const struct ip_in *in, const struct icmp4 *h, struct cursor c)
 {
 	struct ipv4 quoted;
 	struct tcp_error error = {.error = errno_of(h)};
+	struct engine_error about = {
+		.error = error.error, .type = h->type, .code = h->code, .offender = in->src};
 	uint16_t sport, dport;
 	struct sock *s;
 
@@ -118,6 +121,9 @@ static void heard(struct engine *e, const struct icmp4 *h, struct cursor c)
 		COUNT(e, ICMP_IGNORED);
 		return;
 	}
+	about.dst = quoted.dst;
+	about.dport = quoted.proto == IPV4_PROTO_ICMP ? 0 : dport;
+	error.about = &about;
 	error.too_long = error.error == EMSGSIZE;
 	error.mtu = h->seq;
 	error.packet_bytes = quoted.total_bytes;
@@ -144,9 +150,12 @@ static void heard(struct engine *e, const struct icmp4 *h, struct cursor c)
 	}
 	if (error.too_long)
 		(void)route_pmtu_learn(e, quoted.dst, quoted.total_bytes, h->seq);
-	/* RFC 1122 4.1.3.3: passed up; Linux passes it to connected sockets only, too. */
-	if (s->connected && (error.hard || (error.too_long && s->pmtu_discover)))
-		sock_error(e, s, error.error);
+	about.info = error.too_long ? route_pmtu(e, quoted.dst) : 0;
+	/* RFC 1122 4.1.3.3: passed up; as Linux, to connected sockets, and to those that ask for
+	 * all.
+	 */
+	if (s->recverr || (s->connected && (error.hard || (error.too_long && s->pmtu_discover))))
+		sock_error_about(e, s, &about, c);
 }
 
 static void echo(struct engine *e, const struct ip_in *in, const struct icmp4 *h, struct cursor c)
@@ -177,16 +186,17 @@ void icmp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 		COUNT_FAULT(e, ICMP, fault);
 		return;
 	}
+	raw_input(e, in, h.type, whole);
 	if (h.type == ICMP4_ECHO) {
 		echo(e, in, &h, c);
 	} else if (h.type == ICMP4_ECHO_REPLY) {
 		s = sock_find(e, SOCK_PING, in->dst, h.id, in->src, 0);
 		if (s)
-			sock_datagram(e, s, in->src, 0, whole);
+			sock_datagram(e, s, in, 0, cursor_of(NULL, 0), whole);
 		else
 			COUNT(e, ICMP_UNMATCHED);
 	} else if (icmp4_is_error(h.type)) {
-		heard(e, &h, c);
+		heard(e, in, &h, c);
 	} else {
 		COUNT(e, ICMP_IGNORED); /* RFC 1122 3.2.2: unknown types are dropped silently */
 	}

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "engine/pkt.h"
+#include "engine/raw.h"
 #include "engine/sock.h"
 #include "engine/tcp_conn.h"
 
@@ -13,6 +14,13 @@ static struct ilist port_chain(const struct engine *e, uint16_t port, uint32_t *
 
 	*ret = head;
 	return (struct ilist){.head = head[0], .tail = head[1]};
+}
+
+uint32_t sock_first_at(const struct engine *e, uint16_t port)
+{
+	uint32_t *head;
+
+	return port_chain(e, port, &head).head;
 }
 
 static void port_in(struct engine *e, struct sock *s)
@@ -54,6 +62,7 @@ struct sock *sock_new(struct engine *e, uint8_t kind, uint64_t cookie)
 	ilink_init(&s->port_link);
 	ilist_init(&s->accept);
 	ilist_init(&s->queue);
+	ilist_init(&s->errors);
 	s->tcp = NIL;
 	s->kind = kind;
 	s->cookie = cookie;
@@ -65,6 +74,10 @@ struct sock *sock_new(struct engine *e, uint8_t kind, uint64_t cookie)
 	s->keep_count = 9;
 	s->pacing_max = UINT32_MAX;
 	s->pmtu_discover = kind == SOCK_TCP;
+	if (kind == SOCK_RAW_ICMP) {
+		s->lport = RAW_PORT;
+		port_in(e, s);
+	}
 	return s;
 }
 
@@ -73,7 +86,8 @@ void sock_free(struct engine *e, struct sock *s)
 	uint32_t i = SOCK_INDEX(e, s);
 	uint32_t p;
 
-	while ((p = ilist_pop(&s->queue, pkt_links(e))) != NIL)
+	while ((p = ilist_pop(&s->queue, pkt_links(e))) != NIL ||
+	       (p = ilist_pop(&s->errors, pkt_links(e))) != NIL)
 		pkt_free(e, &e->pkt[p]);
 	if (s->events)
 		ilist_remove(&e->s->events, sock_event_links(e), i);
@@ -102,20 +116,6 @@ bool engine_event(struct engine *e, struct engine_event *ret)
 	};
 	e->sock[i].events = 0;
 	return true;
-}
-
-void sock_error(struct engine *e, struct sock *s, int error)
-{
-	s->error = error;
-	sock_event(e, s, ENGINE_ERROR | ENGINE_READABLE | ENGINE_WRITABLE);
-}
-
-int sock_error_take(struct sock *s)
-{
-	int error = -s->error;
-
-	s->error = 0;
-	return error;
 }
 
 struct sock *sock_find(struct engine *e, uint8_t kind, uint32_t laddr, uint16_t lport,
@@ -150,7 +150,8 @@ struct sock *sock_find(struct engine *e, uint8_t kind, uint32_t laddr, uint16_t 
 	return best;
 }
 
-void sock_datagram(struct engine *e, struct sock *s, uint32_t src, uint16_t sport, struct cursor c)
+void sock_datagram(struct engine *e, struct sock *s, const struct ip_in *in, uint16_t sport,
+		   struct cursor header, struct cursor c)
 {
 	struct pkt *p;
 
@@ -160,13 +161,17 @@ void sock_datagram(struct engine *e, struct sock *s, uint32_t src, uint16_t spor
 		COUNT(e, UDP_QUEUE_FULL);
 		return;
 	}
-	p = pkt_new(e, cursor_left(&c));
+	p = pkt_new(e, cursor_left(&header) + cursor_left(&c));
 	if (!p) {
 		COUNT(e, UDP_NO_ROOM);
 		return;
 	}
-	pkt_write(e, p, 0, c.at, cursor_left(&c));
-	p->src = src;
+	pkt_write(e, p, 0, header.at, cursor_left(&header));
+	pkt_write(e, p, cursor_left(&header), c.at, cursor_left(&c));
+	p->src = in->src;
+	p->dst = in->dst;
+	p->ttl = in->ttl;
+	p->tos = in->tos;
 	p->sport = sport;
 	ilist_push(&s->queue, pkt_links(e), PKT_INDEX(e, p));
 	s->queued += pkt_cost(p);
@@ -182,8 +187,8 @@ static bool wants_group(const struct sock *s, uint32_t dst)
 	return false;
 }
 
-unsigned sock_datagram_all(struct engine *e, uint32_t dst, uint16_t dport, uint32_t src,
-			   uint16_t sport, struct cursor c)
+unsigned sock_datagram_all(struct engine *e, const struct ip_in *in, uint16_t dport, uint16_t sport,
+			   struct cursor c)
 {
 	uint32_t *head;
 	uint32_t i = port_chain(e, dport, &head).head;
@@ -192,11 +197,11 @@ unsigned sock_datagram_all(struct engine *e, uint32_t dst, uint16_t dport, uint3
 	for (; i != NIL; i = e->sock[i].port_link.next) {
 		struct sock *s = &e->sock[i];
 
-		if (s->kind != SOCK_UDP || s->lport != dport || (s->laddr && s->laddr != dst) ||
-		    (s->connected && (s->raddr != src || s->rport != sport)) ||
-		    (ipv4_is_multicast(dst) && !wants_group(s, dst)))
+		if (s->kind != SOCK_UDP || s->lport != dport || (s->laddr && s->laddr != in->dst) ||
+		    (s->connected && (s->raddr != in->src || s->rport != sport)) ||
+		    (ipv4_is_multicast(in->dst) && !wants_group(s, in->dst)))
 			continue;
-		sock_datagram(e, s, src, sport, c);
+		sock_datagram(e, s, in, sport, cursor_of(NULL, 0), c);
 		count++;
 	}
 	return count;

@@ -6,6 +6,7 @@
 #define MORTISE_ENGINE_SOCK_H
 
 #include "base/cursor.h"
+#include "engine/ip.h"
 #include "engine/state.h"
 
 /** sock_of() - The socket that the user means, or NULL. */
@@ -23,6 +24,13 @@ void sock_event(struct engine *e, struct sock *s, uint32_t events);
 /** sock_error() - Keep @error for ENGINE_SO_ERROR and the next call. */
 void sock_error(struct engine *e, struct sock *s, int error);
 
+/**
+ * sock_error_about() - The same, and where the user keeps errors, what it is about.
+ * @payload: Of the datagram, as far as it is known.
+ */
+void sock_error_about(struct engine *e, struct sock *s, const struct engine_error *about,
+		      struct cursor payload);
+
 /** sock_error_take() - The pending error, negative, which is then gone; 0: none. */
 int sock_error_take(struct sock *s);
 
@@ -33,12 +41,17 @@ int sock_error_take(struct sock *s);
 struct sock *sock_find(struct engine *e, uint8_t kind, uint32_t laddr, uint16_t lport,
 		       uint32_t raddr, uint16_t rport);
 
-/** sock_datagram() - Queue a datagram for the user; drops it where the buffer is full. */
-void sock_datagram(struct engine *e, struct sock *s, uint32_t src, uint16_t sport, struct cursor c);
+/** sock_first_at() - The first socket in the chain of @port, in which others' may be, too. */
+uint32_t sock_first_at(const struct engine *e, uint16_t port);
+
+/** sock_datagram() - Queue a datagram, @header and then @c, for the user; drops it where the buffer
+ * is full. */
+void sock_datagram(struct engine *e, struct sock *s, const struct ip_in *in, uint16_t sport,
+		   struct cursor header, struct cursor c);
 
 /** sock_datagram_all() - One that is for several. Return: for how many. */
-unsigned sock_datagram_all(struct engine *e, uint32_t dst, uint16_t dport, uint32_t src,
-			   uint16_t sport, struct cursor c);
+unsigned sock_datagram_all(struct engine *e, const struct ip_in *in, uint16_t dport, uint16_t sport,
+			   struct cursor c);
 
 /** sock_sent() - A datagram of this socket's, if it is still there, has left: @cost is free again.
  */

@@ -55,6 +55,7 @@ enum pkt_kind { PKT_IP, PKT_ARP };
  * @begun:    Something of it has gone.
  * @mac:      For PKT_ARP: where to.
  * @sport:    Received UDP: the sender's port.
+ * @about:    For one that waits in a socket's queue of errors.
  */
 struct pkt {
 	struct slab_head head;
@@ -66,6 +67,7 @@ struct pkt {
 	uint8_t kind, proto, ttl, tos;
 	bool df, begun;
 	uint8_t mac[6];
+	struct engine_error about;
 	uint32_t cell[PKT_CELLS];
 };
 
@@ -122,7 +124,12 @@ struct neigh {
 
 /* ------------------------------------------------------------ sockets */
 
-enum sock_kind { SOCK_TCP = ENGINE_TCP, SOCK_UDP = ENGINE_UDP, SOCK_PING = ENGINE_PING };
+enum sock_kind {
+	SOCK_TCP = ENGINE_TCP,
+	SOCK_UDP = ENGINE_UDP,
+	SOCK_PING = ENGINE_PING,
+	SOCK_RAW_ICMP = ENGINE_RAW_ICMP,
+};
 
 #define SOCK_GROUPS 8u
 
@@ -134,6 +141,7 @@ enum sock_kind { SOCK_TCP = ENGINE_TCP, SOCK_UDP = ENGINE_UDP, SOCK_PING = ENGIN
  * @tcp:        The connection; NIL: none.
  * @accept:     Listener: established connections that wait, by tcp.wait_link.
  * @queue:      Datagrams received; @queued octets, counted with what they take up.
+ * @errors:     What IP_RECVERR keeps; @error_cost octets.
  * @sending:    Octets in datagrams that have not left.
  * @full:       A send found no room: ENGINE_WRITABLE when there is.
  */
@@ -149,6 +157,9 @@ struct sock {
 	uint32_t accepting, backlog, half_open;
 	struct ilist queue;
 	uint32_t queued, rcvbuf;
+	struct ilist errors;
+	uint32_t error_cost;
+	uint32_t icmp_filter;
 	uint32_t sending, sndbuf;
 	uint32_t groups, group[SOCK_GROUPS];
 	uint32_t keep_idle_s, keep_interval_s, keep_count, user_timeout_ms;
@@ -157,6 +168,7 @@ struct sock {
 	int32_t error;
 	uint8_t kind, cc, ttl, tos, pmtu_discover;
 	bool listening, connected, full, shut_rd, shut_wr;
+	bool recverr;
 	bool broadcast, keepalive, nodelay, cork, quickack, rcvbuf_fixed, sndbuf_fixed;
 };
 

@@ -350,6 +350,7 @@ int tcp_accept(struct engine *e, struct sock *l, uint64_t cookie, struct engine_
 	s->keep_count = l->keep_count;
 	s->user_timeout_ms = l->user_timeout_ms;
 	s->maxseg = l->maxseg;
+	s->recverr = l->recverr;
 	s->pacing_max = l->pacing_max;
 	s->rcvbuf = l->rcvbuf;
 	s->sndbuf = l->sndbuf;
@@ -631,6 +632,8 @@ bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 	}
 	if (error->hard)
 		t->hard_error = error->error;
+	if (t->sock != NIL && e->sock[t->sock].recverr)
+		sock_error_about(e, &e->sock[t->sock], error->about, cursor_of(NULL, 0));
 	t->soft_error = error->error; /* MUST-56 */
 	return true;
 }

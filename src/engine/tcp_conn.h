@@ -28,6 +28,7 @@ void tcp_neigh_lost(struct engine *e, uint32_t addr);
 /**
  * struct tcp_error - What ICMP says about a segment of ours.
  * @seq:  Of the segment. @error: errno. @hard: Of those that RFC 1122 4.2.3.9 calls hard.
+ * @about: For who keeps errors.
  * @too_long, @mtu, @packet_bytes: Fragmentation was needed.
  */
 struct tcp_error {
@@ -35,6 +36,7 @@ struct tcp_error {
 	int error;
 	uint16_t mtu;
 	bool hard, too_long;
+	const struct engine_error *about;
 };
 
 /** tcp_heard_error() - Return: is there such a connection? */

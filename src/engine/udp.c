@@ -25,18 +25,35 @@ void udp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 	}
 	if (!in->unicast) {
 		/* RFC 1112: to each socket that wants it. */
-		if (!sock_datagram_all(e, in->dst, h.dport, in->src, h.sport, c))
+		if (!sock_datagram_all(e, in, h.dport, h.sport, c))
 			COUNT(e, UDP_NO_PORT);
 		return;
 	}
 	s = sock_find(e, SOCK_UDP, in->dst, h.dport, in->src, h.sport);
 	if (s) {
-		sock_datagram(e, s, in->src, h.sport, c);
+		sock_datagram(e, s, in, h.sport, cursor_of(NULL, 0), c);
 		return;
 	}
 	COUNT(e, UDP_NO_PORT);
 	/* RFC 1122 4.1.3.1 */
 	icmp_error(e, in, ICMP4_UNREACHABLE, ICMP4_UNREACHABLE_PORT);
+}
+
+/* Who keeps errors finds the path's MTU there, as ip(7) has it. */
+static void too_long(struct engine *e, struct sock *s, uint32_t dst, uint16_t dport)
+{
+	struct engine_error about = {
+		.error = EMSGSIZE,
+		.local = true,
+		.info = route_pmtu(e, dst),
+		.dst = dst,
+		.dport = dport,
+	};
+
+	if (!s->recverr)
+		return;
+	sock_error_about(e, s, &about, cursor_of(NULL, 0));
+	(void)sock_error_take(s); /* the call itself says it */
 }
 
 int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, uint32_t dst,
@@ -54,8 +71,10 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	err = route_find_from(e, dst, s->laddr, &src, &next_hop);
 	if (err != 0)
 		return err;
-	if (s->pmtu_discover && bytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES > route_pmtu(e, dst))
+	if (s->pmtu_discover && bytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES > route_pmtu(e, dst)) {
+		too_long(e, s, dst, dport);
 		return -EMSGSIZE;
+	}
 	/* One datagram is taken however small the buffer is, as Linux does. */
 	if (s->sending && s->sending + bytes > s->sndbuf) {
 		s->full = true;
