@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/acd.h"
 #include "engine/ip.h"
 #include "engine/neigh.h"
 #include "engine/tcp_conn.h"
@@ -216,8 +217,7 @@ int engine_init(struct engine *e, void *mem, size_t bytes, const struct engine_c
 	if (c.gateway && engine_route_add(e, 0, 0, c.gateway) != 0)
 		return -EINVAL;
 	s->magic = ENGINE_MAGIC;
-	if (!c.no_announce && c.addresses)
-		neigh_announce(e);
+	acd_start(e);
 	return 0;
 }
 
@@ -238,7 +238,7 @@ bool engine_is_ours(const struct engine *e, uint32_t addr)
 
 	for (uint32_t i = 0; i < c->addresses; i++) {
 		if (c->address[i].addr == addr)
-			return true;
+			return e->s->acd[i].state == ACD_ANNOUNCE || e->s->acd[i].state == ACD_USED;
 	}
 	return false;
 }
@@ -347,7 +347,7 @@ void engine_time(struct engine *e, uint64_t now_ns)
 		else if (id < s->timer_other)
 			reass_timer(e, id - s->timer_reass);
 		else
-			neigh_announce(e);
+			acd_timer(e);
 	}
 }
 

@@ -93,6 +93,8 @@ struct engine_address {
  * @time_wait_ns: 2 MSL; default 60 s.
  * @local_port_min, @local_port_max: For sockets that chose none. Default 32768, 60999.
  * @no_announce: Do not announce the addresses by gratuitous ARP.
+ * @probe:       Use an address only once nobody answered when it was asked for (RFC 5227 2.1),
+ *               which takes 4 to 7 s; see engine_address_state().
  * @loopback:    Our own addresses and 127.0.0.0/8 are reached through ENGINE_LOOPBACK; else
  *               they are ENETUNREACH.
  */
@@ -109,6 +111,7 @@ struct engine_config {
 	uint16_t local_port_min, local_port_max;
 	bool no_announce;
 	bool loopback;
+	bool probe;
 };
 
 /**
@@ -450,6 +453,16 @@ uint64_t engine_stat(const struct engine *e, unsigned which);
 const char *engine_stat_name(unsigned which);
 
 /* ------------------------------------------------------------ addresses and routes */
+
+enum engine_address_state {
+	ENGINE_ADDRESS_USED,
+	ENGINE_ADDRESS_PROBED,	 /* not used yet: it is being asked for */
+	ENGINE_ADDRESS_CONFLICT, /* not used: another has it; asked for again after a minute */
+};
+
+/** engine_address_state() - What became of an address of ours. Return: enum engine_address_state,
+ * or -EADDRNOTAVAIL: it is none. */
+int engine_address_state(const struct engine *e, uint32_t addr);
 
 /**
  * engine_route_add() - Send what goes to @dst/@prefix by way of @gateway; 0: it is on the link.

@@ -2,14 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/acd.h"
 #include "engine/ip.h"
 #include "engine/neigh.h"
 #include "engine/pkt.h"
 #include "engine/tcp_conn.h"
-
-#define ANNOUNCE_NUM 2u /* RFC 5227 1.1 */
-#define ANNOUNCE_INTERVAL_NS (2 * NS_SEC)
-#define DEFEND_INTERVAL_NS (10 * NS_SEC)
 
 static const uint8_t everybody[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -204,21 +201,10 @@ static void learn(struct engine *e, struct neigh *n, const uint8_t mac[6])
 	tcp_neigh_answered(e);
 }
 
-static void announce_one(struct engine *e, uint32_t addr)
+void neigh_broadcast(struct engine *e, struct arp *a)
 {
-	struct arp a = {.op = ARP_REQUEST, .sender_ip = addr, .target_ip = addr};
-
-	memcpy(a.sender, e->s->config.mac, sizeof(a.sender));
-	send_arp(e, &a, everybody);
-}
-
-void neigh_announce(struct engine *e)
-{
-	for (uint32_t i = 0; i < e->s->config.addresses; i++)
-		announce_one(e, e->s->config.address[i].addr);
-	if (++e->s->announced < ANNOUNCE_NUM)
-		wheel_set(&e->s->wheel, e->timer, e->s->timer_other + TIMER_ANNOUNCE,
-			  e->s->now_ns + ANNOUNCE_INTERVAL_NS);
+	memcpy(a->sender, e->s->config.mac, sizeof(a->sender));
+	send_arp(e, a, everybody);
 }
 
 void neigh_input(struct engine *e, const struct arp *a)
@@ -228,15 +214,8 @@ void neigh_input(struct engine *e, const struct arp *a)
 
 	if (memcmp(a->sender, e->s->config.mac, sizeof(a->sender)) == 0)
 		return; /* our own came back */
-	if (engine_is_ours(e, a->sender_ip)) {
-		COUNT(e, ARP_CONFLICT);
-		/* RFC 5227 2.4 (b): defended, once in DEFEND_INTERVAL; then kept (c). */
-		if (!e->s->defended_ns || e->s->now_ns - e->s->defended_ns > DEFEND_INTERVAL_NS) {
-			e->s->defended_ns = e->s->now_ns;
-			announce_one(e, a->sender_ip);
-		}
+	if (acd_input(e, a))
 		return;
-	}
 	if (eth_is_multicast(a->sender) || a->sender_ip == UINT32_MAX ||
 	    ipv4_is_multicast(a->sender_ip))
 		return;

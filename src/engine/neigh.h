@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * neigh.h - Who on the link has an address: ARP (RFC 826; RFC 1122 2.3.2;
- * RFC 5227 for our own).
+ * neigh.h - Who on the link has an address: ARP (RFC 826; RFC 1122 2.3.2).
  *
  *   INCOMPLETE  asked, not answered: once a second, NEIGH_ASK_MAX times, then
  *               what waits is dropped and connections hear EHOSTUNREACH
@@ -37,7 +36,7 @@ void neigh_confirm(struct engine *e, uint32_t addr, uint32_t *hint);
 void neigh_input(struct engine *e, const struct arp *a);
 void neigh_timer(struct engine *e, uint32_t index);
 
-/** neigh_announce() - Tell the link our addresses (RFC 5227 2.3), and once again after 2 s. */
-void neigh_announce(struct engine *e);
+/** neigh_broadcast() - Send an ARP packet of ours to everybody; its sender is filled in. */
+void neigh_broadcast(struct engine *e, struct arp *a);
 
 #endif

@@ -62,7 +62,8 @@ int route_find(const struct engine *e, uint32_t dst, uint32_t *ret_src, uint32_t
 			next_hop = best->gateway;
 		src = best->src;
 	}
-	if (!src)
+	/* It may be one that is not ours yet (acd.h). */
+	if (!src || !engine_is_ours(e, src))
 		return -ENETUNREACH;
 	if (ret_src)
 		*ret_src = src;

@@ -22,7 +22,7 @@
 #include "wire/ipv4.h"
 #include "wire/tcp.h"
 
-#define ENGINE_MAGIC 0x4d54534532ull /* "MTSE2": changes with the layout */
+#define ENGINE_MAGIC 0x4d54534533ull /* "MTSE3": changes with the layout */
 
 #define NS_SEC 1000000000ull
 #define NS_MSEC 1000000ull
@@ -122,6 +122,18 @@ struct neigh {
 #define NEIGH_ASK_NS NS_SEC /* RFC 1122 2.3.2.1: at most one a second */
 #define NEIGH_REACHABLE_NS (30 * NS_SEC)
 
+/* ------------------------------------------------------------ our addresses: acd.h */
+
+enum acd_state { ACD_PROBE, ACD_ANNOUNCE, ACD_USED, ACD_CONFLICT };
+
+/** struct acd - Of one address. @sent: probes, or announcements. @due_ns: of the next step; 0:
+ * none.
+ */
+struct acd {
+	uint64_t due_ns, defended_ns;
+	uint8_t state, sent;
+};
+
 /* ------------------------------------------------------------ sockets */
 
 enum sock_kind {
@@ -201,7 +213,7 @@ struct token_bucket {
 
 /* Timers: one for each connection, half-open connection and neighbour, one for each
  * reassembly, then these. Their numbers follow each other in that order. */
-enum timer_other { TIMER_ANNOUNCE, TIMER_OTHERS };
+enum timer_other { TIMER_ACD, TIMER_OTHERS };
 
 struct engine_offsets {
 	uint64_t tcp, seg, syn, sock, pkt, cell, neigh, ooo, timer, book, tcp_bucket, syn_bucket,
@@ -234,9 +246,8 @@ struct engine_state {
 	struct pmtu pmtu[PMTU_ENTRIES];
 	struct reass reass[REASS_MAX];
 	struct token_bucket icmp_limit;
-	uint64_t defended_ns;
-	uint64_t cookie_ns; /* when a SYN cookie was last sent */
-	uint32_t announced;
+	struct acd acd[ENGINE_ADDRESSES];
+	uint64_t cookie_ns;   /* when a SYN cookie was last sent */
 	uint32_t tcp_last;    /* the connection that was found last: the next segment is often its,
 				 too; NIL: it is gone */
 	uint32_t port_offset; /* RFC 6056 3.3.3: of the next search */
@@ -252,7 +263,7 @@ static inline uint64_t engine_draw(struct engine *e)
 	return siphash_2u64(&e->s->key, e->s->draws++, 0x64726177);
 }
 
-/** engine_is_ours() - Is @addr one of the interface's? */
+/** engine_is_ours() - Is @addr one of the interface's that is in use? */
 bool engine_is_ours(const struct engine *e, uint32_t addr);
 
 /** engine_is_local() - One of ours, or 127.0.0.0/8 where there is a loopback. */
