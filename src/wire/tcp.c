@@ -162,19 +162,17 @@ static void emit_options(struct emit *e, const struct tcp_header *h)
 		emit_be16(e, h->mss);
 	}
 	if (h->has & (TCP_HAS_TS | TCP_HAS_SACK_OK)) {
+		if (!(h->has & TCP_HAS_TS) || !(h->has & TCP_HAS_SACK_OK))
+			emit_be16(e, OPTION_NOP << 8 | OPTION_NOP);
 		if (h->has & TCP_HAS_SACK_OK) {
 			emit_u8(e, OPTION_SACK_OK);
 			emit_u8(e, SACK_OK_BYTES);
-		} else {
-			emit_be16(e, OPTION_NOP << 8 | OPTION_NOP);
 		}
 		if (h->has & TCP_HAS_TS) {
 			emit_u8(e, OPTION_TS);
 			emit_u8(e, TS_BYTES);
 			emit_be32(e, h->ts_value);
 			emit_be32(e, h->ts_echo);
-		} else {
-			emit_be16(e, OPTION_NOP << 8 | OPTION_NOP);
 		}
 	}
 	if (h->has & TCP_HAS_WSCALE) {

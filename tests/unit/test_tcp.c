@@ -169,6 +169,23 @@ static void tcp_emit__same_octets(void **state)
 	assert_memory_equal(room, want, sizeof(syn));
 }
 
+static void tcp_emit__pads_in_front(void **state)
+{
+	static const uint8_t want[] = {2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 8};
+	struct tcp_header h = {
+		.has = TCP_HAS_MSS | TCP_HAS_SACK_OK | TCP_HAS_WSCALE,
+		.mss = 1460,
+		.wscale = 8,
+	};
+	uint8_t room[80];
+	struct emit e = emit_to(room, sizeof(room));
+
+	(void)state;
+	tcp_emit(&e, &h, SRC, DST, 0, 0);
+	assert_int_equal(emit_bytes(&e), TCP_HEADER_BYTES + sizeof(want));
+	assert_memory_equal(room + TCP_HEADER_BYTES, want, sizeof(want));
+}
+
 static void tcp_emit__each_set_of_options(void **state)
 {
 	(void)state;
@@ -213,6 +230,7 @@ int main(void)
 		cmocka_unit_test(tcp_parse__impossible_option_lengths),
 		cmocka_unit_test(tcp_sum_ok__each_wrong_bit),
 		cmocka_unit_test(tcp_emit__same_octets),
+		cmocka_unit_test(tcp_emit__pads_in_front),
 		cmocka_unit_test(tcp_emit__each_set_of_options),
 	};
 
