@@ -255,6 +255,7 @@ struct tcp {
 	bool cwnd_limited;
 	bool refused; /* what is LOST was not lost: a closed window, or a small MTU, refused it */
 	uint64_t sent_ns; /* when data was last sent */
+	uint32_t used, used_end; /* the most that was in flight, of what is sent before used_end */
 	/* Pacing: octets a second at most; no data before; something was held back. */
 	uint32_t pacing_max;
 	uint64_t pace_ns;

@@ -43,6 +43,7 @@ static void advance(struct engine *e, struct tcp *t, uint32_t una, struct ack *a
 	t->snd_base += a->acked;
 	t->sum_acked += a->acked;
 	t->dupacks = 0;
+	a->told = t->dup_bytes;
 	t->dup_bytes = 0;
 	t->backoff = 0;
 	t->unheard = 0;
@@ -138,7 +139,7 @@ static void measure_rate(const struct engine *e, struct tcp *t)
 
 void tcp_ack(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes)
 {
-	struct ack a = {.una_before = t->snd_una};
+	struct ack a = {.una_before = t->snd_una, .fack_before = t->rack_fack};
 	bool changed;
 
 	if (t->ts_ok && (h->has & TCP_HAS_TS))

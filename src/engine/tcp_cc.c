@@ -31,13 +31,17 @@ void cc_start(struct tcp *t)
 
 void cc_acked(struct engine *e, struct tcp *t, const struct ack *a)
 {
-	uint32_t acked = a->acked;
+	/* Not for what SACK, or a duplicate, had told of before: that has left the pipe long ago,
+	 * and its room is used; counted once more it would be sent as a burst. */
+	uint32_t acked = min_u32(sat_sub_u32(a->acked, a->told), a->delivered);
 
 	/* RFC 5682 2.1, step 2b: two new segments, not more. */
 	if (!acked || t->recovery == TCP_RECOVERY || t->frto == FRTO_NEW)
 		return;
-	/* RFC 7661 4.1: a window that is not used says nothing about the path. */
-	if (!t->cwnd_limited && t->recovery == TCP_OPEN)
+	/* RFC 7661 4.1: a window that is not used says nothing about the path. Slow start doubles
+	 * what is. */
+	if (t->recovery == TCP_OPEN &&
+	    !(t->cwnd < t->ssthresh ? t->cwnd / 2 < t->used : t->cwnd_limited))
 		return;
 	if (t->cwnd < t->ssthresh) {
 		uint32_t room = t->ssthresh - t->cwnd;

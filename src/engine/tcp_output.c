@@ -368,8 +368,10 @@ static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct
 	t->prr_out += p->bytes;
 	t->sum_sent += p->bytes;
 	t->sent_ns = e->s->now_ns;
-	if (tcp_pipe(t) * 2 >= t->cwnd && t->cwnd < t->ssthresh)
-		t->cwnd_limited = true; /* RFC 7661: slow start doubles what is used */
+	if (tcp_pipe(t) > t->used || seq_geq(t->snd_una, t->used_end)) {
+		t->used = tcp_pipe(t);
+		t->used_end = end;
+	}
 	if (!t->timer_ns[TCP_TIMER_RTO] || p->probe)
 		rto_arm(e, t); /* RFC 6298 5.1 */
 	if (p->probe) {

@@ -128,12 +128,13 @@ void ooo_sack(const struct engine *e, const struct tcp *t, struct tcp_header *h,
 
 /** struct ack - What one ACK brought. Octets. */
 struct ack {
-	uint32_t una_before;
+	uint32_t una_before, fack_before;
 	uint32_t acked;	    /* cumulatively */
 	uint32_t delivered; /* newly acknowledged or SACKed */
 	uint32_t rtt_us;    /* of a segment that was sent once; 0: none */
 	uint32_t ts_echo;   /* 0: none */
 	bool dsack, sacked, lost;
+	uint32_t told;	    /* of @acked, without SACK: what duplicates had told of before */
 	bool dsack_tlp; /* the DSACK is for the loss probe */
 	bool original;	/* something that was sent once, before recovery began, has arrived */
 };

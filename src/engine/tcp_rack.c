@@ -20,8 +20,9 @@ void rack_delivered(struct engine *e, struct tcp *t, const struct tcp_seg *s, co
 {
 	uint32_t rtt_us = (uint32_t)((e->s->now_ns - s->sent_ns) / NS_USEC);
 
-	/* Step 3: what arrives late, sent once, was overtaken. */
-	if (seq_lt(s->end, t->rack_fack) && !(s->flags & SEG_EVER))
+	/* Step 3: what arrives late, sent once, was overtaken. By what an earlier ACK told of: one
+	 * that acknowledges, and SACKs behind a gap, says nothing about order. */
+	if (seq_lt(s->end, a->fack_before) && !(s->flags & SEG_EVER))
 		t->reo_seen = true;
 	t->rack_fack = seq_max(t->rack_fack, s->end);
 	/* Step 2: an ACK of the original does not speak for the retransmission. */
@@ -111,16 +112,15 @@ void tlp_arm(struct engine *e, struct tcp *t)
 {
 	uint64_t due = e->s->now_ns + pto_ns(t);
 
-	/* 7.2: in Open, with SACK, nothing SACKed, no probe out, and before the timeout. */
+	/* 7.2: in Open, with SACK, nothing SACKed, no probe out. */
 	if (!t->sack_ok || t->recovery != TCP_OPEN || t->sent.head == NIL || t->sacked_bytes ||
 	    t->tlp_out || t->snd_wnd == 0 || t->state < TCP_ESTABLISHED) {
 		timer_cancel(t, TCP_TIMER_PROBE);
 		return;
 	}
-	if (t->timer_ns[TCP_TIMER_RTO] && due >= t->timer_ns[TCP_TIMER_RTO]) {
-		timer_cancel(t, TCP_TIMER_PROBE);
-		return;
-	}
+	/* 7.2: at the time of the timeout at the latest, which then waits (tcp_timer()). */
+	if (t->timer_ns[TCP_TIMER_RTO])
+		due = min_u64(due, t->timer_ns[TCP_TIMER_RTO]);
 	timer_set(e, t, TCP_TIMER_PROBE, due);
 }
 

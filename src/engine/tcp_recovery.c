@@ -137,9 +137,10 @@ static void reduce(struct tcp *t, const struct ack *a)
 
 		send = (uint32_t)min_u64(sat_sub_u64(due, t->prr_out), UINT32_MAX / 4);
 	} else {
-		send = sat_sub_u32(t->prr_delivered, t->prr_out);
+		/* What has left may be replaced, whatever was sent before. */
+		send = max_u32(sat_sub_u32(t->prr_delivered, t->prr_out), a->delivered);
 		if (a->acked && !a->lost)
-			send = max_u32(send, a->delivered) + t->mss;
+			send += t->mss;
 		send = min_u32(t->ssthresh - pipe, send);
 	}
 	/* The first retransmission goes at once; without SACK the next at each partial ACK (RFC

@@ -42,9 +42,10 @@ void rtt_sample(const struct engine *e, struct tcp *t, uint32_t rtt_us)
 		t->srtt_us = (uint32_t)((7ull * t->srtt_us + rtt_us) / 8);
 	}
 	/* (2.3), (2.4): with a floor below RFC 6298's second, as all do; the wheel is far finer
-	 * than G. */
-	t->rto_us = t->srtt_us + max_u32(1000, 4 * t->rttvar_us);
-	t->rto_us = max_u32(TCP_RTO_MIN_US, min_u32(t->rto_us, TCP_RTO_MAX_US));
+	 * than G. The floor is one of the variation: an even path's ACK may be delayed as long as
+	 * any other's. */
+	t->rto_us = t->srtt_us + max_u32(TCP_RTO_MIN_US, 4 * t->rttvar_us);
+	t->rto_us = min_u32(t->rto_us, TCP_RTO_MAX_US);
 }
 
 uint64_t rto_ns(const struct tcp *t)
@@ -84,6 +85,14 @@ static bool is_hopeless(const struct engine *e, const struct tcp *t)
 	return t->stalled_ns && e->s->now_ns - t->stalled_ns >= limit_ns;
 }
 
+/* RFC 8985 7.2: the loss probe is due as well, and comes first. */
+static bool probe_is_due(const struct engine *e, const struct tcp *t)
+{
+	uint64_t due = t->timer_ns[TCP_TIMER_PROBE];
+
+	return due && due <= e->s->now_ns && t->recovery == TCP_OPEN && t->sent.head != NIL;
+}
+
 static void fire_rto(struct engine *e, struct tcp *t)
 {
 	if (t->sent.head == NIL && tcp_unsent(t) == 0 && !(t->fin_wanted && !t->fin_sent))
@@ -92,6 +101,10 @@ static void fire_rto(struct engine *e, struct tcp *t)
 		/* The window is open, but small, or data are held back: long enough. */
 		t->force = true;
 		tcp_wake(e, t);
+		return;
+	}
+	if (probe_is_due(e, t)) {
+		rto_arm(e, t);
 		return;
 	}
 	if (!t->stalled_ns)
