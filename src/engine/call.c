@@ -427,6 +427,9 @@ int engine_set(struct engine *e, uint64_t now_ns, struct engine_sock ref, enum e
 		err = s->kind == SOCK_TCP ? set_stream(s, o, value) : -ENOPROTOOPT;
 	if (err == 0 && s->kind == SOCK_TCP)
 		tcp_options_changed(e, s);
+	/* As on Linux: what is held back now goes, even under a cork. */
+	if (err == 0 && o == ENGINE_TCP_NODELAY && value && s->tcp != NIL)
+		e->tcp[s->tcp].force = true;
 	return err;
 }
 

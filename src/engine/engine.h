@@ -97,6 +97,7 @@ struct engine_address {
  *               which takes 4 to 7 s; see engine_address_state().
  * @loopback:    Our own addresses and 127.0.0.0/8 are reached through ENGINE_LOOPBACK; else
  *               they are ENETUNREACH.
+ * @no_timestamps: Neither offer TCP's timestamps nor take them (RFC 7323 3).
  */
 struct engine_config {
 	uint8_t mac[6];
@@ -109,7 +110,7 @@ struct engine_config {
 	uint32_t rcvbuf_max, sndbuf_max;
 	uint64_t time_wait_ns;
 	uint16_t local_port_min, local_port_max;
-	bool no_announce;
+	bool no_announce, no_timestamps;
 	bool loopback;
 	bool probe;
 };

@@ -67,6 +67,7 @@ enum tcp_state {
 #define SEG_LOST 8u
 #define SEG_RETRANS 16u /* its retransmission is in flight */
 #define SEG_EVER 32u	/* was retransmitted, ever */
+#define SEG_PUSH 64u	/* ends where the user's data did */
 
 /**
  * struct tcp_seg - Something that was sent and is not acknowledged.
@@ -192,6 +193,7 @@ struct tcp {
 	uint32_t proved, said_mtu, said_bytes;
 
 	/* Send sequence space. */
+	uint32_t snd_sml; /* end of the newest segment that was not full */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	struct ring snd;
 	uint64_t snd_base, snd_tail;
@@ -253,9 +255,9 @@ struct tcp {
 	uint32_t prr_delivered, prr_out, prr_start;
 	uint64_t delivered;
 	bool cwnd_limited;
+	uint32_t used, used_end; /* the most that was in flight, of what is sent before used_end */
 	bool refused; /* what is LOST was not lost: a closed window, or a small MTU, refused it */
 	uint64_t sent_ns; /* when data was last sent */
-	uint32_t used, used_end; /* the most that was in flight, of what is sent before used_end */
 	/* Pacing: octets a second at most; no data before; something was held back. */
 	uint32_t pacing_max;
 	uint64_t pace_ns;

@@ -208,6 +208,13 @@ uint8_t tcp_wscale_for(uint32_t bytes)
 	return scale;
 }
 
+uint16_t tcp_offered_mss(const struct engine *e, uint32_t user_mss)
+{
+	uint32_t mss = e->s->config.mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES;
+
+	return (uint16_t)(user_mss ? min_u32(mss, user_mss) : mss);
+}
+
 void tcp_sync_mss(const struct engine *e, struct tcp *t)
 {
 	/* RFC 9293 3.7.1, MUST-16: the smaller of what the peer takes and what the path takes. */
@@ -309,7 +316,7 @@ int tcp_connect(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
 	tcp_inherit(t, s);
 	t->state = TCP_SYN_SENT;
 	t->iss = tcp_iss(e, t->laddr, t->lport, t->raddr, t->rport);
-	t->snd_una = t->snd_nxt = t->recover = t->rack_fack = t->iss;
+	t->snd_una = t->snd_nxt = t->recover = t->rack_fack = t->snd_sml = t->iss;
 	t->snd_base = UINT64_MAX; /* the position of the SYN: one before the first octet's */
 	t->ts_offset = tcp_ts_offset(e, t->laddr, t->raddr);
 	t->rcv_wscale = tcp_wscale_for(t->rcvbuf_fixed ? t->rcvbuf : t->rcvbuf_max);
@@ -443,9 +450,11 @@ int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes)
 		bytes = (size_t)min_u64(bytes, urgent_limit(t));
 		ring_get(e, &t->rcv, t->rcv_head, room, bytes);
 		t->rcv_head += bytes;
-		/* RFC 9293 3.8.6.2.2: say so where the window opens by much. */
+		/* RFC 9293 3.8.6.2.2: say so where the window opens by much, but not with each
+		 * read: what the peer may send already brings an ACK. */
 		if (t->state >= TCP_ESTABLISHED && !t->fin_received &&
-		    tcp_window_could(t) >= min_u32(t->rcvbuf / 2, 2 * t->mss)) {
+		    tcp_window_could(t) >= min_u32(t->rcvbuf / 2, 2 * t->mss) &&
+		    tcp_window_could(t) >= tcp_window_now(t)) {
 			t->ack_now = true;
 			tcp_wake(e, t);
 		}
@@ -483,8 +492,7 @@ int tcp_shutdown(struct engine *e, struct sock *s, unsigned how)
 		return -ENOTCONN;
 	if (how & ENGINE_SHUT_RD) {
 		s->shut_rd = true;
-		t->shut_rd = true;
-		t->rcv_head = t->rcv_tail;
+		t->shut_rd = true; /* What comes stays to be read, as on Linux. */
 		tcp_tell(e, t, ENGINE_READABLE);
 	}
 	if (how & ENGINE_SHUT_WR) {
@@ -533,7 +541,7 @@ void tcp_close(struct engine *e, struct sock *s, bool abort)
 		return;
 	}
 	/* 3.10.5; and data that nobody will read are no orderly end (RFC 2525 2.17). */
-	if (abort || (unread && !t->shut_rd) || t->state == TCP_SYN_RECEIVED) {
+	if (abort || unread || t->state == TCP_SYN_RECEIVED) {
 		tcp_send_rst(e, t);
 		tcp_done(e, t, 0);
 		return;

@@ -143,10 +143,7 @@ static bool take_data(struct engine *e, struct tcp *t, uint32_t seq, const uint8
 	}
 	t->rcv_tail += bytes;
 	t->sum_received += bytes;
-	if (t->shut_rd)
-		t->rcv_head = t->rcv_tail; /* nobody will read it */
-	else
-		tcp_tell(e, t, ENGINE_READABLE);
+	tcp_tell(e, t, ENGINE_READABLE);
 	tune(e, t);
 	return true;
 }
@@ -372,12 +369,13 @@ void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct
 	/* Fifth: ACK */
 	if (!(h->flags & TCP_ACK))
 		return;
-	update_ts_recent(e, t, h);
 	t->heard_ns = e->s->now_ns;
 	t->rcv_tos = in->tos; /* MAY-9 */
 	t->keep_probes = 0;
 	if (!process_ack(e, t, in, h, bytes))
 		return;
+	/* Not before: a forged segment would shut out the true ones by its timestamp. */
+	update_ts_recent(e, t, h);
 	urgent_input(e, t, h); /* sixth */
 	if (t->state == TCP_TIME_WAIT) {
 		if (fin)
@@ -397,7 +395,9 @@ void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct
 	/* 3.6: data for somebody who will never read them are answered with a reset (RFC
 	 * 2525 2.17). */
 	if (t->sock == NIL && t->listener == NIL && bytes && seq_gt(h->seq + bytes, t->rcv_nxt)) {
-		tcp_send_rst(e, t);
+		/* With the number that the peer expects, not the one behind what is in flight: RFC
+		 * 5961 3.2 has it believe no other. */
+		tcp_refuse(e, in, h, bytes);
 		tcp_done(e, t, ECONNRESET);
 		return;
 	}
@@ -417,7 +417,7 @@ static void take_syn_options(struct engine *e, struct tcp *t, const struct tcp_h
 	t->last_ack_sent = t->rcv_nxt;
 	t->peer_mss = (h->has & TCP_HAS_MSS) && h->mss ? h->mss : TCP_MSS_DEFAULT;
 	t->sack_ok = h->has & TCP_HAS_SACK_OK;
-	t->ts_ok = h->has & TCP_HAS_TS;
+	t->ts_ok = (h->has & TCP_HAS_TS) && !e->s->config.no_timestamps;
 	t->wscale_ok = h->has & TCP_HAS_WSCALE;
 	t->snd_wscale = t->wscale_ok ? (uint8_t)min_u32(h->wscale, TCP_WSCALE_MAX) : 0;
 	t->rcv_wscale = t->wscale_ok ? t->rcv_wscale : 0;

@@ -84,6 +84,12 @@ uint32_t ooo_absorb(struct engine *e, struct tcp *t)
 
 	if (!o)
 		return 0;
+	/* RFC 2883 4: of what the segment brought that far, some was there. */
+	if (t->sack_ok && o->n && seq_lt(o->range[0].start, t->rcv_nxt)) {
+		t->dsack = true;
+		t->dsack_start = o->range[0].start;
+		t->dsack_end = seq_min(o->range[0].end, t->rcv_nxt);
+	}
 	while (gone < o->n && seq_leq(o->range[gone].start, t->rcv_nxt)) {
 		t->rcv_nxt = seq_max(t->rcv_nxt, o->range[gone].end);
 		gone++;

@@ -100,7 +100,10 @@ static bool small_may_go(const struct tcp *t, uint32_t bytes, uint32_t unsent, b
 			return true;
 		if (t->cork)
 			return false;
-		return t->nodelay || t->snd_nxt == t->snd_una;
+		/* Minshall's rule for Nagle's: one small segment in flight, not one behind full
+		 * ones, whose ACK might be delayed for want of it. */
+		return t->nodelay || seq_leq(t->snd_sml, t->snd_una) ||
+		       seq_gt(t->snd_sml, t->snd_nxt);
 	}
 	return bytes >= t->max_wnd / 2 && bytes; /* (3) */
 }
@@ -125,8 +128,9 @@ static bool choose_new(const struct engine *e, struct tcp *t, struct plan *p)
 	bytes = min_u32(min_u32(unsent, max), room);
 	if (!room || (!t->probe_pending && pace_holds(e, t)))
 		return false;
-	/* Congestion: whole segments, but one that is all there is may be less. */
-	if (pipe + max_u32(bytes, 1) > t->cwnd && !t->probe_pending) {
+	/* Congestion: whole segments, but one that is all there is may be less. A FIN alone is
+	 * no load (RFC 5681 is about data). */
+	if (bytes && pipe + bytes > t->cwnd && !t->probe_pending) {
 		t->cwnd_limited = true;
 		return false;
 	}
@@ -207,17 +211,24 @@ static void rest(struct engine *e, struct tcp *t)
 
 /* ------------------------------------------------------------ the window */
 
+uint32_t tcp_window_now(const struct tcp *t)
+{
+	return seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+}
+
 uint32_t tcp_window_could(const struct tcp *t)
 {
 	uint32_t held = (uint32_t)(t->rcv_tail - t->rcv_head);
-	uint32_t now = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+	/* And no more than the field can say. */
+	uint32_t most =
+		min_u32(sat_sub_u32(t->rcvbuf, held), (uint32_t)UINT16_MAX << t->rcv_wscale);
 
-	return sat_sub_u32(sat_sub_u32(t->rcvbuf, held), now);
+	return sat_sub_u32(most, tcp_window_now(t));
 }
 
 uint16_t tcp_window(struct tcp *t)
 {
-	uint32_t now = seq_gt(t->rcv_adv, t->rcv_nxt) ? t->rcv_adv - t->rcv_nxt : 0;
+	uint32_t now = tcp_window_now(t);
 	uint32_t could = tcp_window_could(t);
 	uint32_t wnd = now;
 	uint32_t field;
@@ -247,12 +258,11 @@ static void syn_header(struct engine *e, struct tcp *t, struct tcp_header *h)
 	if (!passive)
 		t->rcv_adv = h->window; /* from wherever the peer begins */
 	h->has = TCP_HAS_MSS;		/* RFC 9293 3.7.1, MUST-14 */
-	h->mss = (uint16_t)min_u32(e->s->config.mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES,
-				   UINT16_MAX);
+	h->mss = tcp_offered_mss(e, t->user_mss);
 	h->wscale = t->rcv_wscale;
 	h->has |= !passive || t->wscale_ok ? TCP_HAS_WSCALE : 0;
 	h->has |= !passive || t->sack_ok ? TCP_HAS_SACK_OK : 0;
-	h->has |= !passive || t->ts_ok ? TCP_HAS_TS : 0;
+	h->has |= (!passive && !e->s->config.no_timestamps) || t->ts_ok ? TCP_HAS_TS : 0;
 }
 
 static void stamp(const struct engine *e, const struct tcp *t, struct tcp_header *h)
@@ -350,10 +360,13 @@ static bool do_syn(struct engine *e, struct tcp *t, struct tcp_header *h)
 static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct tcp_header *h)
 {
 	uint32_t end = t->snd_nxt + p->bytes + (p->fin ? 1 : 0);
+	/* RFC 9293 3.9.1, MUST-60: PSH on the last of what there is. */
+	bool push = p->bytes && p->bytes == tcp_unsent(t);
 
 	cc_idle(e, t);
 	h->seq = t->snd_nxt;
-	if (!seg_new(e, t, t->snd_nxt, end, p->fin ? SEG_FIN : 0))
+	if (!seg_new(e, t, t->snd_nxt, end,
+		     (uint8_t)((p->fin ? SEG_FIN : 0) | (push ? SEG_PUSH : 0))))
 		return false;
 	if (t->snd_una == t->snd_nxt || !t->stalled_ns)
 		t->stalled_ns = e->s->now_ns;
@@ -361,13 +374,13 @@ static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct
 	if (!t->rate_ns)
 		rate_begin(e, t);
 	t->fin_sent |= p->fin;
-	/* RFC 9293 3.9.1, MUST-60: PSH on the last of what there is. */
-	if (p->bytes && tcp_unsent(t) == 0)
-		h->flags |= TCP_PSH;
+	h->flags |= push ? TCP_PSH : 0;
 	h->flags |= p->fin ? TCP_FIN : 0;
 	t->prr_out += p->bytes;
 	t->sum_sent += p->bytes;
 	t->sent_ns = e->s->now_ns;
+	if (p->bytes && p->bytes < tcp_data_max(t))
+		t->snd_sml = end;
 	if (tcp_pipe(t) > t->used || seq_geq(t->snd_una, t->used_end)) {
 		t->used = tcp_pipe(t);
 		t->used_end = end;
@@ -404,7 +417,7 @@ static bool do_again(struct engine *e, struct tcp *t, struct plan *p, struct tcp
 	p->bytes = bytes;
 	h->seq = s->seq;
 	h->flags |= fin ? TCP_FIN : 0;
-	h->flags |= bytes ? TCP_PSH : 0;
+	h->flags |= s->flags & SEG_PUSH ? TCP_PSH : 0;
 	t->segs_retrans++;
 	t->sum_retrans += bytes;
 	t->prr_out += bytes;
@@ -552,6 +565,11 @@ void tcp_send_rst(struct engine *e, struct tcp *t)
 		.flags = TCP_RST | TCP_ACK,
 	};
 
+	/* RFC 7323 3.2: on a connection that has them, with timestamps. */
+	if (t->ts_ok) {
+		r.has = TCP_HAS_TS;
+		stamp(e, t, &r);
+	}
 	COUNT(e, TCP_RST_OUT);
 	tcp_reply(e, t->laddr, t->raddr, &r);
 }

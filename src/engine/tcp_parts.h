@@ -43,6 +43,9 @@ void tcp_inherit(struct tcp *t, const struct sock *s);
 /** tcp_route() - Find the next hop and the MTU. Return: 0, -ENETUNREACH. */
 int tcp_route(struct engine *e, struct tcp *t);
 
+/** tcp_offered_mss() - What our SYN says: by the interface's MTU, and ENGINE_TCP_MAXSEG, or 0. */
+uint16_t tcp_offered_mss(const struct engine *e, uint32_t user_mss);
+
 /** tcp_sync_mss() - The MSS from the peer's option, the path and the user. */
 void tcp_sync_mss(const struct engine *e, struct tcp *t);
 
@@ -131,10 +134,10 @@ struct ack {
 	uint32_t una_before, fack_before;
 	uint32_t acked;	    /* cumulatively */
 	uint32_t delivered; /* newly acknowledged or SACKed */
+	uint32_t told;	    /* of @acked, without SACK: what duplicates had told of before */
 	uint32_t rtt_us;    /* of a segment that was sent once; 0: none */
 	uint32_t ts_echo;   /* 0: none */
 	bool dsack, sacked, lost;
-	uint32_t told;	    /* of @acked, without SACK: what duplicates had told of before */
 	bool dsack_tlp; /* the DSACK is for the loss probe */
 	bool original;	/* something that was sent once, before recovery began, has arrived */
 };
@@ -252,7 +255,9 @@ void tcp_send_rst(struct engine *e, struct tcp *t);
 
 /** tcp_window() - What the window field is to say, and rcv_adv moved by it. */
 uint16_t tcp_window(struct tcp *t);
-/** tcp_window_could() - Octets by which the window could open now. */
+/** tcp_window_now() - Octets that the peer may still send. tcp_window_could() - By which it could
+ * open now. */
+uint32_t tcp_window_now(const struct tcp *t);
 uint32_t tcp_window_could(const struct tcp *t);
 uint32_t tcp_unsent(const struct tcp *t);
 uint32_t tcp_data_max(const struct tcp *t);

@@ -127,7 +127,7 @@ bool seg_split(struct engine *e, struct tcp *t, struct tcp_seg *s, uint32_t byte
 	rest->rexmits = s->rexmits;
 	/* The sums do not change: the same octets, with the same flags. */
 	s->end = rest->seq;
-	s->flags &= (uint8_t)~SEG_FIN;
+	s->flags &= (uint8_t) ~(SEG_FIN | SEG_PUSH);
 	ilist_insert(&t->sent, seg_links(e), index_in(e, s), i);
 	if (ilist_has(seg_time_links(e), index_in(e, s)))
 		ilist_insert(&t->by_time, seg_time_links(e), index_in(e, s), i);

@@ -94,6 +94,14 @@ static uint32_t buffer_of(const struct engine *e, const struct sock *l)
 			       : min_u32(TCP_BUF_START, e->s->config.rcvbuf_max);
 }
 
+/* In octets, not scaled. */
+static uint16_t window_of(struct engine *e, const struct syn *y)
+{
+	const struct sock *l = listener_of(e, y);
+
+	return (uint16_t)min_u32(l ? buffer_of(e, l) : TCP_BUF_START, UINT16_MAX);
+}
+
 static void send_synack(struct engine *e, const struct syn *y)
 {
 	const struct sock *l = listener_of(e, y);
@@ -109,8 +117,27 @@ static void send_synack(struct engine *e, const struct syn *y)
 		.ts_echo = y->ts_recent,
 	};
 
-	h.window = (uint16_t)min_u32(l ? buffer_of(e, l) : TCP_BUF_START, UINT16_MAX);
-	h.mss = (uint16_t)(e->s->config.mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
+	h.window = window_of(e, y);
+	h.mss = tcp_offered_mss(e, l ? l->maxseg : 0);
+	tcp_reply(e, y->laddr, y->raddr, &h);
+}
+
+/* RFC 9293 3.10.7.4, second and fourth: an ACK to a RST or a SYN that may be forged. */
+static void challenge(struct engine *e, const struct syn *y)
+{
+	struct tcp_header h = {
+		.sport = y->lport,
+		.dport = y->rport,
+		.seq = y->iss + 1,
+		.ack = y->irs + 1,
+		.flags = TCP_ACK,
+		.has = y->has & TCP_HAS_TS,
+		.window = (uint16_t)(window_of(e, y) >> y->our_wscale),
+		.ts_value = tcp_ts_now(e, y->ts_offset),
+		.ts_echo = y->ts_recent,
+	};
+
+	COUNT(e, TCP_CHALLENGE);
 	tcp_reply(e, y->laddr, y->raddr, &h);
 }
 
@@ -312,12 +339,12 @@ void syn_listen(struct engine *e, struct sock *l, const struct ip_in *in, struct
 	y->iss = tcp_iss(e, y->laddr, y->lport, y->raddr, y->rport);
 	if (floor && seq_leq(y->iss, *floor))
 		y->iss = *floor + 64000; /* 3.6.1, MAY-2: larger than any that the old one used */
-	y->has = h->has;
+	y->has = e->s->config.no_timestamps ? h->has & (uint8_t)~TCP_HAS_TS : h->has;
 	y->mss = (h->has & TCP_HAS_MSS) && h->mss ? h->mss : TCP_MSS_DEFAULT;
 	y->window = h->window;
 	y->wscale = h->has & TCP_HAS_WSCALE ? (uint8_t)min_u32(h->wscale, TCP_WSCALE_MAX) : 0;
 	y->our_wscale = tcp_wscale_for(l->rcvbuf_fixed ? buffer_of(e, l) : e->s->config.rcvbuf_max);
-	y->ts_recent = h->has & TCP_HAS_TS ? h->ts_value : 0;
+	y->ts_recent = y->has & TCP_HAS_TS ? h->ts_value : 0;
 	y->ts_offset = tcp_ts_offset(e, y->laddr, y->raddr);
 	y->sent_ns = e->s->now_ns;
 	send_synack(e, y);
@@ -350,11 +377,12 @@ void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct t
 		COUNT(e, TCP_RST_IN);
 		if (h->seq == nxt)
 			drop(e, y);
+		else
+			challenge(e, y);
 		return;
 	}
 	if (h->flags & TCP_SYN) {
-		COUNT(e, TCP_CHALLENGE);
-		send_synack(e, y);
+		challenge(e, y);
 		return;
 	}
 	if (!(h->flags & TCP_ACK))

@@ -459,6 +459,7 @@ static void tcp_close__data_for_nobody_are_a_reset(void **state)
 	talk_send(&s, &t, TCP_ACK, "late", 4);
 	assert_true(stack_pull(&s));
 	assert_int_equal(s.tcp.flags & TCP_RST, TCP_RST);
+	assert_int_equal(s.tcp.seq, t.ack); /* which the peer expects: it has not our FIN */
 	assert_int_equal(s.e.s->tcps.used, 0);
 }
 
@@ -654,6 +655,69 @@ static void tcp_segment__reset_with_data(void **state)
 	assert_int_equal(receive(&t, 10), -ECONNRESET);
 }
 
+static void update_ts_recent__not_from_a_bad_ack(void **state)
+{
+	struct talk t;
+	struct tcp_header h;
+
+	(void)state; /* one forged segment would shut out the peer's */
+	talk_connect(&s, &t, TCP_HAS_TS);
+	h = talk_header(&t, TCP_ACK);
+	h.ack += 10000;
+	h.ts_value = t.ts + 200000;
+	stack_tcp(&s, &h, NULL, 0);
+	while (stack_pull(&s))
+		;
+	t.ts++;
+	talk_send(&s, &t, TCP_ACK, "true", 4);
+	assert_int_equal(receive(&t, 10), 4);
+}
+
+static void ooo_absorb__a_duplicate_inside_of_what_fills_the_gap(void **state)
+{
+	struct talk t;
+	uint32_t seq;
+
+	(void)state; /* RFC 2883 4 */
+	talk_connect(&s, &t, TCP_HAS_SACK_OK);
+	seq = t.seq;
+	t.seq = seq + 2;
+	talk_send(&s, &t, TCP_ACK, "cd", 2);
+	t.seq = seq + 8;
+	talk_send(&s, &t, TCP_ACK, "ij", 2);
+	while (stack_pull(&s))
+		;
+	t.seq = seq;
+	talk_send(&s, &t, TCP_ACK, "abcdef", 6);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.ack, seq + 6);
+	assert_int_equal(s.tcp.sacks, 2);
+	assert_int_equal(s.tcp.sack[0].start, seq + 2);
+	assert_int_equal(s.tcp.sack[0].end, seq + 4);
+	assert_int_equal(s.tcp.sack[1].start, seq + 8);
+}
+
+static void tcp_shutdown__what_comes_stays_to_be_read(void **state)
+{
+	struct talk t;
+
+	(void)state; /* as on Linux */
+	talk_connect(&s, &t, 0);
+	talk_send(&s, &t, TCP_ACK, "before", 6);
+	assert_int_equal(engine_shutdown(&s.e, s.now, t.sock, ENGINE_SHUT_RD), 0);
+	assert_int_equal(receive(&t, 10), 6);
+	assert_int_equal(receive(&t, 10), 0);
+	talk_send(&s, &t, TCP_ACK, "after", 5);
+	assert_int_equal(receive(&t, 10), 5);
+	assert_int_equal(receive(&t, 10), 0);
+	talk_send(&s, &t, TCP_ACK, "unread", 6);
+	while (stack_pull(&s))
+		;
+	assert_int_equal(engine_close(&s.e, s.now, t.sock), 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.flags & TCP_RST, TCP_RST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -697,6 +761,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_segment__reset_with_a_closed_window, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__reset_with_data, setup, teardown),
+		cmocka_unit_test_setup_teardown(update_ts_recent__not_from_a_bad_ack, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			ooo_absorb__a_duplicate_inside_of_what_fills_the_gap, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_shutdown__what_comes_stays_to_be_read, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("tcp_input", tests, NULL, NULL);

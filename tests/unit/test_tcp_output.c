@@ -277,8 +277,7 @@ static void ack_later__every_second_segment(void **state)
 			;
 	}
 	(void)engine_recv(&s.e, s.now, t.sock, data, sizeof(data));
-	while (stack_pull(&s))
-		;
+	assert_true(stack_wait(&s, 499 * NS_MSEC)); /* of the last, which was alone */
 	for (unsigned i = 0; i < 10; i++) {
 		talk_send(&s, &t, TCP_ACK, data, 1460);
 		while (stack_pull(&s))
@@ -489,6 +488,120 @@ static void persist__backs_off(void **state)
 	}
 }
 
+static void choose_new__a_small_one_behind_full_ones(void **state)
+{
+	struct talk t;
+
+	(void)state; /* Minshall's rule: not held for the ACK of full ones, which may be delayed */
+	talk_connect(&s, &t, 0);
+	write_octets(&t, 1460 + 40);
+	want(&t, 1460);
+	want(&t, 40);
+	write_octets(&t, 40); /* behind a small one it is */
+	assert_true(stack_quiet(&s));
+	ack_all(&t);
+	want(&t, 40);
+}
+
+static void choose_new__a_fin_alone_is_no_load(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	write_octets(&t, 10 * 1460); /* the whole initial window */
+	for (unsigned i = 0; i < 10; i++)
+		want(&t, 1460);
+	assert_int_equal(engine_shutdown(&s.e, s.now, t.sock, ENGINE_SHUT_WR), 0);
+	want(&t, 0);
+	assert_int_equal(s.tcp.flags & TCP_FIN, TCP_FIN);
+}
+
+static void engine_set__nodelay_pushes_what_is_corked(void **state)
+{
+	struct talk t;
+
+	(void)state; /* as on Linux */
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_set(&s.e, s.now, t.sock, ENGINE_TCP_CORK, 1), 0);
+	write_octets(&t, 40);
+	assert_true(stack_quiet(&s));
+	assert_int_equal(engine_set(&s.e, s.now, t.sock, ENGINE_TCP_NODELAY, 1), 0);
+	want(&t, 40);
+	write_octets(&t, 40); /* only what was held then */
+	assert_true(stack_quiet(&s));
+}
+
+static void do_again__pushes_what_was_pushed(void **state)
+{
+	struct talk t;
+	uint32_t una;
+
+	(void)state; /* RFC 9293 3.9.1, MUST-60 */
+	talk_connect(&s, &t, 0);
+	una = t.ack;
+	write_octets(&t, 2 * 1460);
+	want(&t, 1460);
+	assert_int_equal(s.tcp.flags & TCP_PSH, 0);
+	want(&t, 1460);
+	assert_int_equal(s.tcp.flags & TCP_PSH, TCP_PSH);
+	assert_true(stack_wait(&s, NS_SEC));
+	assert_int_equal(s.tcp.seq, una);
+	assert_int_equal(s.tcp.flags & TCP_PSH, 0);
+	t.ack = una + 1460;
+	ack_all(&t);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.seq, t.ack);
+	assert_int_equal(s.tcp.flags & TCP_PSH, TCP_PSH);
+}
+
+static void tcp_send_rst__with_timestamps(void **state)
+{
+	struct talk t;
+
+	(void)state; /* RFC 7323 3.2 */
+	talk_connect(&s, &t, TCP_HAS_TS);
+	assert_int_equal(engine_abort(&s.e, s.now, t.sock), 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.flags, TCP_RST | TCP_ACK);
+	assert_int_equal(s.tcp.has, TCP_HAS_TS);
+	assert_int_equal(s.tcp.ts_echo, t.ts);
+}
+
+static void tcp_recv__says_so_where_the_window_doubles(void **state)
+{
+	struct talk t;
+
+	(void)state; /* RFC 9293 3.8.6.2.2 */
+	talk_connect(&s, &t, 0);
+	for (unsigned i = 0; i < 88; i++) { /* nearly all of the buffer's 128 KiB */
+		talk_send(&s, &t, TCP_ACK, data, 1460);
+		while (stack_pull(&s))
+			;
+	}
+	assert_true(stack_wait(&s, 100 * NS_MSEC) || true); /* the delayed ACK */
+	assert_int_equal(engine_recv(&s.e, s.now, t.sock, data, 8 * 1460), 8 * 1460);
+	assert_true(stack_pull(&s)); /* more than was left */
+	assert_in_range(s.tcp.window, 8 * 1460, 65535);
+	for (unsigned i = 0; i < 7; i++) { /* the peer has enough: its data bring ACKs */
+		assert_int_equal(engine_recv(&s.e, s.now, t.sock, data, 1460), 1460);
+		assert_true(stack_quiet(&s));
+	}
+}
+
+static void tcp_recv__not_more_than_can_be_said(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_connect(&s, &t, 0); /* without window scaling, and a buffer of 128 KiB */
+	talk_send(&s, &t, TCP_ACK, data, 1460);
+	while (stack_pull(&s))
+		;
+	assert_int_equal(engine_recv(&s.e, s.now, t.sock, data, 1460), 1460);
+	assert_true(stack_quiet(&s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +629,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fire_rto__the_reason_that_icmp_gave, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(persist__backs_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(choose_new__a_small_one_behind_full_ones, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(choose_new__a_fin_alone_is_no_load, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(engine_set__nodelay_pushes_what_is_corked, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(do_again__pushes_what_was_pushed, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_send_rst__with_timestamps, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_recv__says_so_where_the_window_doubles, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(tcp_recv__not_more_than_can_be_said, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("tcp_output", tests, NULL, NULL);

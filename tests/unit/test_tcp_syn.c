@@ -248,6 +248,68 @@ static void reuses_time_wait__a_newer_syn(void **state)
 	assert_int_equal(stack_count(&s, COUNT_TIME_WAIT_REUSED), 1);
 }
 
+static void syn_input__challenges(void **state)
+{
+	uint32_t iss;
+
+	(void)state; /* RFC 9293 3.10.7.4, second: a RST that is not exact */
+	listen_with(2);
+	iss = syn(6000, 100);
+	segment(6000, TCP_RST, 150, 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.flags, TCP_ACK);
+	assert_int_equal(s.tcp.seq, iss + 1);
+	assert_int_equal(s.tcp.ack, 101);
+	segment(6000, TCP_SYN, 150, 0); /* fourth */
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.flags, TCP_ACK);
+	segment(6000, TCP_ACK, 101, iss + 1);
+	assert_int_equal(s.e.s->tcps.used, 1);
+}
+
+static void tcp_offered_mss__of_the_user(void **state)
+{
+	struct engine_sock c;
+
+	(void)state; /* RFC 9293 3.7.1: what we say we take */
+	listen_with(2);
+	assert_int_equal(engine_set(&s.e, s.now, l, ENGINE_TCP_MAXSEG, 1100), 0);
+	(void)syn(6000, 100);
+	assert_int_equal(s.tcp.mss, 1100);
+	assert_int_equal(engine_open(&s.e, ENGINE_TCP, 2, &c), 0);
+	assert_int_equal(engine_set(&s.e, s.now, c, ENGINE_TCP_MAXSEG, 1000), 0);
+	assert_int_equal(engine_connect(&s.e, s.now, c, PEER, 7000), -EINPROGRESS);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.mss, 1000);
+}
+
+static void no_timestamps__neither_offered_nor_taken(void **state)
+{
+	struct engine_config config = stack_config();
+	struct engine_sock c;
+	struct tcp_header h = {
+		.sport = 6000,
+		.dport = 80,
+		.flags = TCP_SYN,
+		.has = TCP_HAS_TS,
+		.ts_value = 5,
+	};
+
+	(void)state;
+	stack_end(&s);
+	config.no_timestamps = true;
+	stack_init(&s, &config);
+	listen_with(2);
+	stack_tcp(&s, &h, NULL, 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.flags, TCP_SYN | TCP_ACK);
+	assert_int_equal(s.tcp.has & TCP_HAS_TS, 0);
+	assert_int_equal(engine_open(&s.e, ENGINE_TCP, 2, &c), 0);
+	assert_int_equal(engine_connect(&s.e, s.now, c, PEER, 7000), -EINPROGRESS);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.has & TCP_HAS_TS, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +326,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_iss__differs_by_connection_and_time, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(reuses_time_wait__a_newer_syn, setup, teardown),
+		cmocka_unit_test_setup_teardown(syn_input__challenges, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_offered_mss__of_the_user, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_timestamps__neither_offered_nor_taken, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests_name("tcp_syn", tests, NULL, NULL);
