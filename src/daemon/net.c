@@ -183,7 +183,7 @@ static void why_not(const char *name, int err, char *ret_why, size_t size)
 
 int net_open(struct net_config *n, char *ret_why, size_t size)
 {
-	int mtu = tap_mtu(n->tap), fd = tap_open(n->tap);
+	int mtu = tap_mtu(n->tap), fd = tap_open(n->tap, &n->offloads);
 
 	if (fd < 0) {
 		why_not(n->tap, fd, ret_why, size);

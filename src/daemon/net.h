@@ -24,7 +24,8 @@ struct net_options {
 int net_parse(const struct net_options *o, struct net_config *ret, char *ret_why, size_t size);
 
 /**
- * net_open() - Open the device; the MTU is its own where none was said.
+ * net_open() - Open the device; the MTU is its own where none was said, and what it takes over is
+ * noted.
  * Return: its descriptor, or -errno with *@ret_why filled in.
  */
 int net_open(struct net_config *n, char *ret_why, size_t size);

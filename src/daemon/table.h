@@ -103,6 +103,7 @@ _Static_assert(HOLDER_FDS < HUNG_RING, "room for all that one holds");
  * @tap:      The interface; "": there is none.
  * @address:  Its own, host order; @prefix: bits of its network.
  * @gateway:  0: none.
+ * @offloads: The interface takes over checksums and the cutting of large segments.
  */
 struct net_config {
 	char tap[16];
@@ -112,6 +113,7 @@ struct net_config {
 		uint8_t prefix;
 	} address[NET_ADDRESSES];
 	uint8_t mac[6];
+	bool offloads;
 };
 
 struct table {

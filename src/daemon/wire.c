@@ -23,10 +23,14 @@
 #include "daemon/wire.h"
 #include "daemon/wire_capture.h"
 #include "daemon/wire_conn.h"
+#include "daemon/wire_gso.h"
 #include "dev/tap.h"
 #include "shm/addr.h"
 #include "shm/hint.h"
 #include "shm/seat.h"
+#include "wire/eth.h"
+#include "wire/ipv4.h"
+#include "wire/tcp.h"
 
 #define GATE_BACKLOG 1023u
 #define FRAMES_IN 128u /* of one turn */
@@ -48,7 +52,8 @@ static void frames_in(struct wire *w)
 
 	w->readable = false;
 	for (unsigned i = 0; i < FRAMES_IN; i++) {
-		ssize_t n = tap_read(w->tap, frame, sizeof(frame));
+		bool checked = false;
+		ssize_t n = tap_read(w->tap, frame, sizeof(frame), &checked);
 
 		if (n == -EAGAIN)
 			return;
@@ -63,31 +68,69 @@ static void frames_in(struct wire *w)
 			daemon_unwatch(w->in.d, w->tap);
 			return;
 		}
-		wire_capture(w, false, &(struct iovec){frame, (size_t)n}, 1);
-		engine_input(&w->e, w->now_ns, frame, (size_t)n);
+		wire_capture(w, false, checked, &(struct iovec){frame, (size_t)n}, 1);
+		if (checked)
+			engine_input_checked(&w->e, w->now_ns, frame, (size_t)n);
+		else
+			engine_input(&w->e, w->now_ns, frame, (size_t)n);
 	}
 	w->readable = true;
+}
+
+static void frame_send(struct wire *w, const struct iovec *piece, unsigned count,
+		       const struct tap_offload *o)
+{
+	wire_capture(w, true, o != NULL, piece, count);
+	/* Lost, as on any link; what counts on it sends it again. */
+	if (tap_write(w->tap, piece, count, o) < 0)
+		w->frames_lost++;
+}
+
+static void gso_send(struct wire *w, struct gso *g)
+{
+	struct tap_offload o = {
+		.checksum_start = ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
+		.checksum_at = TCP_CHECKSUM_AT,
+		.segment = g->segments > 1 ? g->size : 0,
+		.header = (uint16_t)g->header_bytes,
+	};
+
+	if (g->segments == 0)
+		return;
+	gso_seal(g);
+	frame_send(w, g->piece, g->pieces, &o);
+	g->segments = 0;
+}
+
+static void frame_out(struct wire *w, struct gso *g, const struct engine_frame *f)
+{
+	struct iovec piece[ENGINE_PIECES];
+
+	if (f->partial && gso_add(g, f))
+		return;
+	gso_send(w, g);
+	if (f->partial) {
+		gso_add(g, f);
+		return;
+	}
+	for (uint32_t i = 0; i < f->pieces; i++)
+		piece[i] = (struct iovec){(void *)(uintptr_t)f->piece[i].at, f->piece[i].bytes};
+	frame_send(w, piece, f->pieces, NULL);
 }
 
 /* Return: whether there may be more. */
 static bool frames_out(struct wire *w)
 {
+	static struct gso g;
 	struct engine_frame f;
+	unsigned n = 0;
 
-	for (unsigned n = 0; n < FRAMES_OUT; n++) {
-		struct iovec piece[ENGINE_PIECES];
-
-		if (!engine_output(&w->e, w->now_ns, &f))
-			return false;
-		for (uint32_t i = 0; i < f.pieces; i++)
-			piece[i] =
-				(struct iovec){(void *)(uintptr_t)f.piece[i].at, f.piece[i].bytes};
-		wire_capture(w, true, piece, f.pieces);
-		/* Lost, as on any link; what counts on it sends it again. */
-		if (tap_write(w->tap, piece, f.pieces) < 0)
-			w->frames_lost++;
+	while (n < FRAMES_OUT && engine_output(&w->e, w->now_ns, &f)) {
+		frame_out(w, &g, &f);
+		n++;
 	}
-	return true;
+	gso_send(w, &g);
+	return n == FRAMES_OUT;
 }
 
 /* ------------------------------------------------------------------- ping */
@@ -309,7 +352,7 @@ int wire_prepare(struct daemon *d)
 
 	if (!w)
 		return -1;
-	if (!inner_prepare(&w->in) || w->active_first || w->readable)
+	if (!inner_prepare(&w->in) || w->active_first || w->readable || w->more_out)
 		return 0;
 	until = engine_deadline(&w->e);
 	if (w->waiting_first && w->waiting_due_ns < until)
@@ -341,7 +384,7 @@ void wire_woken(struct daemon *d)
 	pings_late(w);
 	engine_events(w);
 	wire_serve(w);
-	frames_out(w);
+	w->more_out = frames_out(w);
 	wire_capture_flush(w);
 }
 
@@ -394,6 +437,7 @@ static int engine_start(struct wire *w, const struct net_config *n)
 		.mtu = (uint16_t)n->mtu,
 		.addresses = n->addresses,
 		.gateway = n->gateway,
+		.checksum_offload = n->offloads,
 		.tcps = TCPS,
 		.segs = 8 * TCPS,
 		.syns = 4096,

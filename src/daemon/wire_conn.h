@@ -82,7 +82,7 @@ struct wire {
 	struct engine e;
 	uint64_t now_ns;
 	bool readable; /* the device, when last looked at */
-	bool down_said;
+	bool down_said, more_out;
 	FILE *capture; /* NULL: none */
 	struct half *gate;
 	uint64_t gate_cursor;

@@ -31,7 +31,7 @@ static int ask(const char *name, unsigned long what, struct ifreq *ret)
 	return err;
 }
 
-int tap_open(const char *name)
+int tap_open(const char *name, bool *ret_offloads)
 {
 	int header = sizeof(struct virtio_net_hdr), fd, err;
 	struct ifreq r;
@@ -43,12 +43,12 @@ int tap_open(const char *name)
 	if (fd < 0)
 		return -errno;
 	r.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) ||
-	    ioctl(fd, TUNSETOFFLOAD, 0)) {
+	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header)) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
+	*ret_offloads = ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) == 0;
 	return fd;
 }
 
@@ -60,7 +60,7 @@ int tap_mtu(const char *name)
 	return err < 0 ? err : r.ifr_mtu;
 }
 
-ssize_t tap_read(int fd, void *frame, size_t room)
+ssize_t tap_read(int fd, void *frame, size_t room, bool *ret_checked)
 {
 	struct virtio_net_hdr h;
 	struct iovec piece[2] = {{&h, sizeof(h)}, {frame, room}};
@@ -68,19 +68,30 @@ ssize_t tap_read(int fd, void *frame, size_t room)
 
 	if (n < 0)
 		return -errno;
-	if ((size_t)n <= sizeof(h) || h.gso_type != VIRTIO_NET_HDR_GSO_NONE ||
-	    h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+	if ((size_t)n <= sizeof(h) ||
+	    (h.gso_type != VIRTIO_NET_HDR_GSO_NONE && h.gso_type != VIRTIO_NET_HDR_GSO_TCPV4))
 		return -EPROTO;
+	*ret_checked = h.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
 	return n - (ssize_t)sizeof(h);
 }
 
-int tap_write(int fd, const struct iovec *piece, unsigned count)
+int tap_write(int fd, const struct iovec *piece, unsigned count, const struct tap_offload *o)
 {
 	struct virtio_net_hdr h = {0};
 	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
 
 	if (count > TAP_PIECES)
 		return -EINVAL;
+	if (o && o->checksum_start) {
+		h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		h.csum_start = o->checksum_start;
+		h.csum_offset = o->checksum_at;
+	}
+	if (o && o->segment) {
+		h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+		h.gso_size = o->segment;
+		h.hdr_len = o->header;
+	}
 	memcpy(all + 1, piece, count * sizeof(*piece));
 	return writev(fd, all, (int)count + 1) < 0 ? -errno : 0;
 }

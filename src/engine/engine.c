@@ -276,6 +276,13 @@ void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t b
 	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
 }
 
+void engine_input_checked(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes)
+{
+	e->s->checked = true;
+	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
+	e->s->checked = false;
+}
+
 void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
 		       const void *frame, size_t bytes)
 {
@@ -313,6 +320,7 @@ void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface 
 bool engine_output(struct engine *e, uint64_t now_ns, struct engine_frame *ret)
 {
 	pass_time(e, now_ns);
+	ret->partial = false;
 	while (e->s->tx.head != NIL) {
 		if (ip_frame(e, ret)) {
 			COUNT(e, FRAMES_OUT);

@@ -95,6 +95,7 @@ struct engine_address {
  * @no_announce: Do not announce the addresses by gratuitous ARP.
  * @probe:       Use an address only once nobody answered when it was asked for (RFC 5227 2.1),
  *               which takes 4 to 7 s; see engine_address_state().
+ * @checksum_offload: The device makes the checksums of TCP segments: see engine_frame.partial.
  * @loopback:    Our own addresses and 127.0.0.0/8 are reached through ENGINE_LOOPBACK; else
  *               they are ENETUNREACH.
  * @no_timestamps: Neither offer TCP's timestamps nor take them (RFC 7323 3).
@@ -113,6 +114,7 @@ struct engine_config {
 	bool no_announce, no_timestamps;
 	bool loopback;
 	bool probe;
+	bool checksum_offload;
 };
 
 /**
@@ -150,6 +152,12 @@ int engine_attach(struct engine *e, void *mem, size_t bytes);
  */
 enum engine_interface { ENGINE_DEVICE, ENGINE_LOOPBACK, ENGINE_INTERFACES };
 
+/**
+ * engine_input_checked() - The same, where the device says that the checksum of what IP carries is
+ * right, or that it was never made since the frame has not been on any wire.
+ */
+void engine_input_checked(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
+
 /** engine_input() - A frame has come from the device. It may be anything; nothing of it is kept by
  * reference. */
 void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
@@ -158,7 +166,10 @@ void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t b
 void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
 		       const void *frame, size_t bytes);
 
-/** struct engine_piece - Borrowed until the engine is called next. */
+/**
+ * struct engine_piece - Borrowed until the engine is called next; of a segment of a stream, until
+ * something else than engine_output() is called.
+ */
 struct engine_piece {
 	const uint8_t *at;
 	size_t bytes;
@@ -168,12 +179,16 @@ struct engine_piece {
  * struct engine_frame - A frame to send, as a gather list.
  * @header: Where piece 0 lies: do not copy the struct.
  * @interface: enum engine_interface: where to.
+ * @partial:   With checksum_offload: this is a segment of a stream, and its checksum field has the
+ *             sum of the pseudo-header alone: the device adds the rest. Its TCP header is at the
+ *             end of piece 0, all its data are in the others.
  */
 struct engine_frame {
 	struct engine_piece piece[ENGINE_PIECES];
 	uint32_t pieces;
 	uint32_t bytes;
 	uint8_t interface;
+	bool partial;
 	uint8_t header[ENGINE_HEADER_BYTES];
 };
 

@@ -321,15 +321,19 @@ static void build(struct engine *e, struct tcp *t, struct tcp_header *h, uint32_
 
 	if (bytes)
 		pieces = ring_slice(e, &t->snd, position(t, h->seq), bytes, at, n);
-	for (unsigned i = 0; i < pieces; i++)
+	f->interface = ip_interface(t->next_hop);
+	f->partial = e->s->config.checksum_offload && f->interface == ENGINE_DEVICE;
+	for (unsigned i = 0; i < pieces && !f->partial; i++)
 		sum = checksum_add_at(sum, at[i], n[i], i ? n[0] : 0);
 	ip.total_bytes = (uint16_t)(IPV4_HEADER_BYTES + tcp_header_size(h) + bytes);
 	if (!ip.df)
 		ip.id = ip_id(e); /* RFC 6864 4.1: of no meaning with DF */
 	ip_header(e, &out, mac, &ip);
 	tcp_emit(&out, h, t->laddr, t->raddr, sum, bytes);
+	if (f->partial)
+		tcp_emit_partial(f->header + emit_bytes(&out) - tcp_header_size(h), t->laddr,
+				 t->raddr, (uint16_t)(tcp_header_size(h) + bytes));
 	f->pieces = 1;
-	f->interface = ip_interface(t->next_hop);
 	f->piece[0] = (struct engine_piece){.at = f->header, .bytes = emit_bytes(&out)};
 	f->bytes = (uint32_t)(emit_bytes(&out) + bytes);
 	for (unsigned i = 0; i < pieces; i++)

@@ -224,3 +224,12 @@ void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t
 	sum = checksum_add(sum, p, bytes);
 	put_be16(p + 16, checksum_fold(checksum_join(sum, payload_sum))); /* MUST-2 */
 }
+
+void tcp_emit_partial(uint8_t *header, uint32_t src, uint32_t dst, uint16_t bytes)
+{
+	/* Not complemented, as the rest is still to be added. */
+	uint16_t sum = (uint16_t)~checksum_fold(checksum_pseudo4(src, dst, IPV4_PROTO_TCP, bytes));
+
+	header[TCP_CHECKSUM_AT] = (uint8_t)(sum >> 8);
+	header[TCP_CHECKSUM_AT + 1] = (uint8_t)sum;
+}

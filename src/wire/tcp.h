@@ -9,6 +9,7 @@
 #include "base/emit.h"
 #include "wire/fault.h"
 
+#define TCP_CHECKSUM_AT 16u /* in the header */
 #define TCP_HEADER_BYTES 20u /* without options */
 #define TCP_HEADER_MAX 60u
 #define TCP_OPTIONS_MAX 40u
@@ -88,5 +89,12 @@ size_t tcp_header_size(const struct tcp_header *h);
  */
 void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
 	      uint64_t payload_sum, size_t payload_bytes);
+
+/**
+ * tcp_emit_partial() - Let the checksum of a header that was emitted be made by a device: the field
+ * has the sum of the pseudo-header alone.
+ * @header: As it is on the wire. @bytes: Of it and its data.
+ */
+void tcp_emit_partial(uint8_t *header, uint32_t src, uint32_t dst, uint16_t bytes);
 
 #endif

@@ -33,6 +33,7 @@ struct stack {
 	uint8_t frame[65600];
 	size_t bytes;
 	uint8_t interface;
+	bool partial;
 	struct eth eth;
 	struct ipv4 ip;
 	struct tcp_header tcp;
@@ -188,6 +189,14 @@ static inline bool stack_pull(struct stack *s)
 	if (s->bytes != f.bytes)
 		abort();
 	s->interface = f.interface;
+	s->partial = f.partial;
+	if (f.partial) {
+		/* As a device does: what lies behind IP's header, on top of what is in the field. */
+		uint16_t sum = checksum_fold(checksum_add(0, s->frame + 34, s->bytes - 34));
+
+		s->frame[34 + TCP_CHECKSUM_AT] = (uint8_t)(sum >> 8);
+		s->frame[34 + TCP_CHECKSUM_AT + 1] = (uint8_t)sum;
+	}
 	c = cursor_of(s->frame, s->bytes);
 	if (eth_parse(&c, &s->eth) != WIRE_OK)
 		abort();
