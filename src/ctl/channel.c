@@ -38,6 +38,7 @@ uint32_t ctl_bytes(uint16_t type)
 	case CTL_SHARE:
 	case CTL_SHARED_BELL:
 	case CTL_ATTACH:
+	case CTL_CLOSED:
 		return CTL_BYTES(shared);
 	case CTL_LEASE:
 		return reply ? CTL_BYTES(lease) : CTL_HEADER_BYTES;

@@ -15,7 +15,7 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 4u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 5u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
@@ -52,6 +52,8 @@ enum ctl_type {
 	CTL_SHARED_BELL, /* @shared -> fds: that eventfd; ENOENT */
 	CTL_ATTACH,      /* fds: a copy of a handle -> @shared; fds: its party's arena (rw), mailbox
 			    (rw), then what @shared.has names. ENOENT: it is none */
+	CTL_CLOSED,      /* @shared, with its handle: our copies are closed; were they the last,
+			    the half has ended before the reply -> */
 	/* The command's. They need no hello. */
 	CTL_LIST = 64,   /* -> records CTL_LIST|CTL_REPLY, one a socket, then one with @row.last */
 	CTL_STATUS,      /* -> @status */
@@ -107,7 +109,7 @@ struct ctl_msg {
 			uint32_t party, party_gen;
 			uint32_t slot, gen; /* the half */
 			uint32_t has;       /* CTL_HAS_* */
-			uint32_t handle;    /* reply of ATTACH: its number in that party */
+			uint32_t handle;    /* CLOSED, reply of ATTACH: its number in that party */
 		} shared;
 		struct {
 			uint16_t first; /* ports [first, first + count) are yours */

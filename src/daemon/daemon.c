@@ -71,6 +71,16 @@ int daemon_link_make(struct daemon *d, unsigned id, unsigned count, uint32_t *id
 	return (int)n;
 }
 
+void daemon_link_hear(struct daemon *d, unsigned id, unsigned handle)
+{
+	struct link_msg m = { .op = LINK_HEAR, .party = id, .count = handle };
+	unsigned n = 0;
+
+	daemon_link(d, &m, NULL, 0);
+	if (link_recv(d->k->link, &m, NULL, &n) < 0)
+		daemon_orphaned();
+}
+
 int daemon_link_accept(struct daemon *d, unsigned id)
 {
 	struct link_msg m = { .op = LINK_ACCEPT, .party = id };

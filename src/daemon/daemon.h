@@ -80,6 +80,9 @@ void daemon_link(struct daemon *d, const struct link_msg *m, const int *fds, uns
 /** daemon_link_make() - Ask for handle pairs. Return: how many, or -errno. */
 int daemon_link_make(struct daemon *d, unsigned id, unsigned count, uint32_t *ids, int *near);
 
+/** daemon_link_hear() - Has that handle hung up? If so, estate_hangups() finds it,
+ * when this returns; and the keeper has done all that it was told before. */
+void daemon_link_hear(struct daemon *d, unsigned id, unsigned handle);
 /** daemon_link_accept() - Take a connection for a record. Return: it, or -errno. */
 int daemon_link_accept(struct daemon *d, unsigned id);
 

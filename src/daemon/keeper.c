@@ -191,6 +191,10 @@ static bool link_serve(struct keeper *k, struct nursery *n)
 	case LINK_ACCEPT:
 		link_accept(k, &m);
 		break;
+	case LINK_HEAR:
+		wards_hear(&k->wards, &m);
+		link_send(k->link, &m, NULL, 0);
+		break;
 	case LINK_KEEP:
 		if (nfds && m.kind < KEPT_COUNT) {
 			kept_put(k, m.party, m.kind, fd);

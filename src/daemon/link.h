@@ -3,7 +3,7 @@
  * link.h - What daemon and keeper say to each other: SOCK_SEQPACKET records.
  *
  * The keeper never waits for the daemon, so the daemon may wait for it.
- * Everything but LINK_MAKE and LINK_ACCEPT is one way and is acted upon even when the daemon
+ * Everything but LINK_MAKE, LINK_ACCEPT and LINK_HEAR is one way and is acted upon even when the daemon
  * has died meanwhile: the keeper drains the link before it starts another.
  */
 #ifndef MORTISE_DAEMON_LINK_H
@@ -19,6 +19,8 @@ enum link_op {
 	LINK_LEAVE,    /* the domain ends */
 	LINK_SHARE,    /* row @count, @kind: 0 eventfd, 1 shadow; one descriptor (shares.h) */
 	LINK_UNSHARE,  /* row @count: close both */
+	LINK_HEAR,     /* handle @count of @party: has it hung up? -> done, and so is all that
+			  came before */
 };
 
 struct link_msg {

@@ -10,6 +10,7 @@
  * directory's domain of the same name does), a sixth part makes it unique.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -114,11 +115,21 @@ static void pair_discard(int fd)
 			return;
 }
 
+static bool pair_hung(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
 void pairs_event(struct pairs *p, int fd, uint32_t events)
 {
 	uint32_t entry = p->far[fd] - 1, tail;
 	unsigned party = entry >> 16, handle = entry & 0xffff;
 
+	/* pairs_hear() may have been faster, and the number another far end's by now. */
+	if (p->far[fd] == 0 || (events & (EPOLLHUP | EPOLLERR) && !pair_hung(fd)))
+		return;
 	if (!(events & (EPOLLHUP | EPOLLERR))) {
 		pair_discard(fd);
 		if (events & EPOLLRDHUP) {
@@ -141,6 +152,18 @@ void pairs_event(struct pairs *p, int fd, uint32_t events)
 	tail = load_relaxed(&p->holder->tail);
 	p->holder->hung[tail % HUNG_RING] = entry;
 	store_release(&p->holder->tail, tail + 1);
+}
+
+bool pairs_hear(struct pairs *p, unsigned party, unsigned handle)
+{
+	for (unsigned fd = 0; fd < HOLDER_FDS; fd++) {
+		if (p->far[fd] != (party << 16 | handle) + 1)
+			continue;
+		if (pair_hung((int)fd))
+			pairs_event(p, (int)fd, EPOLLHUP);
+		return true;
+	}
+	return false;
 }
 
 void pairs_forget(struct pairs *p)

@@ -35,6 +35,10 @@ int pairs_make(struct pairs *p, unsigned party, unsigned count, uint32_t *ids, i
 /** pairs_event() - Something happened at far end @fd. */
 void pairs_event(struct pairs *p, int fd, uint32_t events);
 
+/** pairs_hear() - If the far end of that handle is here and has hung up, that is
+ * heard now. Return: Is it here? */
+bool pairs_hear(struct pairs *p, unsigned party, unsigned handle);
+
 /** pairs_forget() - In a forked process: close its copies of the far ends. */
 void pairs_forget(struct pairs *p);
 

@@ -330,6 +330,26 @@ static void serve_attach(struct daemon *d, struct request *q)
 	serve_reply(d, q, 0, fds, n);
 }
 
+/* Who closed a listener knows when this is answered that nobody meets it any more. */
+static void serve_closed(struct daemon *d, struct request *q)
+{
+	unsigned id = q->m.shared.party, handle = q->m.shared.handle;
+
+	if (id == 0 || id >= PARTY_MAX || handle >= CLIENT_HANDLES ||
+	    daemon_rec(d, id)->gen != q->m.shared.party_gen) {
+		serve_reply(d, q, ESRCH, NULL, 0);
+		return;
+	}
+	daemon_link_hear(d, id, handle);
+	while (estate_hangups(d))
+		;
+	/* The keeper's copy of the shadow goes as well. */
+	if (load_acquire(&d->t->handles[id][handle]) != HANDLE_LIVE)
+		daemon_link_hear(d, id, handle);
+	if (daemon_state(d, q->id) == REC_ALIVE)
+		serve_reply(d, q, 0, NULL, 0);
+}
+
 static void serve_list(struct daemon *d, struct request *q)
 {
 	struct client *c = &d->clients[q->id];
@@ -432,6 +452,9 @@ static void serve_party(struct daemon *d, struct request *q)
 		break;
 	case CTL_ATTACH:
 		serve_attach(d, q);
+		break;
+	case CTL_CLOSED:
+		serve_closed(d, q);
 		break;
 	case CTL_GOODBYE:
 		clients_gone(d, q->id);

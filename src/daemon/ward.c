@@ -72,6 +72,12 @@ static void ward_answer(struct pairs *p, int link)
 
 	if (link_recv(link, &m, NULL, &nfds) < 0)
 		_exit(0);
+	if (m.op == LINK_HEAR) {
+		m.error = pairs_hear(p, m.party, m.count) ? 0 : -ESRCH;
+		if (link_send(link, &m, NULL, 0) < 0)
+			_exit(1);
+		return;
+	}
 	made = pairs_make(p, m.party, m.count, m.ids, near);
 	m.error = made < 0 ? made : 0;
 	m.count = made < 0 ? 0 : (uint32_t)made;
@@ -190,7 +196,7 @@ static void ward_ask(struct wards *w, unsigned number, struct link_msg *m, int *
 		m->count = 0;
 		return;
 	}
-	if (n == m->count)
+	if (m->op == LINK_HEAR || n == m->count)
 		return;
 	/* We had no room for them. These hang up now, and are recycled. */
 	for (unsigned i = 0; i < n; i++)
@@ -215,6 +221,19 @@ void wards_make(struct wards *w, struct link_msg *m, int *near)
 		made = pairs_make(&w->own, m->party, m->count, m->ids, near);
 	m->error = made < 0 ? made : 0;
 	m->count = made < 0 ? 0 : (uint32_t)made;
+}
+
+void wards_hear(struct wards *w, struct link_msg *m)
+{
+	unsigned count = load_relaxed(&w->own.table->holder_count);
+	uint32_t handle = m->count;
+	int near[CTL_HANDLE_BATCH];
+
+	m->error = pairs_hear(&w->own, m->party, handle) ? 0 : -ESRCH;
+	for (unsigned i = 1; i < count && m->error && !w->lost; i++) {
+		m->count = handle;
+		ward_ask(w, i, m, near);
+	}
 }
 
 void wards_reap(struct wards *w)

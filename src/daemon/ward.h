@@ -49,6 +49,10 @@ void wards_init(struct wards *w, struct table *t, int epfd, int to_daemon);
  */
 void wards_make(struct wards *w, struct link_msg *m, int *near);
 
+/** wards_hear() - Whoever has the far end of handle @count of @party: if it has
+ * hung up, that is in the ring of its holder now. Waits for a ward, likewise. */
+void wards_hear(struct wards *w, struct link_msg *m);
+
 /** wards_reap() - Numbers that the daemon is done with are free again. */
 void wards_reap(struct wards *w);
 

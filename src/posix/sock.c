@@ -204,9 +204,36 @@ void sock_unbind(struct sock *s)
 }
 
 /*
+ * Other processes may have it: it ends when the kernel has counted its last
+ * handle, by the executor. Of a listener ours may have been the last: then
+ * connect() is to find nobody when close() is done. A process that has no
+ * channel to ask on, a fresh child mostly, does not ask.
+ */
+static void sock_last_shared(struct sock *s)
+{
+	bool ask = process.party && load_relaxed(&s->stage) == SOCK_LISTEN;
+	struct ctl_msg m = { .type = CTL_CLOSED };
+
+	m.shared.party = s->party->id;
+	m.shared.party_gen = s->party->gen;
+	m.shared.slot = s->slot;
+	m.shared.gen = s->gen;
+	m.shared.handle = s->handle;
+	holder_end(s);
+	if (!s->foreign)
+		party_slot_retire(s->party, s->slot);
+	conn_detach(&s->conn);
+	if (s->foreign)
+		attach_put(s->party);
+	options_free(s);
+	sock_end(s, false);
+	if (ask)
+		process_call(&m, NULL, 0, NULL, NULL);
+}
+
+/*
  * The last descriptor is closed and no call is in progress. A socket that no
- * other process ever held ends here; any other ends when the kernel has
- * counted its last handle, by the executor.
+ * other process ever held ends here.
  */
 static void sock_last(struct fobj *o)
 {
@@ -227,13 +254,8 @@ static void sock_last(struct fobj *o)
 	}
 	FAULT_POINT("last.begun");
 	if (shared) {
-		holder_end(s);
-		if (!s->foreign)
-			party_slot_retire(s->party, s->slot);
-		conn_detach(&s->conn);
-		if (s->foreign)
-			attach_put(s->party);
-		goto out;
+		sock_last_shared(s);
+		return;
 	}
 	sock_unbind(s);
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
@@ -254,9 +276,8 @@ static void sock_last(struct fobj *o)
 		party_slot_retire(s->party, s->slot);
 		break;
 	}
-out:
 	options_free(s);
-	sock_end(s, !shared);
+	sock_end(s, true);
 }
 
 /* ------------------------------------------------------------------- make */

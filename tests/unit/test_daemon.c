@@ -1245,7 +1245,7 @@ static void noise__harms_nobody(void **state)
 				u.b[k] = (unsigned char)(rand() % 3 ? rand() : 0);
 			if (j) {
 				u.m.version = CTL_VERSION;
-				u.m.type = (uint16_t)(rand() % 17 ? rand() % 17 : CTL_LIST);
+				u.m.type = (uint16_t)(rand() % 18 ? rand() % 18 : CTL_LIST);
 				u.m.len = (uint32_t)len;
 			}
 			if (rand() % 2)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -267,6 +268,51 @@ static void attach__takes_no_other_descriptor(void **state)
 	EVENTUALLY(half_state(a.h) == HALF_RELEASED);
 	close(null);
 	guest_close(&a);
+	guest_close(&b);
+}
+
+static int closed_call(const struct guest *by, const struct guest *of, uint32_t party_gen)
+{
+	struct ctl_msg m = { .type = CTL_CLOSED,
+			     .shared = { .party = of->id, .party_gen = party_gen,
+					 .slot = of->slot, .gen = half_gen(of->h),
+					 .handle = of->handle } };
+
+	return ctl_call(by->ctl, &m, NULL, 0, NULL, NULL);
+}
+
+/* Neither the half nor the kernel's listener behind it is there any more. */
+static void closed__has_ended_when_answered(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001) };
+	socklen_t len = sizeof(at);
+	struct guest a, b;
+
+	(void)state;
+	guest_make(&b);
+	for (int i = 0; i < 10; i++) {
+		int shadow = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+
+		guest_make(&a);
+		at.sin_port = 0;
+		assert_int_equal(bind(shadow, (struct sockaddr *)&at, len), 0);
+		assert_int_equal(getsockname(shadow, (struct sockaddr *)&at, &len), 0);
+		assert_int_equal(listen(shadow, 1), 0);
+		assert_int_equal(share_call(&a, &a, CTL_HAS_SHADOW, &shadow, 1), 0);
+		close(shadow);
+		/* Somebody has a copy still. */
+		assert_int_equal(closed_call(&b, &a, a.gen), 0);
+		assert_int_not_equal(half_state(a.h), HALF_RELEASED);
+		assert_int_equal(closed_call(&b, &a, a.gen + 1), -ESRCH);
+		close(a.handle_fd);
+		a.handle_fd = -1;
+		assert_int_equal(closed_call(&b, &a, a.gen), 0);
+		assert_int_equal(half_state(a.h), HALF_RELEASED);
+		assert_int_equal(connect(c, (struct sockaddr *)&at, len), -1);
+		assert_int_equal(errno, ECONNREFUSED);
+		close(c);
+		guest_close(&a);
+	}
 	guest_close(&b);
 }
 
@@ -527,6 +573,7 @@ int main(int argc, char **argv)
 		T(attach__finds_the_half),
 		T(attach__to_a_dead_partys_half),
 		T(attach__takes_no_other_descriptor),
+		T(closed__has_ended_when_answered),
 		T(malformed__ends_that_client_only),
 		T(share__outlives_a_daemon),
 		T(share__has_limits),

@@ -161,6 +161,39 @@ static void hangup__is_heard_and_recycled(void **state)
 	close_all(near, 2 * EACH);
 }
 
+static int hear(uint32_t handle)
+{
+	struct link_msg m = { .op = LINK_HEAR, .party = PARTY, .count = handle };
+
+	wards_hear(&w, &m);
+	return m.error;
+}
+
+/* Nobody has looked at an epoll set meanwhile, or may have. */
+static void hear__at_once_whoever_holds_it(void **state)
+{
+	uint32_t ids[2 * EACH] = { 0 };
+	int near[2 * EACH];
+
+	(void)state;
+	assert_int_equal(make(EACH, ids, near), EACH);
+	assert_int_equal(make(EACH, ids + EACH, near + EACH), EACH);
+	for (unsigned i = 0; i <= EACH; i += EACH) {
+		assert_int_equal(hear(ids[i]), 0);
+		assert_int_equal(t->holders[i / EACH].tail, 0);
+		close(near[i]);
+		hear(ids[i]);
+		assert_int_equal(t->holders[i / EACH].tail, 1);
+		assert_int_equal(t->handles[PARTY][ids[i]], HANDLE_HUNG);
+		/* Once is all. */
+		assert_int_equal(hear(ids[i]), -ESRCH);
+		assert_int_equal(t->holders[i / EACH].tail, 1);
+	}
+	assert_int_equal(hear(CLIENT_HANDLES - 1), -ESRCH);
+	close_all(near + 1, EACH - 1);
+	close_all(near + EACH + 1, EACH - 1);
+}
+
 static void make__has_a_limit(void **state)
 {
 	uint32_t ids[CTL_HANDLE_BATCH] = { 0 };
@@ -268,6 +301,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(make__goes_on_in_a_ward), T(hangup__is_heard_and_recycled),
+		T(hear__at_once_whoever_holds_it),
 		T(make__has_a_limit),       T(ward__holds_nothing_else),
 		T(death__is_heard),         T(ward__ends_with_its_link),
 	};

@@ -550,7 +550,97 @@ void options_there(char **fds)
 		options_say("executed", atoi(*fds));
 }
 
+#define CLOSINGS 40
+
+/* @fd is closed. */
+static bool refuses(int fd, const struct sockaddr_in *at)
+{
+	int r = connect(fd, (const struct sockaddr *)at, sizeof(*at)), err = errno;
+
+	close(fd);
+	return r != 0 && err == ECONNREFUSED;
+}
+
+/* Whose close is the last: the child has ended, or closed its copy before. */
+static void refused_after_last(bool child_ends)
+{
+	int refused = 0;
+
+	for (int i = 0; i < CLOSINGS; i++) {
+		int over[2], l, c;
+		struct sockaddr_in at;
+
+		listen_at(&l, &at);
+		if (child_has(over)) {
+			if (child_ends)
+				_exit(0);
+			close(l);
+			done(over[1]);
+			ordered(over[1]);
+			_exit(0);
+		}
+		if (child_ends)
+			MUST(wait(NULL) > 0);
+		else
+			MUST(read(over[0], &(char){ 0 }, 1) == 1);
+		/* Made before, so that the two calls come one upon the other. */
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		close(l);
+		refused += refuses(c, &at);
+		close(over[0]);
+		if (!child_ends)
+			MUST(wait(NULL) > 0);
+	}
+	say("refused %d of %d", refused, CLOSINGS);
+}
+
+static void last_after_exit(void)
+{
+	refused_after_last(true);
+}
+
+static void last_after_close(void)
+{
+	refused_after_last(false);
+}
+
+/* The child's is the last; it has accepted there. */
+static void last_in_child(void)
+{
+	int refused = 0;
+
+	for (int i = 0; i < CLOSINGS; i++) {
+		int over[2], l, c;
+		struct sockaddr_in at;
+
+		listen_at(&l, &at);
+		if (child_has(over)) {
+			MUST(accept(l, NULL, NULL) >= 0);
+			done(over[1]);
+			ordered(over[1]);
+			close(l);
+			done(over[1]);
+			ordered(over[1]);
+			_exit(0);
+		}
+		close(l);
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		MUST(connect(c, (struct sockaddr *)&at, sizeof(at)) == 0);
+		MUST(read(over[0], &(char){ 0 }, 1) == 1);
+		close(c);
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		order(over[0]);
+		refused += refuses(c, &at);
+		close(over[0]);
+		MUST(wait(NULL) > 0);
+	}
+	say("refused %d of %d", refused, CLOSINGS);
+}
+
 const struct test shared_tests[] = {
+	{ "last_after_exit", last_after_exit },
+	{ "last_after_close", last_after_close },
+	{ "last_in_child", last_in_child },
 	{ "given_bound", given_bound },
 	{ "given_fired", given_fired },
 	{ "edge_of_shared_listener", edge_of_shared_listener },

@@ -359,7 +359,8 @@ static void many_acceptors(void)
 	int l;
 
 	/* Room for all: what is beyond a full queue is taken in another order. */
-	at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	at = (struct sockaddr_in){ .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	l = socket(AF_INET, SOCK_STREAM, 0);
 	MUST(bind(l, (struct sockaddr *)&at, len) == 0 && listen(l, 256) == 0);
 	MUST(getsockname(l, (struct sockaddr *)&at, &len) == 0);
