@@ -7,6 +7,7 @@
 #   make walk     install them into a fresh system, and run what the docs say there
 #   make cpython  CPython's own suites, natively and under Mortise
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
+#   make packetdrill  packetdrill's scripts on the engine: PACKETDRILL=program SCRIPTS=folders
 #   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
 #   make netns-long   the network against the kernel, with 10,000 connections
 #
@@ -18,7 +19,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long netns-long
+.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long packetdrill netns-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -95,6 +96,13 @@ sim-long: all
 netns-long: all
 	@scripts/deps check
 	@tests/netns/run --mortise $(BUILD)/src/cli/mortise --long
+
+# docs/packetdrill.md says where the program and the scripts are had.
+packetdrill: all
+	@test -n "$(PACKETDRILL)" -a -n "$(SCRIPTS)" || \
+		{ echo "make packetdrill PACKETDRILL=program SCRIPTS=folders: see docs/packetdrill.md"; exit 2; }
+	@tests/packetdrill/run --packetdrill $(PACKETDRILL) --doc docs/packetdrill.md \
+		--so $(BUILD)/tests/packetdrill/libmortise-packetdrill.so $(ARGS) $(SCRIPTS)
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-ubsan $(BUILD)-faults
