@@ -351,7 +351,7 @@ bool app_drain(struct app *a, uint64_t until_ns)
 			    u.ring_pages)
 				empty = false;
 		}
-		if (empty && s->heap_n == 0)
+		if (empty && s->flight.n == 0)
 			return true;
 		if (s->now_ns >= until_ns) {
 			for (unsigned i = 0; i < s->hosts && !a->fault[0]; i++) {
