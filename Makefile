@@ -9,7 +9,7 @@
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #   make packetdrill  packetdrill's scripts on the engine: PACKETDRILL=program SCRIPTS=folders
 #   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
-#   make netns-long   the network against the kernel, with 10,000 connections
+#   make netns-long   the network against the kernel at length, as root: connections, programs, bad links
 #
 # Meson and ninja do the work; this names what people type.
 
@@ -96,6 +96,7 @@ sim-long: all
 netns-long: all
 	@scripts/deps check
 	@tests/netns/run --mortise $(BUILD)/src/cli/mortise --long
+	@tests/netns/programs --mortise $(BUILD)/src/cli/mortise --long
 
 # docs/packetdrill.md says where the program and the scripts are had.
 packetdrill: all

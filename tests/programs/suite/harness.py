@@ -28,6 +28,7 @@ PYTHON = sys.executable or "python3"
 OTHER_FAMILIES = {"family", "datagram"}
 
 ARRANGEMENTS = ("both", "server", "client")
+WRAPPERS = ("mortise", "setpriv", "nsenter")  # `mortise run` and the like
 
 # Of what is waited for: a machine that does much else takes so many times as long.
 PATIENCE = 4
@@ -114,13 +115,13 @@ class Program:
         self.pidfd = os.pidfd_open(self.proc.pid)
 
     def pid(self):
-        """The program's own: setpriv and `mortise run` become it, after a moment."""
+        """The program's own: WRAPPERS become it, after a moment."""
         def look():
             try:
                 exe = os.path.basename(os.readlink("/proc/%d/exe" % self.proc.pid))
             except OSError:
                 exe = ""
-            return self.proc.pid if exe not in ("mortise", "setpriv") else None
+            return self.proc.pid if exe not in WRAPPERS else None
         return wait_for("start of %s" % self.argv[0], look, 2)
 
     def status(self, seconds=0.0):
@@ -172,6 +173,7 @@ class Bench:
         self.mortise = mortise
         self.six = arrangement.endswith("6")  # over ::1
         self.arrangement = arrangement.rstrip("6")
+        self.meter = None  # what share.Meter asks instead of the loopback's counters
         self.addr = "::1" if self.six else "127.0.0.1"
         self.host = "[::1]" if self.six else self.addr  # before a port
         self.dir = tempfile.mkdtemp(prefix="mts-")
@@ -207,12 +209,15 @@ class Bench:
         def ready():
             if not p.running():
                 raise Failed("server ended with %d: %s" % (p.status(), " ".join(argv)))
-            return kernel_listens(port)
+            return self.listens(port)
         wait_for("listener on %d" % port, ready, 10)
         if self.accelerated("server"):
             wait_for("listener on %d in `mortise ss`" % port,
                      lambda: any(row_port(r, "local") == port for r in self.ss("-l")), 5)
         return p
+
+    def listens(self, port):
+        return kernel_listens(port)
 
     def client(self, argv, seconds=20, status=0, stdin=None):
         """Run a client to its end. Return its standard output as bytes."""

@@ -56,6 +56,8 @@ def configure(b):
     """For server and clients: the port, and how to get there."""
     with open(b.path("data/postgresql.auto.conf"), "w") as f:
         f.write(SETTINGS + "listen_addresses = '%s'\nport = %d\n" % (b.addr, b.port))
+    with open(b.path("data/pg_hba.conf"), "a") as f:
+        f.write("host all all samenet trust\n")  # initdb's has the loopback only
     b.env.update(PGHOST=b.addr, PGPORT=str(b.port), PGUSER="tester", PGDATABASE="postgres",
                  PGSSLMODE="disable", PGGSSENCMODE="disable", PGCONNECT_TIMEOUT="10")
 
