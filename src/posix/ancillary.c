@@ -110,7 +110,7 @@ static uint32_t kernel_drops(const struct sock *s)
 void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64_t drops,
 		    struct msghdr *msg)
 {
-	uint32_t want = load_relaxed(&s->dgram->ancillary);
+	uint32_t want = load_relaxed(&s->half->ancillary);
 	uint32_t dropped = (uint32_t)drops + (want & ANC_RXQ_OVFL ? kernel_drops(s) : 0);
 	int size = rec->segment;
 	size_t used = 0;
@@ -183,82 +183,82 @@ void ancillary_add_drops(struct msghdr *msg, uint64_t drops)
 	}
 }
 
-static int wish(struct dgram *d, uint32_t bits, bool on)
+static int wish(struct half *h, uint32_t bits, bool on)
 {
 	if (on)
-		atomic_fetch_or(&d->ancillary, bits);
+		atomic_fetch_or(&h->ancillary, bits);
 	else
-		atomic_fetch_and(&d->ancillary, ~bits);
+		atomic_fetch_and(&h->ancillary, ~bits);
 	return 0;
 }
 
 /* Linux: of the two, the one set last. */
-static int wish_time(struct dgram *d, uint32_t bit, bool on)
+static int wish_time(struct half *h, uint32_t bit, bool on)
 {
-	wish(d, ANC_TIMESTAMP | ANC_TIMESTAMPNS, false);
-	return wish(d, bit, on);
+	wish(h, ANC_TIMESTAMP | ANC_TIMESTAMPNS, false);
+	return wish(h, bit, on);
 }
 
-static int option_socket(struct dgram *d, int name, int value)
+static int option_socket(struct half *h, int name, int value)
 {
 	switch (name) {
 	case SO_TIMESTAMP:
-		return wish_time(d, ANC_TIMESTAMP, value);
+		return wish_time(h, ANC_TIMESTAMP, value);
 	case SO_TIMESTAMPNS:
-		return wish_time(d, ANC_TIMESTAMPNS, value);
+		return wish_time(h, ANC_TIMESTAMPNS, value);
 	case SO_TIMESTAMPING:
 		if (value & ~(SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE))
 			return -1;
-		return wish(d, ANC_TIMESTAMPING, value & SOF_TIMESTAMPING_RX_SOFTWARE &&
+		return wish(h, ANC_TIMESTAMPING, value & SOF_TIMESTAMPING_RX_SOFTWARE &&
 							 value & SOF_TIMESTAMPING_SOFTWARE);
 	case SO_RXQ_OVFL:
-		return wish(d, ANC_RXQ_OVFL, value);
+		return wish(h, ANC_RXQ_OVFL, value);
 	default:
 		return 1;
 	}
 }
 
-static int option_ip(struct dgram *d, int name, int value)
+static int option_ip(struct half *h, int name, int value)
 {
 	switch (name) {
 	case IP_PKTINFO:
-		return wish(d, ANC_PKTINFO, value);
+		return wish(h, ANC_PKTINFO, value);
 	case IP_RECVTTL:
-		return wish(d, ANC_TTL, value);
+		return wish(h, ANC_TTL, value);
 	case IP_RECVTOS:
-		return wish(d, ANC_TOS, value);
+		return wish(h, ANC_TOS, value);
 	case IP_RECVORIGDSTADDR:
-		return wish(d, ANC_ORIGDST, value);
+		return wish(h, ANC_ORIGDST, value);
 	default:
 		return 1;
 	}
 }
 
-static int option_ip6(struct dgram *d, int name, int value)
+static int option_ip6(struct half *h, int name, int value)
 {
 	switch (name) {
 	case IPV6_RECVPKTINFO:
-		return wish(d, ANC_PKTINFO6, value);
+		return wish(h, ANC_PKTINFO6, value);
 	case IPV6_RECVHOPLIMIT:
-		return wish(d, ANC_HOPLIMIT, value);
+		return wish(h, ANC_HOPLIMIT, value);
 	case IPV6_RECVTCLASS:
-		return wish(d, ANC_TCLASS, value);
+		return wish(h, ANC_TCLASS, value);
 	case IPV6_RECVORIGDSTADDR:
-		return wish(d, ANC_ORIGDST6, value);
+		return wish(h, ANC_ORIGDST6, value);
 	default:
 		return 1;
 	}
 }
 
-int ancillary_option(struct dgram *d, int level, int name, int value)
+int ancillary_option(struct half *h, int level, int name, int value)
 {
 	if (level == SOL_SOCKET)
-		return option_socket(d, name, value);
+		return option_socket(h, name, value);
 	if (level == SOL_IP)
-		return option_ip(d, name, value);
+		return option_ip(h, name, value);
 	if (level == SOL_IPV6)
-		return option_ip6(d, name, value);
+		return option_ip6(h, name, value);
 	if (level == SOL_UDP && name == UDP_GRO)
-		return wish(d, ANC_GRO, value);
+		return wish(h, ANC_GRO, value);
 	return 1;
 }

@@ -39,12 +39,11 @@
 #include "posix/watch.h"
 #include "shm/addr.h"
 
-#define NOBODY (~0ull)                /* half.remote: an address without an addr_word */
 #define STOPPED_NS (10 * NS_PER_MS)   /* who has the lock for longer is stopped */
 #define TTL_DEFAULT 64
 #define STANDARD_FDS 3u
-#define OPEN_TRIES 16u
-#define MARKS_MOST 64u /* passed over in one look: a sender can make any number */
+#define SNDBUF_LEAST 4608 /* Linux's */
+#define RCVBUF_LEAST 16384 /* bytes, as getsockopt() has it */
 #define LOOPBACK_FIRST 0x7f000000u
 #define LOOPBACK_LAST 0x7fffffffu
 
@@ -112,37 +111,14 @@ void dgram_box_unlock(struct sock *s)
 	sock_rx_unlock(s);
 }
 
-/* Not by MSG_PEEK: that would take a pending error. */
-static bool kernel_has(const struct sock *s)
-{
-	struct pollfd p = { .fd = s->shadow_fd, .events = POLLIN };
-	struct timespec zero = { 0 };
-
-	return sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1 && p.revents & POLLIN;
-}
-
-/* The oldest datagram, or a mark for one that is there; those for what was dropped,
- * or has been read, go. Caller has the inbox. */
-static struct inbox_seat *next_passing_marks(struct sock *s)
-{
-	struct inbox_seat *seat = NULL;
-
-	for (unsigned marks = 0; marks < MARKS_MOST; marks++) {
-		seat = inbox_next(s->dgram->box);
-		if (!seat || likely(!(seat->rec.flags & DGRAM_MARK)) || kernel_has(s))
-			return seat;
-		inbox_take(seat);
-	}
-	return NULL;
-}
-
 uint32_t dgram_now(struct sock *s)
 {
 	uint32_t now = POLLOUT | POLLWRNORM;
+	struct inbox_seat *seat;
 
 	if (!dgram_box_lock(s))
 		return now;
-	if (next_passing_marks(s))
+	if (dgram_next(s, &seat) != DGRAM_NEXT_NONE)
 		now |= POLLIN | POLLRDNORM;
 	dgram_box_unlock(s);
 	return now;
@@ -154,57 +130,60 @@ static void announce(struct sock *s)
 	int group = 0, r;
 	socklen_t len = sizeof(group);
 
-	s->dgram->announced = s->dgram->told = true;
+	s->dgram->told = DGRAM_TOLD;
 	s->dgram->told_at = load_relaxed(&s->half->local);
 	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_REUSEPORT, &group, &len) == 0 && group)
 		atomic_fetch_or(&s->half->dgram, DGRAM_GROUP);
-	r = sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, CTL_REUSE_PORT);
-	if (r < 0)
+	/* A child that has asked nothing so far is nobody yet. */
+	r = process_party() ? sock_tell(s, CTL_LISTEN, s->foreign ? s->party->id : 0, CTL_REUSE_PORT)
+			    : -ENOTCONN;
+	if (r < 0) {
+		/* Some would send through the kernel, others not: there is no order in that. */
+		dgram_to_kernel(s);
 		process_log(2, "a datagram socket is not in the registry: %d", r);
+	}
 }
 
-/* Caller holds s->lock. @now: Even where the kernel's socket has something. */
-static void open_box(struct sock *s, bool now)
+/* Caller holds s->lock. */
+static void open_box(struct sock *s)
 {
 	uint16_t port = addr_word_port(load_relaxed(&s->half->local));
 	struct inbox *b;
 
-	/* What came before goes before: another time, but not for ever. */
-	if (port == 0 || (!now && s->dgram->turns++ < OPEN_TRIES && kernel_has(s)))
+	if (port == 0)
 		return;
 	/* Its half is in another process's arena, where we can make no seats. */
 	if (s->foreign || process_port_excluded(port)) {
-		store_relaxed(&s->dgram->kernel, true);
+		dgram_to_kernel(s);
 		return;
 	}
+	/* What came before goes before. */
+	atomic_fetch_or(&s->half->dgram, DGRAM_LATER);
 	b = get(&boxes);
 	if (!b || inbox_open(b, s->party, s->half) < 0) {
 		if (b)
 			put(&boxes, b);
-		store_relaxed(&s->dgram->kernel, true);
+		dgram_to_kernel(s);
 		return;
 	}
-	if (now)
-		store_relaxed(&s->dgram->kernel_first, true);
 	__atomic_store_n(&s->dgram->box, b, __ATOMIC_RELEASE);
-	watch_changed(s);
 }
 
 bool dgram_open(struct sock *s)
 {
 	struct dgram *d = s->dgram;
 
-	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && d->announced))
+	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && d->told != DGRAM_UNTOLD))
 		return true;
-	if (load_relaxed(&d->kernel))
+	if (dgram_is_kernels(s))
 		return d->box != NULL;
 	lock_take(&s->lock);
-	if (!d->box && !load_relaxed(&d->kernel))
-		open_box(s, false);
+	if (!d->box)
+		open_box(s);
 	/* Whose port nobody can know answers are found by what it sends. */
-	if (d->box && !d->announced && !s->bound)
-		d->announced = true;
-	if (d->box && !d->announced && !load_relaxed(&d->kernel))
+	if (d->box && d->told == DGRAM_UNTOLD && !s->bound)
+		d->told = DGRAM_NEEDLESS;
+	if (d->box && d->told == DGRAM_UNTOLD && !dgram_is_kernels(s))
 		announce(s);
 	lock_drop(&s->lock);
 	return d->box != NULL;
@@ -212,15 +191,16 @@ bool dgram_open(struct sock *s)
 
 void dgram_announce(struct sock *s)
 {
+	if (s->dgram->told == DGRAM_TOLD)
+		return;
 	lock_take(&s->lock);
-	if (s->dgram->box && !s->dgram->told && !load_relaxed(&s->dgram->kernel))
+	if (s->dgram->box && s->dgram->told != DGRAM_TOLD && !dgram_is_kernels(s))
 		announce(s);
 	lock_drop(&s->lock);
 }
 
 void dgram_to_kernel(struct sock *s)
 {
-	store_relaxed(&s->dgram->kernel, true);
 	atomic_fetch_or(&s->half->dgram, DGRAM_KERNEL);
 }
 
@@ -267,7 +247,7 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 		/* Of several with SO_REUSEADDR, the last one takes what comes. */
 		if ((uint32_t)registry_dgram_word(s->party->reg,
 						  addr_word_port(load_relaxed(&s->half->local))))
-			open_box(s, true);
+			open_box(s);
 		if (s->dgram->box)
 			announce(s);
 	}
@@ -275,7 +255,7 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	return sock_leave(s, r);
 }
 
-long dgram_autobind(struct sock *s, int fd)
+long dgram_autobind(struct sock *s)
 {
 	/* One that was connected keeps the address that it was bound to, not the port. */
 	union {
@@ -287,14 +267,14 @@ long dgram_autobind(struct sock *s, int fd)
 
 	lock_take(&s->lock);
 	if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
-		r = sys3(SYS_getsockname, fd, &at, &len);
+		r = sys3(SYS_getsockname, s->shadow_fd, &at, &len);
 		if (r == 0)
-			r = sys3(SYS_bind, fd, &at, len);
+			r = sys3(SYS_bind, s->shadow_fd, &at, len);
 		/* EINVAL: it has one, since another process that holds it sent. */
 		if (r == -EINVAL)
 			r = 0;
 		if (r == 0)
-			name(s, fd);
+			name(s, s->shadow_fd);
 	}
 	lock_drop(&s->lock);
 	return r;
@@ -304,6 +284,7 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct sock *s = dgram_enter(fd);
 	addr_word to = 0;
+	bool connected;
 	long r;
 
 	if (!s)
@@ -311,15 +292,14 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	lock_take(&s->lock);
 	r = sys3(SYS_connect, fd, addr, len);
 	if (r == 0) {
-		s->dgram->connected = addr->sa_family != AF_UNSPEC;
+		connected = addr->sa_family != AF_UNSPEC;
 		if (addr_parse(s, addr, len, &to) < 0)
-			to = s->dgram->connected ? NOBODY : 0;
-		s->dgram->peer = to != NOBODY && dgram_is_own(s, to) ? to : 0;
+			to = connected ? NOBODY : 0;
 		store_relaxed(&s->half->remote, to);
 		name(s, fd);
 		/* Linux leaves an IPv6 socket that is connected no more with an address
 		 * that getsockname() does not show. */
-		if (!s->dgram->connected && s->family == AF_INET6)
+		if (!connected && s->family == AF_INET6)
 			dgram_to_kernel(s);
 	}
 	lock_drop(&s->lock);
@@ -373,8 +353,12 @@ static void note_rcvbuf(struct sock *s, int fd)
 	int bytes = 0;
 	socklen_t len = sizeof(bytes);
 
-	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0)
-		store_relaxed(&s->half->rcvbuf, (uint32_t)bytes);
+	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) < 0)
+		return;
+	store_relaxed(&s->half->rcvbuf, (uint32_t)bytes);
+	/* How few it holds goes by what a datagram costs the kernel. */
+	if (bytes < RCVBUF_LEAST)
+		dgram_to_kernel(s);
 }
 
 static void note_timeout(struct sock *s, int fd)
@@ -390,7 +374,7 @@ static void note_timeout(struct sock *s, int fd)
 static void note_option(struct sock *s, int fd, int level, int name, int value)
 {
 	struct dgram *d = s->dgram;
-	int r = ancillary_option(d, level, name, value);
+	int r = ancillary_option(s->half, level, name, value);
 
 	if (r < 0)
 		dgram_to_kernel(s);
@@ -401,6 +385,13 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 		return;
 	if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE))
 		note_rcvbuf(s, fd);
+	else if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE))
+		d->sndbuf = (uint32_t)(value < SNDBUF_LEAST / 2 ? SNDBUF_LEAST : value);
+	else if (level == SOL_SOCKET && name == SO_NO_CHECK)
+		d->no_check = value != 0;
+	else if ((level == SOL_IP && name == IP_RECVERR) ||
+		 (level == SOL_IPV6 && name == IPV6_RECVERR))
+		value ? atomic_fetch_or(&s->half->dgram, DGRAM_QUEUES) : 0u;
 	else if (level == SOL_SOCKET && (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW))
 		note_timeout(s, fd);
 	else if (level == SOL_IP && name == IP_TTL)
@@ -415,11 +406,8 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 		s->v6only = value != 0;
 	else if (level == SOL_UDP && name == UDP_SEGMENT)
 		d->segment = (uint16_t)value;
-	else if (level == SOL_UDP && name == UDP_CORK) {
+	else if (level == SOL_UDP && name == UDP_CORK)
 		store_relaxed(&d->corked, value != 0);
-		if (!value)
-			dgram_sent(s);
-	}
 	else if (!option_is_kernels(level, name))
 		dgram_to_kernel(s);
 }
@@ -433,7 +421,8 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
-	r = sys5(SYS_setsockopt, fd, level, name, val, len);
+	r = level == SOL_UDP && name == UDP_CORK ? dgram_cork(s, fd, val, len)
+						 : sys5(SYS_setsockopt, fd, level, name, val, len);
 	if (r == 0) {
 		if (val && len >= sizeof(value))
 			memcpy(&value, val, sizeof(value));
@@ -448,13 +437,12 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 /* Bytes of the next datagram, or -1 where it is not memory's. */
 static long next_bytes(struct sock *s)
 {
-	struct inbox_seat *seat = NULL;
+	struct inbox_seat *seat;
 	long n = -1;
 
 	if (!dgram_box_lock(s))
 		return -1;
-	seat = next_passing_marks(s);
-	if (seat && !(dgram_kernel_first(s, seat) && kernel_has(s)))
+	if (dgram_next(s, &seat) == DGRAM_NEXT_MEMORY)
 		n = seat->rec.bytes;
 	dgram_box_unlock(s);
 	return n;
@@ -583,7 +571,7 @@ void dgram_gone(struct sock *s, bool shared)
 		if (d->box)
 			inbox_forget(d->box);
 	} else {
-		if (d->told)
+		if (d->told == DGRAM_TOLD)
 			unannounce(s);
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		if (d->box)
@@ -668,11 +656,11 @@ static void share_one(struct sock *s, void *arg)
 		return;
 	d = s->dgram;
 	lock_take(&s->lock);
-	if (!d->box && !load_relaxed(&d->kernel))
-		open_box(s, true);
+	if (!d->box && !dgram_is_kernels(s))
+		open_box(s);
 	if (!d->box) {
 		dgram_to_kernel(s);
-	} else if (s->bell_fd < 0 && !s->foreign && !load_relaxed(&d->kernel)) {
+	} else if (s->bell_fd < 0 && !s->foreign && !dgram_is_kernels(s)) {
 		sock_rx_lock(s);
 		inbox_fill(d->box);
 		sock_rx_unlock(s);

@@ -12,10 +12,11 @@
 #define MORTISE_POSIX_DGRAM_H
 
 #include "posix/calls.h"
+#include "posix/route.h"
 #include "posix/sock.h"
 #include "shm/inbox.h"
 
-/* dgram.ancillary: control messages that were asked for. */
+/* half.ancillary: control messages that were asked for. */
 #define ANC_PKTINFO 0x1u
 #define ANC_TTL 0x2u
 #define ANC_TOS 0x4u
@@ -31,42 +32,48 @@
 #define ANC_ORIGDST6 0x1000u
 #define ANC_6 (ANC_PKTINFO6 | ANC_HOPLIMIT | ANC_TCLASS | ANC_ORIGDST6)
 
+#define NOBODY (~0ull)         /* half.remote: an address without an addr_word */
 #define DGRAM_UDP_MOST 65507u  /* payload of one datagram over IPv4 */
 #define DGRAM_UDP6_MOST 65527u /* and over IPv6 */
+/* Segments that Linux leaves in one piece on lo: with headers less than 64 KiB. */
+#define DGRAM_GSO_MOST (65536u - 14 - 40 - 8 - 1)
+
+/* Does the registry know of it? */
+enum dgram_told {
+	DGRAM_UNTOLD,
+	DGRAM_NEEDLESS, /* no, and its address is not one that others would look for */
+	DGRAM_TOLD,
+};
 
 /**
  * struct dgram - Of a sock in SOCK_PACKETS.
  * @box:       What it receives through memory; NULL: nothing, so far.
  *             Guarded by sock->rx_lock, once it is there.
- * @peer:      Whom it is connected to, of this host; 0: nobody, or another host.
- * @connected: To anybody.
- * @announced: The registry was told of it, or need not be. @told: It was, of @told_at.
- * @kernel_got: Datagrams that came through the kernel.
- * @kernel:    Neither sends nor is sent to through memory any more.
+ * @peer:      Whom it is connected to, of this host, where half.remote is @remote; 0:
+ *             nobody, or another host.
+ * @told:      The registry was, of @told_at.
+ * @kernel_got: Datagrams that came through the kernel, since that was thought about.
  * @corked:    UDP_CORK is on.
  * @pending:   The kernel has the beginning of a datagram to @pending_to.
- * @ancillary: ANC_*.
  * @segment:   UDP_SEGMENT, bytes; 0: none.
- * @kernel_first: The kernel's socket has datagrams that came before there was an
- *             inbox.
- * @kernel_sent: Something was sent through it: there may be an error to report.
- * @looked_ns: When the kernel's socket was found empty last.
+ * @no_check:  SO_NO_CHECK.
+ * @sndbuf:    SO_SNDBUF, where it was set; 0: the default.
  * @turns:     Receives, so that it has its turn while memory is busy.
  * @peer_cpu:  Where the sender of the last datagram ran, + 1.
  */
 struct dgram {
 	struct inbox *box;
-	addr_word peer;
-	bool connected, announced, told;
+	addr_word remote, peer;
+	bool no_check;
+	enum dgram_told told;
 	uint32_t kernel_got;
-	_Atomic bool kernel, corked, pending, kernel_first, kernel_sent;
+	_Atomic bool corked, pending;
 	addr_word pending_to;
-	_Atomic uint32_t ancillary;
 	uint16_t segment;
 	uint8_t ttl, tos, hops, tclass;
 	addr_word told_at;
 	addr_word source_to, source; /* addr_source()'s last answer */
-	uint64_t looked_ns;
+	uint32_t sndbuf;
 	uint32_t turns;
 	_Atomic uint32_t peer_cpu;
 };
@@ -84,7 +91,7 @@ bool dgram_open(struct sock *s);
 
 /** dgram_autobind() - Give a socket without an address one, as its first send
  * does. Return: 0 or -errno. */
-long dgram_autobind(struct sock *s, int fd);
+long dgram_autobind(struct sock *s);
 
 /** dgram_announce() - Tell the registry of it though the program did not choose its
  * address. */
@@ -92,6 +99,12 @@ void dgram_announce(struct sock *s);
 
 /** dgram_is_own() - Is it an address of this host's, and one host's alone? */
 bool dgram_is_own(const struct sock *s, addr_word at);
+
+/** dgram_is_kernels() - Does it neither send nor take anything through memory any more? */
+static inline bool dgram_is_kernels(const struct sock *s)
+{
+	return load_relaxed(&s->half->dgram) & DGRAM_KERNEL;
+}
 
 /** dgram_to_kernel() - From now on all goes through the kernel's socket; what is
  * in the inbox is still to be read. */
@@ -104,19 +117,15 @@ void dgram_box_unlock(struct sock *s);
 /** dgram_is_busy() - Has another process its inbox just now? */
 bool dgram_is_busy(const struct sock *s);
 
-/** dgram_kernel_first() - Is the kernel's socket to be looked at before the datagram
- * of @seat, or in its place? */
-static inline bool dgram_kernel_first(const struct sock *s, const struct inbox_seat *seat)
+/** dgram_may_have_error() - Has the kernel's socket an error to tell of, perhaps? */
+static inline bool dgram_may_have_error(const struct sock *s)
 {
-	return unlikely(seat->rec.flags & DGRAM_MARK) || load_relaxed(&s->dgram->kernel_first);
+	return load_relaxed(&s->half->dgram) & (DGRAM_ERRORS | DGRAM_QUEUES);
 }
 
 /** dgram_refused() - Take the error of what was sent through the kernel: -errno, 0
  * where there is none. */
 long dgram_refused(struct sock *s);
-
-/** dgram_sent() - What was begun with MSG_MORE or UDP_CORK has been sent. */
-void dgram_sent(struct sock *s);
 
 /** dgram_now() - poll bits that hold through memory. */
 uint32_t dgram_now(struct sock *s);
@@ -166,6 +175,58 @@ long dgram_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *a
 		    socklen_t *addr_len);
 long dgram_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout);
 
+/* dgram_order.c */
+
+/** dgram_kernel_has() - Has the kernel's socket a datagram? */
+bool dgram_kernel_has(struct sock *s);
+
+enum dgram_next {
+	DGRAM_NEXT_NONE,
+	DGRAM_NEXT_MEMORY,
+	DGRAM_NEXT_KERNEL, /* it goes first, and there is one */
+};
+
+/** dgram_next() - From where the next datagram is to be read. Caller has the inbox.
+ * @ret: In memory; or the mark for the kernel's, NULL where that has none. */
+enum dgram_next dgram_next(struct sock *s, struct inbox_seat **ret);
+
+/** dgram_mark_read() - What @mark stands for has been read from the kernel's socket. */
+void dgram_mark_read(struct sock *s, struct inbox_seat *mark);
+
+#define DGRAM_PASS_MOST 128u /* Linux's UDP_MAX_SEGMENTS */
+
+/**
+ * struct dgram_pass - A datagram on its way through the kernel.
+ * @to:   0: not to a socket of this host's.
+ * @whole: Who has UDP_GRO finds them as one. Set by the caller of dgram_pass_begin().
+ * @n:    Datagrams that the receiver finds; at most DGRAM_PASS_MOST.
+ * @c:    Locked; NULL: there is none.
+ * @mark: Where it is to be said what became of each.
+ */
+struct dgram_pass {
+	addr_word from, to;
+	bool whole;
+	unsigned n;
+	struct channel *c;
+	_Atomic uint64_t *mark[DGRAM_PASS_MOST];
+};
+
+/** dgram_pass_begin() - @n datagrams are about to go to @to through the kernel. */
+void dgram_pass_begin(struct sock *s, addr_word to, unsigned n, struct dgram_pass *ret);
+
+/** dgram_pass_end() - They have, or not. */
+void dgram_pass_end(struct dgram_pass *p, bool sent);
+
+/** dgram_mark_past() - Mark those that went through the kernel before there was @c. */
+void dgram_mark_past(struct channel *c, addr_word from, addr_word to);
+
+/** dgram_cork() - setsockopt(UDP_CORK). Caller holds s->lock. */
+long dgram_cork(struct sock *s, int fd, const void *val, socklen_t len);
+
+/** dgram_source() - Which source address Linux takes: @wanted, if that is one; bound;
+ * or by the route to @to. */
+addr_word dgram_source(struct sock *s, addr_word to, addr_word wanted);
+
 /* ancillary.c */
 
 /**
@@ -196,6 +257,6 @@ void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64
 
 /** ancillary_option() - An option has been set that has to do with them.
  * Return: 0; 1: it is none of those; -1: one that memory cannot serve. */
-int ancillary_option(struct dgram *d, int level, int name, int value);
+int ancillary_option(struct half *h, int level, int name, int value);
 
 #endif

@@ -19,14 +19,12 @@
 #include "posix/watch.h"
 
 #define KERNEL_TURN 64u       /* receives from memory in a row */
-#define LOOKED_NS 4000u       /* so lately, the kernel's socket was empty */
-#define MARKS_MOST 64u        /* passed over in one look: a sender can make any number */
+#define EMPTY_NS 4000u        /* so lately, the kernel's socket was empty */
 #define KERNEL_MANY 16u       /* datagrams through the kernel */
 #define SPIN_LOOKS 32u        /* looks between two at the clock */
 #define KERNEL_FLAGS MSG_ERRQUEUE /* the others it has no use for, or we know */
 #define WOKEN_IN_VAIN 16u      /* times in one call, before it slows down */
 #define PAUSE_NS NS_PER_MS
-#define LOOK_THERE (-ERESTART) /* the kernel's socket goes first */
 
 /* The payload into the pieces. Return: bytes that had room, or -EFAULT. */
 static long scatter(struct inbox_seat *seat, const struct msghdr *msg)
@@ -63,7 +61,7 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 	}
 	msg->msg_flags = got < all ? MSG_TRUNC : 0;
 	give_name(s, seat->rec.from, msg);
-	if (msg->msg_controllen || load_relaxed(&s->dgram->ancillary))
+	if (msg->msg_controllen || load_relaxed(&s->half->ancillary))
 		ancillary_give(s, &seat->rec, inbox_drops(s->dgram->box), msg);
 	else
 		msg->msg_controllen = 0;
@@ -77,110 +75,88 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 	return flags & MSG_TRUNC ? all : got;
 }
 
-/* Return: bytes, -EAGAIN, LOOK_THERE. @looked: The kernel's socket is empty. */
-static long recv_memory(struct sock *s, struct msghdr *msg, int flags, bool looked)
+/* Not by the program's number, which may be closed, and another socket's, by now.
+ * Caller has the inbox. @mark: What stands for it in memory. */
+static long recv_kernel(struct sock *s, struct msghdr *msg, int flags, struct inbox_seat *mark)
 {
-	struct inbox_seat *seat = NULL;
-	long r = -EAGAIN;
+	uint64_t now = clock_now_ns();
+	struct msghdr m = *msg;
+	long r = sys3(SYS_recvmsg, s->shadow_fd, &m, flags | MSG_DONTWAIT);
 
-	if (!dgram_box_lock(s))
+	if (r == -EAGAIN) {
+		store_relaxed(&s->half->kernel_empty_ns, now);
 		return r;
-	/* What the marks stand for was dropped, or has been read. */
-	for (unsigned marks = 0; marks <= MARKS_MOST; marks++) {
-		seat = inbox_next(s->dgram->box);
-		if (!seat || !(seat->rec.flags & DGRAM_MARK) || !looked)
-			break;
-		inbox_take(seat);
-		seat = NULL;
 	}
-	if (seat && !looked && dgram_kernel_first(s, seat))
-		r = LOOK_THERE;
-	else if (seat)
-		r = take(s, seat, msg, flags);
-	dgram_box_unlock(s);
+	/* EFAULT: it is gone all the same. */
+	if (mark && (r >= 0 || r == -EFAULT) && !(flags & MSG_PEEK))
+		dgram_mark_read(s, mark);
+	if (r < 0)
+		return r;
+	s->dgram->kernel_got++;
+	*msg = m;
+	if (unlikely(load_relaxed(&s->half->ancillary) & ANC_RXQ_OVFL))
+		ancillary_add_drops(msg, inbox_drops(s->dgram->box));
 	return r;
 }
 
-static bool has_marks(struct sock *s)
-{
-	bool any = true;
-
-	if (dgram_box_lock(s)) {
-		any = inbox_marks(s->dgram->box);
-		dgram_box_unlock(s);
-	}
-	return any;
-}
-
-static uint64_t drops(struct sock *s)
-{
-	uint64_t n = 0;
-
-	if (dgram_box_lock(s)) {
-		n = inbox_drops(s->dgram->box);
-		dgram_box_unlock(s);
-	}
-	return n;
-}
-
-/* A datagram of the kernel's was read: so was the mark for it, if it is the oldest. */
-static void unmark(struct sock *s)
+/* Nothing is in memory. @force: As recv_now()'s. */
+static long recv_other(struct sock *s, struct msghdr *msg, int flags, bool force)
 {
 	struct inbox_seat *seat;
 
-	if (!dgram_box_lock(s))
-		return;
-	seat = inbox_next(s->dgram->box);
-	if (seat && (seat->rec.flags & (DGRAM_MARK | DGRAM_DRAIN)) == DGRAM_MARK)
-		inbox_take(seat);
-	dgram_box_unlock(s);
-}
-
-static long recv_kernel(struct sock *s, int fd, struct msghdr *msg, int flags)
-{
-	struct msghdr m = *msg;
-	long r = sys3(SYS_recvmsg, fd, &m, flags | MSG_DONTWAIT);
-
-	if (r == -EAGAIN) {
-		s->dgram->looked_ns = clock_now_ns();
-		store_relaxed(&s->dgram->kernel_first, false);
-	} else if (r >= 0) {
-		*msg = m;
-		if (unlikely(load_relaxed(&s->dgram->ancillary) & ANC_RXQ_OVFL))
-			ancillary_add_drops(msg, drops(s));
-		if (!(flags & MSG_PEEK) && !load_relaxed(&s->dgram->kernel_first))
-			unmark(s);
-		/* Who sends may not know that it could do so through memory. */
-		if (unlikely(++s->dgram->kernel_got == KERNEL_MANY))
-			dgram_announce(s);
+	if (!force && clock_now_ns() - load_relaxed(&s->half->kernel_empty_ns) <= EMPTY_NS)
+		return -EAGAIN;
+	/* What came through memory since, and before what the kernel has. */
+	if (s->dgram->box->open) {
+		if (!dgram_kernel_has(s))
+			return -EAGAIN;
+		switch (dgram_next(s, &seat)) {
+		case DGRAM_NEXT_MEMORY:
+			return take(s, seat, msg, flags);
+		case DGRAM_NEXT_KERNEL:
+			return recv_kernel(s, msg, flags, seat);
+		case DGRAM_NEXT_NONE:
+			break;
+		}
 	}
-	return r;
+	return recv_kernel(s, msg, flags, NULL);
 }
 
 /* Without waiting. @force: Look at the kernel's socket however lately that was done. */
-static long recv_now(struct sock *s, int fd, struct msghdr *msg, int flags, bool force)
+static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 {
 	struct dgram *d = s->dgram;
-	bool looked = false;
+	struct inbox_seat *seat;
 	long r = 0;
 
-	if (unlikely(load_relaxed(&d->kernel_sent)))
+	if (unlikely(load_relaxed(&s->half->dgram) & DGRAM_ERRORS))
 		r = dgram_refused(s);
 	if (r < 0)
 		return r;
-	r = -EAGAIN;
-	if (unlikely(d->turns++ % KERNEL_TURN == 0) && !has_marks(s)) {
-		r = recv_kernel(s, fd, msg, flags);
-		looked = true;
+	/* Who has the inbox is stopped. */
+	if (!dgram_box_lock(s))
+		return sys3(SYS_recvmsg, s->shadow_fd, msg, flags | MSG_DONTWAIT);
+	switch (dgram_next(s, &seat)) {
+	case DGRAM_NEXT_MEMORY:
+		if (unlikely(++d->turns % KERNEL_TURN == 0) && !dgram_is_kernels(s) &&
+		    dgram_kernel_has(s) && !inbox_marks(d->box))
+			r = recv_kernel(s, msg, flags, NULL);
+		else
+			r = take(s, seat, msg, flags);
+		break;
+	case DGRAM_NEXT_KERNEL:
+		r = recv_kernel(s, msg, flags, seat);
+		break;
+	case DGRAM_NEXT_NONE:
+		r = recv_other(s, msg, flags, force);
+		break;
 	}
-	if (r == -EAGAIN)
-		r = recv_memory(s, msg, flags, looked);
-	if (r == LOOK_THERE) {
-		r = recv_kernel(s, fd, msg, flags);
-		return r == -EAGAIN ? recv_memory(s, msg, flags, true) : r;
+	dgram_box_unlock(s);
+	/* Who sends may not know that it could do so through memory. */
+	if (unlikely(d->kernel_got >= KERNEL_MANY)) {
+		d->kernel_got = 0;
+		dgram_announce(s);
 	}
-	if (r == -EAGAIN && !looked && (force || clock_now_ns() - d->looked_ns > LOOKED_NS))
-		r = recv_kernel(s, fd, msg, flags);
 	return r;
 }
 
@@ -197,7 +173,7 @@ static bool recv_spin(struct sock *s)
 	if (process.spin_ns == 0 || s->foreign || spin_same_cpu(peer_cpu))
 		return false;
 	budget = spin_budget_ns(&s->spin, process.spin_ns);
-	until = clock_now_ns() + (budget < LOOKED_NS ? budget : LOOKED_NS);
+	until = clock_now_ns() + (budget < EMPTY_NS ? budget : EMPTY_NS);
 	do {
 		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
 			if (dgram_now(s) & POLLIN) {
@@ -231,14 +207,17 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 	if (!s)
 		return NOT_OURS;
 	may_wait = !(flags & MSG_DONTWAIT) && !sock_nonblocking(s);
+	/* Linux: of a queue of errors the next one is pending then. */
+	if (flags & MSG_ERRQUEUE)
+		atomic_fetch_or(&s->half->dgram, DGRAM_ERRORS);
 	if (flags & KERNEL_FLAGS || !dgram_open(s))
 		return sock_leave(s, NOT_OURS);
 	for (;;) {
-		r = recv_now(s, fd, msg, flags & ~(MSG_WAITFORONE | MSG_WAITALL), force);
+		r = recv_now(s, msg, flags & ~(MSG_WAITFORONE | MSG_WAITALL), force);
 		if (r != -EAGAIN || !may_wait)
 			break;
 		/* Nothing comes through memory any more, and nothing is there. */
-		if (load_relaxed(&s->dgram->kernel)) {
+		if (dgram_is_kernels(s)) {
 			r = NOT_OURS;
 			break;
 		}

@@ -11,10 +11,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/single_threaded.h>
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
@@ -25,9 +27,8 @@
 
 #define RCVBUF_DEFAULT 212992u
 #define MEMORY_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM | MSG_DONTROUTE)
-#define SEGMENTS_MOST 64u /* Linux's UDP_MAX_SEGMENTS */
+#define SEGMENTS_MOST 64u /* Linux's UDP_MAX_SEGMENTS, in older kernels */
 #define WAIT_LOOKS 16u
-#define YOUNG_NS (100 * NS_PER_MS)
 #define PIECES_MOST 16 /* of a payload; more are gathered by the kernel */
 
 /**
@@ -138,7 +139,7 @@ static int put_segments(struct sending *g, size_t size)
 	struct iovec iov[PIECES_MOST];
 	int r = 0;
 
-	if (load_relaxed(&g->c->box->dgram) & DGRAM_GRO)
+	if (load_relaxed(&g->c->box->dgram) & DGRAM_GRO && g->bytes <= DGRAM_GSO_MOST)
 		return put_one(g, g->iov, g->n, g->bytes, (uint16_t)size);
 	while (g->done < g->bytes) {
 		size_t len = g->bytes - g->done < size ? g->bytes - g->done : size;
@@ -166,14 +167,40 @@ static int put_all(struct sending *g)
 
 /* ------------------------------------------------------------------- whether */
 
+/* Whom it is connected to; another process that has it may have seen to that. */
+static addr_word peer(const struct sock *s)
+{
+	addr_word remote = load_relaxed(&s->half->remote);
+	struct dgram *d = s->dgram;
+
+	if (unlikely(d->remote != remote)) {
+		d->peer = remote != NOBODY && dgram_is_own(s, remote) ? remote : 0;
+		d->remote = remote;
+	}
+	return d->peer;
+}
+
+/* An address as sendto() has it. Linux takes IPv4's for a socket of either family. */
+static long parse(const struct sock *s, const struct msghdr *msg, addr_word *ret)
+{
+	struct sockaddr_in in;
+
+	if (s->family == AF_INET6 && msg->msg_namelen >= sizeof(in) &&
+	    copy_try(&in, msg->msg_name, sizeof(in)) && in.sin_family == AF_INET) {
+		*ret = addr_word_make(ntohl(in.sin_addr.s_addr), ntohs(in.sin_port));
+		return 0;
+	}
+	return addr_parse(s, msg->msg_name, msg->msg_namelen, ret);
+}
+
 /* Where it goes, if it is a host's own address: else 0. */
 static addr_word destination(const struct sock *s, const struct msghdr *msg)
 {
 	addr_word to = 0;
 
 	if (!msg->msg_name)
-		return s->dgram->peer;
-	if (addr_parse(s, msg->msg_name, msg->msg_namelen, &to) < 0)
+		return peer(s);
+	if (parse(s, msg, &to) < 0)
 		return 0;
 	if (addr_word_is_any(to))
 		to = addr_word_is6(to) ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to)) :
@@ -181,8 +208,7 @@ static addr_word destination(const struct sock *s, const struct msghdr *msg)
 	return dgram_is_own(s, to) ? to : 0;
 }
 
-/* Which source Linux takes: asked for, bound, or by the route to @to. */
-static addr_word source(struct sock *s, addr_word to, addr_word wanted)
+addr_word dgram_source(struct sock *s, addr_word to, addr_word wanted)
 {
 	addr_word local = load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL;
 	struct dgram *d = s->dgram;
@@ -214,18 +240,19 @@ static bool sends_by_memory(struct sock *s, struct sending *g, const struct msgh
 	addr_word local = load_relaxed(&s->half->local);
 	struct dgram *d = s->dgram;
 
-	if (load_relaxed(&d->kernel) || flags & ~MEMORY_FLAGS ||
-	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
-	    msg->msg_iovlen > PIECES_MOST)
-		return false;
 	g->how = (struct ancillary_sent){ .segment = d->segment,
 					  .ttl = addr_word_is6(g->to) ? d->hops : d->ttl,
 					  .tos = addr_word_is6(g->to) ? d->tclass : d->tos };
 	if (msg->msg_controllen && !ancillary_take(msg, &g->how))
 		return false;
+	if (dgram_is_kernels(s) || flags & ~MEMORY_FLAGS ||
+	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
+	    msg->msg_iovlen > PIECES_MOST)
+		return false;
 	/* The kernel says what is wrong with it. */
 	if (g->bytes > (addr_word_is6(g->to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST) ||
-	    (g->how.segment && g->bytes == 0) ||
+	    (d->sndbuf && g->bytes > d->sndbuf) ||
+	    (g->how.segment && (g->bytes == 0 || d->no_check)) ||
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
 	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
 			     !dgram_is_own(s, g->how.from))))
@@ -240,93 +267,99 @@ long dgram_refused(struct sock *s)
 	int e = 0;
 	socklen_t len = sizeof(e);
 
-	store_relaxed(&s->dgram->kernel_sent, false);
+	atomic_fetch_and(&s->half->dgram, ~DGRAM_ERRORS);
 	if (sys5(SYS_getsockopt, s->shadow_fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
 		return 0;
 	return -e;
 }
 
-/* While a channel is young, other threads of ours may be on their way through the
- * kernel still: whose datagram comes first there, the order of marks does not say. */
-static void put_mark(struct channel *c, addr_word from, addr_word to)
+/* How many there are of one that is sent in segments; in one piece only a reader with
+ * UDP_GRO finds it. */
+static unsigned datagrams(const struct sending *g, bool *ret_whole)
 {
-	uint64_t now = clock_now_ns();
-	struct dgram_record rec = {
-		.ticket_ns = now, .from = from, .to = to,
-		.flags = DGRAM_MARK | (now - c->born_ns < YOUNG_NS ? DGRAM_DRAIN : 0),
-	};
+	size_t n = g->how.segment ? (g->bytes + g->how.segment - 1) / g->how.segment : 1;
 
-	chan_put(&c->conn, c->box, &rec, NULL, 0, UINT32_MAX);
+	*ret_whole = g->bytes <= DGRAM_GSO_MOST;
+	return n > DGRAM_PASS_MOST ? DGRAM_PASS_MOST : n ? (unsigned)n : 1;
 }
 
-/* Put a mark where the datagram belongs that has gone through the kernel. */
-static void mark(struct sock *s, addr_word to)
+long dgram_cork(struct sock *s, int fd, const void *val, socklen_t len)
 {
-	struct party *p = process_party();
-	struct channel *c = NULL;
+	struct dgram *d = s->dgram;
+	int on = 1;
+	struct dgram_pass p = { .to = 0 };
+	long r;
 
-	if (!p || !to)
-		return;
-	c = route_get(p, source(s, to, 0), to);
-	if (c) {
-		put_mark(c, source(s, to, 0), to);
-		route_put(c);
-	} else {
-		route_unmarked(to, 1);
-	}
-}
-
-void dgram_sent(struct sock *s)
-{
-	if (!load_relaxed(&s->dgram->pending))
-		return;
-	store_relaxed(&s->dgram->pending, false);
-	mark(s, s->dgram->pending_to);
+	if (len < sizeof(on) || !copy_try(&on, val, sizeof(on)) || on || !load_relaxed(&d->pending))
+		return sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
+	dgram_pass_begin(s, d->pending_to, 1, &p);
+	r = sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
+	dgram_pass_end(&p, r == 0);
+	if (r == 0)
+		store_relaxed(&d->pending, false);
+	return r;
 }
 
 /* Without waiting: else it is libc's to do. */
-static long send_kernel(struct sock *s, int fd, addr_word to, const struct msghdr *msg, int flags)
+static long send_kernel(struct sock *s, struct sending *g, const struct msghdr *msg,
+			int flags)
 {
 	struct dgram *d = s->dgram;
-	long r = sys3(SYS_sendmsg, fd, msg, flags | MSG_DONTWAIT);
+	bool more = flags & MSG_MORE || load_relaxed(&d->corked), goes_on = load_relaxed(&d->pending);
+	struct dgram_pass p = { .to = 0 };
+	unsigned n = 1;
+	long r = 0;
 
-	store_relaxed(&d->kernel_sent, true);
-	watch_sent(s, true);
+	if (!goes_on)
+		d->pending_to = g->to;
+	/* The mark says whence it comes. */
+	if (g->to && unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
+		r = dgram_autobind(s);
+	if (r < 0)
+		return r;
+	if (!goes_on)
+		n = datagrams(g, &p.whole);
+	if (!more)
+		dgram_pass_begin(s, d->pending_to, n, &p);
+	r = sys3(SYS_sendmsg, s->shadow_fd, msg, flags | MSG_DONTWAIT);
+	dgram_pass_end(&p, r >= 0);
+	if (!(load_relaxed(&s->half->dgram) & DGRAM_ERRORS))
+		atomic_fetch_or(&s->half->dgram, DGRAM_ERRORS);
+	/* Linux takes memory before it looks at the segments, and gives it back: an edge. */
+	if (r == -EINVAL && g->how.segment)
+		watch_sent(s);
 	if (r == -EAGAIN)
 		return NOT_OURS;
 	if (r < 0)
 		return r;
-	if (!load_relaxed(&d->pending))
-		d->pending_to = to;
-	store_relaxed(&d->pending, true);
-	if (!(flags & MSG_MORE) && !load_relaxed(&d->corked))
-		dgram_sent(s);
+	store_relaxed(&d->pending, more);
+	if (!more)
+		watch_sent(s);
 	return r;
 }
 
 /* Return: 0; -EPIPE: nobody is reached through memory; -errno. */
-static long send_memory(struct sock *s, int fd, struct sending *g)
+static long send_memory(struct sock *s, struct sending *g)
 {
 	struct party *p;
 	long r = 0;
 
 	if (unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
-		r = dgram_autobind(s, fd);
+		r = dgram_autobind(s);
 	if (r < 0)
 		return r;
 	p = process_party();
 	if (!p)
 		return -EPIPE;
 	dgram_open(s);
-	g->from = source(s, g->to, g->how.from);
+	g->from = dgram_source(s, g->to, g->how.from);
 	for (int tries = 0; tries < 2; tries++) {
 		g->c = route_get(p, g->from, g->to);
 		if (!g->c)
 			return -EPIPE;
 		/* What went through the kernel before there was a channel. */
-		if (unlikely(route_unmarked(g->to, 0)))
-			put_mark(g->c, g->from, g->to);
-		r = unlikely(load_relaxed(&s->dgram->kernel_sent)) ? dgram_refused(s) : 0;
+		dgram_mark_past(g->c, g->from, g->to);
+		r = unlikely(load_relaxed(&s->half->dgram) & DGRAM_ERRORS) ? dgram_refused(s) : 0;
 		if (r == 0)
 			r = put_all(g);
 		route_put(g->c);
@@ -337,7 +370,7 @@ static long send_memory(struct sock *s, int fd, struct sending *g)
 }
 
 /* Return: bytes, -errno, or NOT_OURS. */
-static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags)
+static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 {
 	struct sending g = { .s = s, .iov = msg->msg_iov, .n = (int)msg->msg_iovlen };
 	long r = -EPIPE;
@@ -347,21 +380,21 @@ static long send_one(struct sock *s, int fd, const struct msghdr *msg, int flags
 							     : g.bytes + g.iov[i].iov_len;
 	g.to = destination(s, msg);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
-		r = send_memory(s, fd, &g);
+		r = send_memory(s, &g);
 	if (r == 0) {
-		watch_sent(s, false);
+		watch_sent(s);
 		return (long)g.bytes;
 	}
 	if (r != -EPIPE)
 		return r;
-	return load_relaxed(&s->dgram->kernel) ? NOT_OURS : send_kernel(s, fd, g.to, msg, flags);
+	return send_kernel(s, &g, msg, flags);
 }
 
 long dgram_send(int fd, const struct msghdr *msg, int flags)
 {
 	struct sock *s = dgram_enter(fd);
 
-	return s ? sock_leave(s, send_one(s, fd, msg, flags)) : NOT_OURS;
+	return s ? sock_leave(s, send_one(s, msg, flags)) : NOT_OURS;
 }
 
 long dgram_sendv(int fd, const struct iovec *iov, int n, int flags)

@@ -14,9 +14,9 @@
  * for those whose other end is gone.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/single_threaded.h>
 
-#include "base/clock.h"
 #include "posix/pool.h"
 #include "posix/route.h"
 #include "shm/addr.h"
@@ -25,8 +25,6 @@
 #define LEARNED 1024u
 #define CHAINS 1024u
 #define UNMARKED 256u
-#define UNMARKED_MOST 64u
-#define UNMARKED_NS (10 * NS_PER_MS) /* after that its receiver's inbox has begun without it */
 #define SWEEP_FEW 2u /* chains that are looked through when a channel is made */
 
 /**
@@ -50,9 +48,12 @@ struct learned {
 
 /** struct unmarked - See route_unmarked(). */
 struct unmarked {
-	addr_word to;
-	unsigned count;
-	uint64_t since_ns; /* of the last */
+	uint16_t port;
+	unsigned n;
+	struct {
+		addr_word to;
+		uint64_t at_ns;
+	} sent[UNMARKED_MOST];
 };
 
 static struct lock the_lock;
@@ -135,7 +136,6 @@ static struct channel *channel_get(struct party *p, const struct listener_ref *r
 		return NULL;
 	}
 	c->target = ref->half;
-	c->born_ns = clock_now_ns();
 	c->box = half_find(c->conn.owner->base, ref->half);
 	c->next = *chain;
 	*chain = c;
@@ -162,14 +162,22 @@ static bool box_takes(const struct half *box, half_ref ref, addr_word from, addr
 	       addr_word_port(local) == addr_word_port(to) && addr_rank(local, to) > 0;
 }
 
+/* And through memory now? */
+static bool box_is_open(const struct half *box)
+{
+	return !(load_acquire(&box->dgram) & DGRAM_LATER);
+}
+
 /**
  * struct choice - The best of those that were looked at.
  * @rank: 0: none.
  * @same: How many are as good.
+ * @open: It takes datagrams through memory now.
  */
 struct choice {
 	struct listener_ref ref;
 	unsigned rank, same;
+	bool open;
 };
 
 static void choose(struct party *p, const struct listener_ref *ref, addr_word from, addr_word to,
@@ -186,16 +194,16 @@ static void choose(struct party *p, const struct listener_ref *ref, addr_word fr
 		rank = addr_rank(load_relaxed(&box->local), to) * 2 +
 		       (load_relaxed(&box->remote) ? 64u : 0u);
 		if (rank > ret->rank)
-			*ret = (struct choice){ *ref, rank, 1 };
+			*ret = (struct choice){ *ref, rank, 1, box_is_open(box) };
 		/* The last; of a group one that does not change while it is the same. */
 		else if (rank == ret->rank &&
 			 (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++ret->same == 0))
-			ret->ref = *ref;
+			*ret = (struct choice){ *ref, rank, ret->same, box_is_open(box) };
 	}
 	party_peer_put(p, owner);
 }
 
-/* Who receives at @to. */
+/* Who receives at @to. Return: whether it is to be reached. */
 static bool target_find(struct party *p, addr_word from, addr_word to, struct choice *best)
 {
 	uint32_t pick = (uint32_t)((from * 31 + to) * 2654435761u) >> 8;
@@ -211,7 +219,7 @@ static bool target_find(struct party *p, addr_word from, addr_word to, struct ch
 		if (!best->rank)
 			*l = (struct learned){ 0 }; /* Nobody is asked for it again. */
 	}
-	return best->rank > 0;
+	return best->rank > 0 && best->open;
 }
 
 static bool route_holds(const struct route *r, addr_word from, addr_word to, uint64_t word)
@@ -249,21 +257,42 @@ void route_put(struct channel *c)
 		lock_drop(&c->lock);
 }
 
-unsigned route_unmarked(addr_word to, unsigned add)
+void route_unmarked(addr_word to, uint64_t at_ns)
 {
-	struct unmarked *u = &unmarked[hash(to, UNMARKED)];
-	uint64_t now;
-	unsigned was;
+	uint16_t port = addr_word_port(to);
+	struct unmarked *u = &unmarked[port % UNMARKED];
 
-	if (likely(add == 0 && u->to != to))
+	routes_lock();
+	if (u->port != port)
+		u->n = 0;
+	u->port = port;
+	if (u->n == UNMARKED_MOST)
+		memmove(&u->sent[0], &u->sent[1], --u->n * sizeof(u->sent[0]));
+	u->sent[u->n].to = to;
+	u->sent[u->n++].at_ns = at_ns;
+	routes_unlock();
+}
+
+unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t ret_ns[UNMARKED_MOST])
+{
+	struct unmarked *u = &unmarked[port % UNMARKED];
+	addr_word local = load_relaxed(&c->box->local);
+	unsigned n = 0, left = 0;
+
+	if (likely(u->port != port))
 		return 0;
 	routes_lock();
-	now = clock_now_ns();
-	was = u->to == to && now - u->since_ns < UNMARKED_NS ? u->count : 0;
-	if (add || u->to == to)
-		*u = (struct unmarked){ add ? to : 0, was < UNMARKED_MOST ? was + add : add, now };
+	for (unsigned i = 0; u->port == port && i < u->n; i++)
+		if (addr_rank(local, u->sent[i].to) > 0)
+			ret_ns[n++] = u->sent[i].at_ns;
+		else
+			u->sent[left++] = u->sent[i];
+	if (n && left == 0)
+		u->port = 0;
+	if (n)
+		u->n = left;
 	routes_unlock();
-	return was;
+	return n;
 }
 
 void route_learn(addr_word from, half_ref half, uint32_t party_gen)

@@ -15,7 +15,6 @@
  * @target: The socket's half.
  * @box:    The same, mapped.
  * @conn:   Attached while @target is not 0.
- * @born_ns: When it was opened.
  * @spin:   What waiting for its reader was worth.
  */
 struct channel {
@@ -23,7 +22,6 @@ struct channel {
 	half_ref target;
 	const struct half *box;
 	struct conn conn;
-	uint64_t born_ns;
 	struct spin spin;
 	struct channel *next;
 };
@@ -38,13 +36,19 @@ struct channel *route_get(struct party *p, addr_word from, addr_word to);
 /** route_put() - Unlock it. */
 void route_put(struct channel *c);
 
+/** route_unmarked() - A datagram to @to went through the kernel at @at_ns, and there
+ * was no channel in which to put a mark for it. */
+void route_unmarked(addr_word to, uint64_t at_ns);
+
+#define UNMARKED_MOST 32u /* of each port: the latest */
+
 /**
- * route_unmarked() - Datagrams to @to that went through the kernel while there was no
- * channel in which to put a mark for them.
- * @add: So many more; 0: they are all marked now.
- * Return: how many there were.
+ * route_unmarked_take() - When those were sent to @port that @c's socket has got, oldest
+ * first: they are marked now. There is room for some hundred ports.
+ * Return: how many.
  */
-unsigned route_unmarked(addr_word to, unsigned add);
+unsigned route_unmarked_take(const struct channel *c, uint16_t port,
+			     uint64_t ret_ns[UNMARKED_MOST]);
 
 /** route_learn() - A datagram came from @from, whose socket's half is @half. */
 void route_learn(addr_word from, half_ref half, uint32_t party_gen);

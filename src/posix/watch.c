@@ -213,10 +213,10 @@ uint32_t watch_now(struct watch *w)
 	now = sock_poll(s);
 	if (unlikely(s->bell_fd >= 0) && !(now & POLLIN) && ring_drain(s))
 		now |= POLLIN | POLLRDNORM;
-	if (unlikely(w->hot) && !(now & POLLIN))
+	if (unlikely(w->hot) && (!(now & POLLIN) || s->dgram))
 		now |= shadow_now(w);
-	else if (unlikely(s->dgram != NULL) && w->kernel_id && now & w->care &&
-		 (!(now & POLLIN) || load_relaxed(&s->dgram->kernel_sent)))
+	else if (unlikely(s->dgram != NULL) && w->waiter->kind == WAITER_EPOLL && now & w->care &&
+		 (!(now & POLLIN) || dgram_may_have_error(s)))
 		now |= shadow_now(w); /* Room, which there always is, says nothing of the rest. */
 	return now;
 }
@@ -549,7 +549,8 @@ static void hint_deliver(void *arg, unsigned slot)
 			store_relaxed(&w->waiter->peer_cpu, load_relaxed(&s->conn.peer->cpu));
 		if (unlikely(w->flags & EPOLLEXCLUSIVE))
 			exclusive = true;
-		else
+		/* What came is no edge for who asked for room alone. */
+		else if (!s->dgram || !(w->flags & EPOLLET) || w->care & DATA_BITS)
 			watch_enqueue(w);
 	}
 	if (unlikely(exclusive))
@@ -655,20 +656,17 @@ void watch_to_kernel(struct sock *s, int fd)
 	watch_unlock();
 }
 
-void watch_sent(struct sock *s, bool kernel)
+void watch_sent(struct sock *s)
 {
 	const struct watch *first = __atomic_load_n(&s->watches, __ATOMIC_ACQUIRE);
 
 	/* A watch's memory stays a watch's: a stale look costs an edge, or a lock. */
-	if (likely(!first) || (!kernel && !first->target_next && !(first->flags & EPOLLET)))
+	if (likely(!first) || (!first->target_next && !(first->flags & EPOLLET)))
 		return;
 	watch_lock();
-	for (struct watch *w = s->watches; w; w = w->target_next) {
-		if (w->disabled || (!kernel && !(w->flags & EPOLLET && w->care & OUT_BITS)))
-			continue;
-		w->hot |= kernel && w->kernel_id;
-		watch_enqueue(w);
-	}
+	for (struct watch *w = s->watches; w; w = w->target_next)
+		if (!w->disabled && w->flags & EPOLLET && w->care & OUT_BITS)
+			watch_enqueue(w);
 	watch_unlock();
 }
 

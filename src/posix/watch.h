@@ -263,9 +263,9 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 
 /**
  * watch_sent() - A datagram was sent on @s, so there is room: an edge, as in Linux.
- * @kernel: Through the kernel's socket, which may have an error now. Without the lock.
+ * Without the lock.
  */
-void watch_sent(struct sock *s, bool kernel);
+void watch_sent(struct sock *s);
 
 /**
  * watch_full() - A send on @s took less than it was given, or nothing: who

@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 5u
+#define ABI_VERSION 6u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -192,7 +192,9 @@ struct half {
 	_Atomic uint32_t end_told;    /* END_* of ours that was signalled */
 	_Atomic uint64_t options;     /* what was set, for all who hold it: posix/kept.c */
 	_Atomic uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT */
-	uint8_t pad2[20];
+	_Atomic uint32_t ancillary;   /* DGRAM: control messages that were asked for */
+	_Atomic uint64_t kernel_empty_ns; /* DGRAM: its kernel socket was found empty last */
+	_Atomic uint64_t mark_read_ns; /* DGRAM: sent_ns of the mark that was read last */
 
 	/* Line 3: what the peer looks at after each publication. */
 	_Atomic uint32_t want;       /* WANT_* */
@@ -265,6 +267,9 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define DGRAM_KERNEL 0x2u /* nothing is sent to it through memory any more */
 #define DGRAM_GRO 0x4u    /* UDP_GRO: takes segments of one size together */
 #define DGRAM_GROUP 0x8u  /* SO_REUSEPORT: one of those with its address takes a datagram */
+#define DGRAM_ERRORS 0x20u /* something was sent through its kernel socket: an error may wait */
+#define DGRAM_QUEUES 0x40u /* IP_RECVERR: or a queue of them */
+#define DGRAM_LATER 0x10u /* as DGRAM_KERNEL, until what its kernel socket has is read */
 
 /**
  * struct dgram_record - What stands before each datagram in a channel's ring.
@@ -273,10 +278,12 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
  * @segment:   Payload of each datagram but the last, where several of one size
  *             are sent as one (UDP_SEGMENT to a reader with UDP_GRO); 0: it is one.
  * @ttl, @tos: As in the IP header.
- * @flags:     DGRAM_MARK, DGRAM_DRAIN.
+ * @flags:     DGRAM_MARK.
  * @ticket_ns: CLOCK_MONOTONIC at the send: orders different senders' datagrams.
  * @from, @to: addr_word.
  * @half:      half_ref of the socket that sent it: where an answer can go.
+ * @sent_ns:   Of a mark: CLOCK_MONOTONIC after the datagram went through the kernel;
+ *             MARK_COMING: it is about to; MARK_VOID: nothing was sent.
  * @half_party_gen: Generation of that party.
  */
 struct dgram_record {
@@ -285,7 +292,10 @@ struct dgram_record {
 	uint8_t ttl, tos;
 	uint64_t ticket_ns;
 	uint64_t from, to;
-	uint64_t half;
+	union {
+		uint64_t half;
+		_Atomic uint64_t sent_ns;
+	};
 	uint32_t half_party_gen;
 	uint32_t flags;
 };
@@ -294,7 +304,8 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 #define DGRAM_ALIGN 16u
 #define DGRAM_PAYLOAD_MAX 65535u
 #define DGRAM_MARK 0x1u /* no datagram: the one that comes here went through the kernel */
-#define DGRAM_DRAIN 0x2u /* besides: all that the kernel has goes before what follows */
+#define MARK_COMING 0ull
+#define MARK_VOID 1ull
 
 /* ----------------------------------------------------------------- arena */
 

@@ -163,8 +163,9 @@ static bool ring_copy(struct conn *c, uint64_t at, const void *src, size_t n)
 	       (likely(first == n) || copy_try(c->tx_mem, (const char *)src + first, n - first));
 }
 
-int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
-	     const struct iovec *iov, int n, uint64_t limit)
+/* Return: as chan_put(); nobody is woken. */
+static int put(struct conn *c, const struct dgram_record *rec, const struct iovec *iov, int n,
+	       uint64_t limit)
 {
 	uint64_t tail = load_relaxed(&c->own->tail), at;
 	uint64_t need = (sizeof(*rec) + rec->bytes + DGRAM_ALIGN - 1) & ~(uint64_t)(DGRAM_ALIGN - 1);
@@ -180,14 +181,41 @@ int chan_put(struct conn *c, const struct half *box, const struct dgram_record *
 	for (int i = 0; i < n; at += iov[i++].iov_len)
 		if (iov[i].iov_len && !ring_copy(c, at, iov[i].iov_base, iov[i].iov_len))
 			return -EFAULT;
-	if (unlikely(rec->flags & DGRAM_MARK))
-		store_relaxed(&c->own->urgent, load_relaxed(&c->own->urgent) + 1);
 	FAULT_POINT("chan.copied");
 	/* The record is in place before the tail says so. Pairs with the acquire
 	 * in conn_rx_refresh(). */
 	store_release(&c->own->tail, tail + need);
 	FAULT_POINT("chan.tail");
+	return 0;
+}
+
+int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
+	     const struct iovec *iov, int n, uint64_t limit)
+{
+	int r = put(c, rec, iov, n, limit);
+
 	/* It looks into its ring by itself; who sleeps does so at its half. */
-	seat_ring(c->party, c->own, box, c->owner);
+	if (r == 0)
+		seat_ring(c->party, c->own, box, c->owner);
+	return r;
+}
+
+int chan_mark(struct conn *c, const struct dgram_record *rec, _Atomic uint64_t **ret)
+{
+	uint64_t tail = load_relaxed(&c->own->tail);
+	int r;
+
+	/* Before the tail: who counts marks does so before looking for them. */
+	store_relaxed(&c->own->urgent, load_relaxed(&c->own->urgent) + 1);
+	r = put(c, rec, NULL, 0, UINT32_MAX);
+	if (r < 0) {
+		store_relaxed(&c->own->urgent, load_relaxed(&c->own->urgent) - 1);
+		return r;
+	}
+	/* A record's head lies in one piece, but for its end at the ring's. */
+	if (ret)
+		*ret = (_Atomic uint64_t *)(void *)
+			(c->tx_mem + ((tail + offsetof(struct dgram_record, sent_ns) - c->tx_first) &
+				      c->tx_mask));
 	return 0;
 }

@@ -33,6 +33,17 @@ int chan_open(struct party *p, const struct listener_ref *to, struct conn *ret);
 int chan_put(struct conn *c, const struct half *box, const struct dgram_record *rec,
 	     const struct iovec *iov, int n, uint64_t limit);
 
+/**
+ * chan_mark() - Put in a mark: a datagram is about to go through the kernel. It wakes
+ * nobody; the datagram will.
+ * @rec: With DGRAM_MARK, and MARK_COMING or what became of it.
+ * @ret: Set on success: where it is to be said what became of it, before anything
+ *       else is put in. NULL: it is said already.
+ *
+ * Return: as chan_put(). What is queued is no hindrance.
+ */
+int chan_mark(struct conn *c, const struct dgram_record *rec, _Atomic uint64_t **ret);
+
 /** chan_moved() - Has its reader read since this was asked last? For a sender that
  * finds no room, and may wait a moment. */
 bool chan_moved(struct conn *c);

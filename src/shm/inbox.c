@@ -342,16 +342,14 @@ bool inbox_marks(const struct inbox *b)
 	return false;
 }
 
-uint64_t inbox_bytes(const struct inbox *b)
+uint64_t inbox_mark_sent(struct inbox_seat *s)
 {
-	uint64_t sum = 0;
+	const unsigned char *at;
 
-	for (unsigned k = 0; k < b->open; k++) {
-		const struct conn *c = &b->seat[b->order[k]].conn;
-
-		sum += load_acquire(&c->peer->tail) - load_relaxed(&c->own->head);
-	}
-	return sum;
+	if (conn_rx_piece(&s->conn, s->at + offsetof(struct dgram_record, sent_ns), &at) <
+	    sizeof(uint64_t))
+		return MARK_VOID; /* Broken. */
+	return load_acquire((const _Atomic uint64_t *)(const void *)at);
 }
 
 uint64_t inbox_drops(const struct inbox *b)

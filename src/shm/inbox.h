@@ -72,9 +72,9 @@ void inbox_take(struct inbox_seat *s);
 
 /** inbox_marks() - Is there a DGRAM_MARK in any of the rings? */
 bool inbox_marks(const struct inbox *b);
+/** inbox_mark_sent() - `sent_ns` of the mark that @s has first, as it is now. */
+uint64_t inbox_mark_sent(struct inbox_seat *s);
 
-/** inbox_bytes() - Bytes that wait in all channels, records' heads included. */
-uint64_t inbox_bytes(const struct inbox *b);
 /** inbox_drops() - Datagrams that found no room, of all senders that are or were attached. */
 uint64_t inbox_drops(const struct inbox *b);
 

@@ -97,7 +97,6 @@ static void inbox__one_put_is_one_take(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)
 		assert_int_equal(take(b), sizes[i]);
 	assert_int_equal(take(b), -1);
-	assert_int_equal(inbox_bytes(b), 0);
 	chan_close(w->of[1].p, &c);
 	inbox_close(b);
 }
@@ -177,6 +176,64 @@ static void chan_put__wraps_and_grows(void **state)
 	assert_true(taken > 1000);
 	chan_close(w->of[1].p, &c);
 	inbox_close(b);
+}
+
+/* What is said of a mark afterwards is read where it lies, wherever in the ring. */
+static void chan_mark__says_what_became_of_it(void **state)
+{
+	struct world *w = *state;
+	struct inbox *b = box_make(w, 2);
+	struct listener_ref ref = box_ref(w, b);
+	uint64_t seed = dice_seed();
+	struct conn c;
+
+	assert_int_equal(chan_open(w->of[1].p, &ref, &c), 0);
+	for (uint64_t i = 2; i < 3000; i++) {
+		struct dgram_record rec = { .ticket_ns = i, .flags = DGRAM_MARK,
+					    .sent_ns = MARK_COMING };
+		size_t n = dice(&seed) % 500;
+		struct inbox_seat *s;
+		_Atomic uint64_t *sent;
+
+		assert_int_equal(put(&c, b, n, i, i), 0);
+		assert_false(inbox_marks(b));
+		assert_int_equal(chan_mark(&c, &rec, &sent), 0);
+		assert_int_equal(take(b), n);
+		assert_true(inbox_marks(b));
+		s = inbox_next(b);
+		assert_non_null(s);
+		assert_true(s->rec.flags & DGRAM_MARK);
+		assert_int_equal(inbox_mark_sent(s), MARK_COMING);
+		store_release(sent, i);
+		assert_int_equal(inbox_mark_sent(s), i);
+		inbox_take(s);
+		assert_int_equal(take(b), -1);
+	}
+	chan_close(w->of[1].p, &c);
+	inbox_close(b);
+}
+
+/* It is there for what was dropped, too: the limit is not for it. */
+static void chan_mark__fits_a_full_channel(void **state)
+{
+	struct world *w = *state;
+	struct inbox *b = box_make(w, 2);
+	struct listener_ref ref = box_ref(w, b);
+	struct dgram_record rec = { .flags = DGRAM_MARK, .sent_ns = MARK_VOID };
+	struct conn c;
+
+	assert_int_equal(chan_open(w->of[1].p, &ref, &c), 0);
+	while (put(&c, b, 1400, 0, 1) == 0)
+		continue;
+	assert_int_equal(chan_mark(&c, &rec, NULL), 0);
+	assert_non_null(inbox_next(b));
+	assert_true(inbox_marks(b));
+	inbox_close(b);
+	/* Nobody reads: it is not counted. */
+	assert_int_equal(load_relaxed(&c.own->urgent), 1);
+	assert_int_equal(chan_mark(&c, &rec, NULL), -EPIPE);
+	assert_int_equal(load_relaxed(&c.own->urgent), 1);
+	chan_close(w->of[1].p, &c);
 }
 
 static void chan_open__refused_where_nobody_reads(void **state)
@@ -358,6 +415,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(chan_put__full_is_refused_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(chan_put__wraps_and_grows, setup, teardown),
+		cmocka_unit_test_setup_teardown(chan_mark__says_what_became_of_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(chan_mark__fits_a_full_channel, setup, teardown),
 		cmocka_unit_test_setup_teardown(chan_open__refused_where_nobody_reads, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(chan_open__no_seat_is_free, setup, teardown),
