@@ -440,11 +440,12 @@ static bool has_mirrored_edge(const struct epset *e)
 	return false;
 }
 
-static bool user_is_due(struct epset *e)
+/* @n: How many entries there are for whose sake it is asked. */
+static bool kernel_is_due(struct epset *e, uint32_t n)
 {
 	uint64_t now;
 
-	if (!e->user)
+	if (!n)
 		return false;
 	now = clock_now_ns();
 	if (now - e->asked_ns < KERNEL_FRESH_NS)
@@ -469,7 +470,7 @@ static int collect(const struct wait *c)
 	 * busy, and where the array has room for one. */
 	first = e->kernel && load_relaxed(&e->w.ready_count) &&
 		(e->turn % KERNEL_TURN == 0 || (e->kernel_hot && e->turn & 1) ||
-		 has_mirrored_edge(e));
+		 has_mirrored_edge(e) || kernel_is_due(e, e->dgrams));
 	if (first) {
 		n = take_kernel(e, c->epfd, c->evs, c->max / 2 + 1);
 		if (n < 0)
@@ -479,7 +480,7 @@ static int collect(const struct wait *c)
 	/* What is the program's own is part of every answer, but for those in
 	 * quick succession; shadows and inner sets are asked when they were
 	 * found ready last, and in their turn. */
-	last = !first && n < c->max && (n ? e->kernel && (e->kernel_hot || user_is_due(e))
+	last = !first && n < c->max && (n ? e->kernel && (e->kernel_hot || kernel_is_due(e, e->user))
 					  : (c->zero && e->kernel) || e->kernel_hot);
 	if (last) {
 		got = take_kernel(e, c->epfd, c->evs + n, c->max - n);

@@ -17,8 +17,9 @@
  * @w:          Its watches are the entries for what is ours.
  * @fd:         A number that referred to it when last used.
  * @kernel:     Entries in the kernel's set besides the bells; errs high only.
- * @user:       Of those, the program's own; errs high only. @asked_ns: when
- *              the kernel was asked last because of them.
+ * @user:       Of those, the program's own; errs high only.
+ * @dgrams:     Of those, datagram sockets'.
+ * @asked_ns:   When the kernel was asked last because of these two.
  * @kernel_hot: The kernel had something when last asked.
  * @bells_in:   Bells whose eventfd is in the kernel's set.
  * @turn:       Counts looks.
@@ -33,7 +34,7 @@ struct epset {
 	struct waiter w;
 	int fd;
 	_Atomic uint32_t kernel; /* read without the lock as well */
-	uint32_t user;
+	uint32_t user, dgrams;
 	uint64_t asked_ns;
 	bool kernel_hot;
 	uint32_t bells_in;

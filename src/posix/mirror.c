@@ -149,10 +149,33 @@ static uint32_t listener_events(const struct watch *w)
 	return n == 0 ? 0 : care | (n == 1 ? flags : flags & EPOLLET);
 }
 
+/*
+ * The same for a datagram socket. Where one of its numbers counts edges the kernel
+ * does so for all: the others are looked at for as long as something is there
+ * (watch.hot). In Linux what arrives is an edge though it has been read meanwhile;
+ * then there is room to be told of.
+ */
+static uint32_t datagram_events(const struct watch *w)
+{
+	uint32_t care = 0, edges = 0, exclusive = EPOLLEXCLUSIVE, n = 0;
+
+	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
+		if (o->disabled)
+			continue;
+		care |= o->care & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI);
+		if (o->flags & EPOLLET)
+			care |= o->care & EPOLLOUT;
+		edges |= o->flags & EPOLLET;
+		exclusive &= o->flags;
+		n++;
+	}
+	return n == 0 ? 0 : care | edges | (n == 1 ? exclusive : 0);
+}
+
 static uint32_t mirror_events(const struct watch *w)
 {
 	if (watch_sock(w))
-		return listener_events(w);
+		return watch_sock(w)->dgram ? datagram_events(w) : listener_events(w);
 	if (w->disabled)
 		return 0;
 	/* Not EPOLLONESHOT: only what we report counts as the one shot. */
@@ -193,6 +216,7 @@ long mirror_add(struct watch *w, int epfd, int fd)
 		return id;
 	w->kernel_id = (uint32_t)id;
 	w->kernel_fd = fd;
+	epset_of(w->waiter)->dgrams += watch_sock(w) && watch_sock(w)->dgram;
 	return 0;
 }
 
@@ -200,6 +224,9 @@ static void mirror_mod_one(const struct watch *w, int epfd, int fd, uint32_t id)
 {
 	uint32_t events = mirror_events(w);
 
+	/* There is always room in an eventfd. */
+	if (id == w->ring_id)
+		events &= ~(uint32_t)EPOLLOUT;
 	if (id == 0)
 		return;
 	/* An exclusive entry cannot be changed. */
@@ -257,7 +284,8 @@ void mirror_shadow(struct watch *w)
 	if (s && shadow >= 0 && !w->kernel_id)
 		mirror_add(w, epset_fd(e), shadow);
 	if (s && s->bell_fd >= 0 && !w->ring_id) {
-		id = mirror_put(w, epset_fd(e), s->bell_fd, mirror_events(w));
+		id = mirror_put(w, epset_fd(e), s->bell_fd,
+				mirror_events(w) & ~(uint32_t)EPOLLOUT);
 		w->ring_id = id > 0 ? (uint32_t)id : 0;
 		w->ring_fd = s->bell_fd;
 	}
@@ -281,6 +309,7 @@ void mirror_forget(struct watch *w)
 		p = &(*p)->mirror_next;
 	if (*p)
 		*p = w->mirror_next;
+	e->dgrams -= w->kernel_id && watch_sock(w) && watch_sock(w)->dgram;
 	w->kernel_id = w->ring_id = 0;
 	e->kernel -= parts < e->kernel ? parts : e->kernel;
 }
