@@ -398,6 +398,7 @@ static void do_recv(const struct step *st, struct outcome *out, int fd)
 
 	memset(buffer, UNTOUCHED, n + 1);
 	memset(&from, 0, sizeof(from));
+	memset(control, 0, sizeof(control));	/* Some are cut short. */
 	__asm__ volatile("" : "+r"(n));		/* As in worker.c: for the checked twins. */
 	switch (st->arg[1]) {
 	case FORM_READ: out->ret = read(fd, buffer, n); break;

@@ -62,6 +62,8 @@ class Sock:
         self.queued = 0
         self.error = False
         self.corked = False
+        self.shared = False     # Several processes have or had it.
+        self.executed = False   # It went to another program: it sets no marks.
 
 
 class Epoll:
@@ -293,6 +295,8 @@ class Generator:
         elif self.chance(0.1):
             form = "FORM_SENDTO"
             dest = " ::1 p0" if o.six else " 127.0.0.1 p0"
+        if o.executed and aim is not o and not self.gaps:
+            return None
         if form == "FORM_SENDMSG" and dest and self.chance(0.35):
             dest += " " + self.control(o.six)
         if self.chance(0.08):
@@ -660,21 +664,36 @@ class Generator:
                     self.drop(proc + 2, s)
         elif self.chance(0.1):
             self.emit(proc, "daemon s0")
+            self.share(proc)
         else:
             self.emit(proc, "fork s0")
             self.alive.append(proc + 2)
             self.slots[proc + 2] = list(self.slots[proc])
+            self.share(proc)
+
+    def share(self, proc):
+        for o in self.slots[proc]:
+            if o is not None and o.kind == "sock":
+                o.shared = True
 
     def exec(self):
         proc = self.proc()
         for s, o in enumerate(self.slots[proc]):
             if o is None:
                 continue
-            if o.kind == "ep" or self.chance(0.25):
+            # A program that has it without knowing, beside one that has its memory,
+            # reads what ordinary programs send: docs/compatibility.md.
+            if o.kind == "ep" or self.chance(0.25) or (o.shared and not self.gaps):
                 self.emit(proc, f"close s{s}" if o.kind == "ep" else f"fcntl s{s} F_SETFD FD_CLOEXEC")
                 self.drop(proc, s)
             else:
                 self.emit(proc, f"fcntl s{s} F_SETFD 0")
+                # What is unread does not go along.
+                if o.port is not None and not self.gaps:
+                    for _ in range(2):
+                        self.emit(proc, f"drecvm s{s} 16 2000 MSG_DONTWAIT")
+                    o.queued = 0
+                o.executed = True
         self.emit(proc, "exec s0")
 
     def give(self):
@@ -710,7 +729,8 @@ class Generator:
         if self.processes:
             actions += [(self.fork, 3), (self.exec, 1.5)]
         # What docs/compatibility.md says is different: several sockets at one port, of
-        # which some have received nothing yet; what was unread when a socket was sent.
+        # which some have received nothing yet; what was unread when a socket was sent, or
+        # went to another program.
         if self.gaps:
             actions += [(self.again, 3), (self.give, 3)] if self.processes else [(self.again, 3)]
         while len(self.lines) < self.length:
