@@ -79,13 +79,14 @@ static const char *absolute(const char *path)
 
 int verb_up(int argc, char **argv)
 {
-	enum { FOREGROUND = SET_COUNT, NET_FIRST, PCAP = NET_FIRST + 4 };
+	enum { FOREGROUND = SET_COUNT, NET_FIRST, PCAP = NET_FIRST + 5 };
 	static const struct opt table[] = { CONFIG_OPTS,	    { 'f', "foreground", NULL },
 					    { 0, "tap", "NAME" },   { 0, "address", "ADDRESS/BITS" },
 					    { 0, "gateway", "ADDRESS" }, { 0, "mtu", "OCTETS" },
-					    { 0, "pcap", "FILE" },
+					    { 0, "offload", "on|off" }, { 0, "pcap", "FILE" },
 					    { 0 } };
-	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu", "--pcap" };
+	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu",
+					   "--offload", "--pcap" };
 	const char *more[CTL_START_MORE + 1] = { NULL };
 	unsigned n = 0;
 	struct opt_walk w = { .verb = "up", .table = table, .argc = argc, .argv = argv, .next = 1 };

@@ -137,6 +137,9 @@ int net_parse(const struct net_options *o, struct net_config *ret, char *ret_why
 	if (o->mtu && !parse_number(o->mtu, MTU_MIN, MTU_MAX, &mtu))
 		return say(ret_why, size, "MTU \"%s\": octets, %u to %u", o->mtu, MTU_MIN, MTU_MAX);
 	n.mtu = o->mtu ? (uint32_t)mtu : 0;
+	if (o->offload && strcmp(o->offload, "on") != 0 && strcmp(o->offload, "off") != 0)
+		return say(ret_why, size, "offload \"%s\": say on or off", o->offload);
+	n.offload = !o->offload || strcmp(o->offload, "on") == 0;
 	if (getrandom(n.mac, sizeof(n.mac), 0) != sizeof(n.mac))
 		return say(ret_why, size, "no random numbers: %s", strerror(errno));
 	n.mac[0] = (uint8_t)((n.mac[0] | 2) & ~1); /* locally administered, one station's */
@@ -183,7 +186,7 @@ static void why_not(const char *name, int err, char *ret_why, size_t size)
 
 int net_open(struct net_config *n, char *ret_why, size_t size)
 {
-	int mtu = tap_mtu(n->tap), fd = tap_open(n->tap, &n->offloads);
+	int mtu = tap_mtu(n->tap), fd = tap_open(n->tap, &n->offload);
 
 	if (fd < 0) {
 		why_not(n->tap, fd, ret_why, size);
@@ -203,8 +206,8 @@ int net_capture(const char *path, char *ret_why, size_t size)
 	if (fd >= 0)
 		return fd;
 	err = -errno;
-	say(ret_why, size, "cannot write %s: %s; --pcap takes a file in a folder that is there", path,
-	    strerror(-err));
+	say(ret_why, size, "cannot write %s: %s; --pcap takes a file in a folder that is there",
+	    path, strerror(-err));
 	return err;
 }
 

@@ -11,7 +11,7 @@
  * struct net_options - As on the command line; NULL where it was not said.
  */
 struct net_options {
-	const char *tap, *gateway, *mtu, *pcap;
+	const char *tap, *gateway, *mtu, *pcap, *offload;
 	const char *address[NET_ADDRESSES];
 	uint32_t addresses;
 };
@@ -24,8 +24,7 @@ struct net_options {
 int net_parse(const struct net_options *o, struct net_config *ret, char *ret_why, size_t size);
 
 /**
- * net_open() - Open the device; the MTU is its own where none was said, and what it takes over is
- * noted.
+ * net_open() - Open the device; the MTU is its own where none was said.
  * Return: its descriptor, or -errno with *@ret_why filled in.
  */
 int net_open(struct net_config *n, char *ret_why, size_t size);

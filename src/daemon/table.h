@@ -103,7 +103,8 @@ _Static_assert(HOLDER_FDS < HUNG_RING, "room for all that one holds");
  * @tap:      The interface; "": there is none.
  * @address:  Its own, host order; @prefix: bits of its network.
  * @gateway:  0: none.
- * @offloads: The interface takes over checksums and the cutting of large segments.
+ * @offload:  Checksums and the cutting of large segments are left to the interface, and by it to
+ *            us: wanted, and once it is open, had.
  */
 struct net_config {
 	char tap[16];
@@ -113,7 +114,7 @@ struct net_config {
 		uint8_t prefix;
 	} address[NET_ADDRESSES];
 	uint8_t mac[6];
-	bool offloads;
+	bool offload;
 };
 
 struct table {

@@ -23,115 +23,17 @@
 #include "daemon/wire.h"
 #include "daemon/wire_capture.h"
 #include "daemon/wire_conn.h"
-#include "daemon/wire_gso.h"
-#include "dev/tap.h"
+#include "daemon/wire_frames.h"
 #include "shm/addr.h"
 #include "shm/hint.h"
 #include "shm/seat.h"
-#include "wire/eth.h"
-#include "wire/ipv4.h"
-#include "wire/tcp.h"
 
 #define GATE_BACKLOG 1023u
-#define FRAMES_IN 128u /* of one turn */
-#define FRAMES_OUT 512u
-#define FRAME_BYTES 65600u
 #define SLEEP_MOST_MS 1000u /* a hint may be lost */
 #define TCPS 32768u
 #define RING_BYTES (1ull << 30) /* address space; what is used is bounded by buffers */
 #define PING_PAYLOAD_MOST 65507u
 #define ICMP_HEADER 8u
-
-_Static_assert(ENGINE_PIECES <= TAP_PIECES, "a frame of the engine's fits");
-
-/* ----------------------------------------------------------------- frames */
-
-static void frames_in(struct wire *w)
-{
-	static uint8_t frame[FRAME_BYTES];
-
-	w->readable = false;
-	for (unsigned i = 0; i < FRAMES_IN; i++) {
-		bool checked = false;
-		ssize_t n = tap_read(w->tap, frame, sizeof(frame), &checked);
-
-		if (n == -EAGAIN)
-			return;
-		if (n == -EPROTO) {
-			w->frames_bad++;
-			continue;
-		}
-		if (n < 0) {
-			if (!w->down_said)
-				log_line("the device cannot be read: %s", strerror((int)-n));
-			w->down_said = true;
-			daemon_unwatch(w->in.d, w->tap);
-			return;
-		}
-		wire_capture(w, false, checked, &(struct iovec){frame, (size_t)n}, 1);
-		if (checked)
-			engine_input_checked(&w->e, w->now_ns, frame, (size_t)n);
-		else
-			engine_input(&w->e, w->now_ns, frame, (size_t)n);
-	}
-	w->readable = true;
-}
-
-static void frame_send(struct wire *w, const struct iovec *piece, unsigned count,
-		       const struct tap_offload *o)
-{
-	wire_capture(w, true, o != NULL, piece, count);
-	/* Lost, as on any link; what counts on it sends it again. */
-	if (tap_write(w->tap, piece, count, o) < 0)
-		w->frames_lost++;
-}
-
-static void gso_send(struct wire *w, struct gso *g)
-{
-	struct tap_offload o = {
-		.checksum_start = ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
-		.checksum_at = TCP_CHECKSUM_AT,
-		.segment = g->segments > 1 ? g->size : 0,
-		.header = (uint16_t)g->header_bytes,
-	};
-
-	if (g->segments == 0)
-		return;
-	gso_seal(g);
-	frame_send(w, g->piece, g->pieces, &o);
-	g->segments = 0;
-}
-
-static void frame_out(struct wire *w, struct gso *g, const struct engine_frame *f)
-{
-	struct iovec piece[ENGINE_PIECES];
-
-	if (f->partial && gso_add(g, f))
-		return;
-	gso_send(w, g);
-	if (f->partial) {
-		gso_add(g, f);
-		return;
-	}
-	for (uint32_t i = 0; i < f->pieces; i++)
-		piece[i] = (struct iovec){(void *)(uintptr_t)f->piece[i].at, f->piece[i].bytes};
-	frame_send(w, piece, f->pieces, NULL);
-}
-
-/* Return: whether there may be more. */
-static bool frames_out(struct wire *w)
-{
-	static struct gso g;
-	struct engine_frame f;
-	unsigned n = 0;
-
-	while (n < FRAMES_OUT && engine_output(&w->e, w->now_ns, &f)) {
-		frame_out(w, &g, &f);
-		n++;
-	}
-	gso_send(w, &g);
-	return n == FRAMES_OUT;
-}
 
 /* ------------------------------------------------------------------- ping */
 
@@ -161,7 +63,7 @@ static void ping_answer(struct wire *w, struct wire_ping *p, int error)
 
 static void ping_event(struct wire *w, struct wire_ping *p)
 {
-	static uint8_t message[FRAME_BYTES];
+	static uint8_t message[ICMP_HEADER + PING_PAYLOAD_MOST];
 	uint32_t from;
 	size_t bytes;
 	int64_t n;
@@ -376,7 +278,7 @@ void wire_woken(struct daemon *d)
 	inner_woken(&w->in);
 	w->now_ns = clock_now_ns();
 	if (w->readable)
-		frames_in(w);
+		wire_frames_in(w);
 	hint_take(w->in.p->mbox, wire_conn_hint, w);
 	wire_gate(w);
 	wire_waiting(w);
@@ -384,7 +286,7 @@ void wire_woken(struct daemon *d)
 	pings_late(w);
 	engine_events(w);
 	wire_serve(w);
-	w->more_out = frames_out(w);
+	w->more_out = wire_frames_out(w);
 	wire_capture_flush(w);
 }
 
@@ -407,7 +309,7 @@ void wire_leave(struct daemon *d)
 		return;
 	w->now_ns = clock_now_ns();
 	wire_reset_all(w);
-	frames_out(w);
+	wire_frames_out(w);
 }
 
 /* ------------------------------------------------------------------ start */
@@ -437,7 +339,6 @@ static int engine_start(struct wire *w, const struct net_config *n)
 		.mtu = (uint16_t)n->mtu,
 		.addresses = n->addresses,
 		.gateway = n->gateway,
-		.checksum_offload = n->offloads,
 		.tcps = TCPS,
 		.segs = 8 * TCPS,
 		.syns = 4096,
@@ -446,6 +347,7 @@ static int engine_start(struct wire *w, const struct net_config *n)
 		.neighs = 4096,
 		.ooos = 4096,
 		.ring_bytes = RING_BYTES,
+		.offload = n->offload ? ENGINE_OFFLOAD_SUM | ENGINE_OFFLOAD_TSO : 0,
 	};
 	uint8_t key[16];
 	size_t bytes;

@@ -8,14 +8,12 @@
 #include "daemon/log.h"
 #include "daemon/wire_capture.h"
 #include "dev/pcapng.h"
+#include "base/emit.h"
 #include "wire/checksum.h"
 #include "wire/eth.h"
 #include "wire/ipv4.h"
-#include "wire/tcp.h"
-#include "wire/udp.h"
 
 #define FRAME_MOST 65600u
-#define UDP_CHECKSUM_AT 6u
 
 void wire_capture_open(struct wire *w, int fd)
 {
@@ -26,36 +24,6 @@ void wire_capture_open(struct wire *w, int fd)
 		pcapng_section(w->capture, 1);
 	else if (fd >= 0)
 		log_line("nothing is captured: %s", strerror(errno));
-}
-
-/* Put the checksum in that a device was to make. */
-static void mend(uint8_t *frame, size_t bytes)
-{
-	struct cursor c = cursor_of(frame, bytes);
-	size_t at, left;
-	struct eth eth;
-	struct ipv4 ip;
-	uint16_t sum;
-	uint8_t *field;
-
-	if (eth_parse(&c, &eth) != WIRE_OK || eth.type != ETH_TYPE_IPV4 ||
-	    ipv4_parse(&c, &ip) != WIRE_OK || ipv4_is_fragment(&ip))
-		return;
-	left = cursor_left(&c);
-	at = (size_t)(c.at - frame);
-	if (ip.proto == IPV4_PROTO_TCP && left >= TCP_HEADER_BYTES)
-		field = frame + at + TCP_CHECKSUM_AT;
-	else if (ip.proto == IPV4_PROTO_UDP && left >= UDP_HEADER_BYTES)
-		field = frame + at + UDP_CHECKSUM_AT;
-	else
-		return;
-	memset(field, 0, 2);
-	sum = checksum_fold(checksum_add(checksum_pseudo4(ip.src, ip.dst, ip.proto, (uint16_t)left),
-					 frame + at, left));
-	if (sum == 0 && ip.proto == IPV4_PROTO_UDP)
-		sum = 0xffff;
-	field[0] = (uint8_t)(sum >> 8);
-	field[1] = (uint8_t)sum;
 }
 
 /* The connection that the frame is of, if it is of one. */
@@ -92,7 +60,18 @@ static bool comment(const struct wire *w, const struct wire_conn *c, char *ret, 
 	return true;
 }
 
-void wire_capture(struct wire *w, bool out, bool partial, const struct iovec *piece, unsigned count)
+/* As it goes, or went, on a link where somebody has to do it. */
+static void complete(uint8_t *frame, size_t bytes, const struct engine_offload *o)
+{
+	size_t field = (size_t)o->sum_start + o->sum_offset;
+
+	if (o->sum_start && field + 2 <= bytes)
+		put_be16(frame + field, checksum_fold(checksum_add(0, frame + o->sum_start,
+								   bytes - o->sum_start)));
+}
+
+void wire_capture(struct wire *w, bool out, const struct iovec *piece, unsigned count,
+		  const struct engine_offload *o)
 {
 	static uint8_t whole[FRAME_MOST];
 	struct timespec t;
@@ -106,8 +85,7 @@ void wire_capture(struct wire *w, bool out, bool partial, const struct iovec *pi
 		memcpy(whole + n, piece[i].iov_base, piece[i].iov_len);
 		n += piece[i].iov_len;
 	}
-	if (partial)
-		mend(whole, n);
+	complete(whole, n, o);
 	clock_gettime(CLOCK_REALTIME, &t);
 	known = comment(w, owner(w, out, whole, n), who, sizeof(who));
 	pcapng_frame(w->capture, 0, (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec, whole, n,

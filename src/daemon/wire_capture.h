@@ -14,12 +14,9 @@
  * nothing is captured. */
 void wire_capture_open(struct wire *w, int fd);
 
-/**
- * wire_capture() - A frame, that came or that is sent.
- * @partial: Its TCP or UDP checksum is left to a device: in the file it is right.
- */
-void wire_capture(struct wire *w, bool out, bool partial, const struct iovec *piece,
-		  unsigned count);
+/** wire_capture() - A frame, that came or that is sent; its checksum is completed in the file. */
+void wire_capture(struct wire *w, bool out, const struct iovec *piece, unsigned count,
+		  const struct engine_offload *o);
 
 /** wire_capture_flush() - What was captured is in the file. */
 void wire_capture_flush(struct wire *w);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -31,7 +30,7 @@ static int ask(const char *name, unsigned long what, struct ifreq *ret)
 	return err;
 }
 
-int tap_open(const char *name, bool *ret_offloads)
+int tap_open(const char *name, bool *offload)
 {
 	int header = sizeof(struct virtio_net_hdr), fd, err;
 	struct ifreq r;
@@ -43,12 +42,13 @@ int tap_open(const char *name, bool *ret_offloads)
 	if (fd < 0)
 		return -errno;
 	r.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header)) {
+	if (ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETVNETHDRSZ, &header) ||
+	    (!*offload && ioctl(fd, TUNSETOFFLOAD, 0))) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
-	*ret_offloads = ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) == 0;
+	*offload = *offload && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) == 0;
 	return fd;
 }
 
@@ -60,7 +60,7 @@ int tap_mtu(const char *name)
 	return err < 0 ? err : r.ifr_mtu;
 }
 
-ssize_t tap_read(int fd, void *frame, size_t room, bool *ret_checked)
+ssize_t tap_read(int fd, void *frame, size_t room, struct vnet *ret)
 {
 	struct virtio_net_hdr h;
 	struct iovec piece[2] = {{&h, sizeof(h)}, {frame, room}};
@@ -68,30 +68,19 @@ ssize_t tap_read(int fd, void *frame, size_t room, bool *ret_checked)
 
 	if (n < 0)
 		return -errno;
-	if ((size_t)n <= sizeof(h) ||
-	    (h.gso_type != VIRTIO_NET_HDR_GSO_NONE && h.gso_type != VIRTIO_NET_HDR_GSO_TCPV4))
+	if ((size_t)n <= sizeof(h) || vnet_parse(&h, (size_t)n - sizeof(h), ret) < 0)
 		return -EPROTO;
-	*ret_checked = h.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
 	return n - (ssize_t)sizeof(h);
 }
 
-int tap_write(int fd, const struct iovec *piece, unsigned count, const struct tap_offload *o)
+int tap_write(int fd, const struct iovec *piece, unsigned count, const struct vnet *v)
 {
-	struct virtio_net_hdr h = {0};
+	struct virtio_net_hdr h;
 	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
 
-	if (count > TAP_PIECES)
+	if (count == 0 || count > TAP_PIECES)
 		return -EINVAL;
-	if (o && o->checksum_start) {
-		h.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		h.csum_start = o->checksum_start;
-		h.csum_offset = o->checksum_at;
-	}
-	if (o && o->segment) {
-		h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-		h.gso_size = o->segment;
-		h.hdr_len = o->header;
-	}
+	vnet_emit(v, piece[0].iov_len, &h);
 	memcpy(all + 1, piece, count * sizeof(*piece));
 	return writev(fd, all, (int)count + 1) < 0 ? -errno : 0;
 }

@@ -18,6 +18,7 @@
 	X(ARP_NO_ROOM, "arp-no-room") \
 	X(ARP_QUEUE_FULL, "arp-queue-full") \
 	X(ARP_UNANSWERED, "arp-unanswered") \
+	X(OFFLOAD_BAD, "offload-bad") \
 	X(IP_IN, "ip-in") \
 	X(IP_NOT_FOR_US, "ip-not-for-us") \
 	X(IP_SOURCE_BAD, "ip-source-bad") \

@@ -66,7 +66,8 @@ static bool fill_in(const struct engine_config *config, struct engine_config *c)
 	    c->neighs > TABLE_MAX || c->ooos > TABLE_MAX || c->addresses > ENGINE_ADDRESSES ||
 	    c->rcvbuf_max > 16u << 20 || c->sndbuf_max > 16u << 20 || c->ring_bytes > 1ull << 40 ||
 	    c->rcvbuf_max < PAGE_BYTES || c->sndbuf_max < PAGE_BYTES || c->local_port_min == 0 ||
-	    c->local_port_min > c->local_port_max || eth_is_multicast(c->mac))
+	    c->local_port_min > c->local_port_max || eth_is_multicast(c->mac) ||
+	    (c->offload & ENGINE_OFFLOAD_TSO && !(c->offload & ENGINE_OFFLOAD_SUM)))
 		return false;
 	for (uint32_t i = 0; i < c->addresses; i++) {
 		const struct engine_address *a = &c->address[i];
@@ -271,20 +272,8 @@ static void pass_time(struct engine *e, uint64_t now_ns)
 	e->s->now_ns = max_u64(e->s->now_ns, now_ns);
 }
 
-void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes)
-{
-	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
-}
-
-void engine_input_checked(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes)
-{
-	e->s->checked = true;
-	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
-	e->s->checked = false;
-}
-
-void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
-		       const void *frame, size_t bytes)
+static void input(struct engine *e, uint64_t now_ns, enum engine_interface from, const void *frame,
+		  size_t bytes, const struct engine_offload *o)
 {
 	struct cursor c = cursor_of(frame, bytes);
 	struct eth h;
@@ -303,7 +292,14 @@ void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface 
 		return;
 	}
 	if (h.type == ETH_TYPE_IPV4) {
-		ip_input(e, c, to_us, from);
+		struct engine_offload left = *o;
+		uint16_t before = (uint16_t)(c.at - (const uint8_t *)frame);
+
+		/* From the packet's first octet; what lies before that fits to nothing. */
+		if (o->sum_start)
+			left.sum_start = o->sum_start > before ? (uint16_t)(o->sum_start - before)
+							       : UINT16_MAX;
+		ip_input(e, c, to_us, from, &left);
 	} else if (h.type == ETH_TYPE_ARP && from == ENGINE_DEVICE) {
 		struct arp a;
 
@@ -317,10 +313,26 @@ void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface 
 	}
 }
 
+void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface from,
+		       const void *frame, size_t bytes)
+{
+	input(e, now_ns, from, frame, bytes, &(struct engine_offload){0});
+}
+
+void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes)
+{
+	engine_input_from(e, now_ns, ENGINE_DEVICE, frame, bytes);
+}
+
+void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes,
+			    const struct engine_offload *o)
+{
+	input(e, now_ns, ENGINE_DEVICE, frame, bytes, o);
+}
+
 bool engine_output(struct engine *e, uint64_t now_ns, struct engine_frame *ret)
 {
 	pass_time(e, now_ns);
-	ret->partial = false;
 	while (e->s->tx.head != NIL) {
 		if (ip_frame(e, ret)) {
 			COUNT(e, FRAMES_OUT);

@@ -75,6 +75,9 @@ struct engine_address {
 	uint8_t prefix;
 };
 
+#define ENGINE_OFFLOAD_SUM 1u /* it completes TCP's checksums */
+#define ENGINE_OFFLOAD_TSO 2u /* and cuts large TCP segments; with the other only */
+
 /**
  * struct engine_config - What is fixed for the life of a state. Zero where a
  * default is said.
@@ -95,7 +98,7 @@ struct engine_address {
  * @no_announce: Do not announce the addresses by gratuitous ARP.
  * @probe:       Use an address only once nobody answered when it was asked for (RFC 5227 2.1),
  *               which takes 4 to 7 s; see engine_address_state().
- * @checksum_offload: The device makes the checksums of TCP segments: see engine_frame.partial.
+ * @offload:     What the device does for us: ENGINE_OFFLOAD_ bits; 0: nothing.
  * @loopback:    Our own addresses and 127.0.0.0/8 are reached through ENGINE_LOOPBACK; else
  *               they are ENETUNREACH.
  * @no_timestamps: Neither offer TCP's timestamps nor take them (RFC 7323 3).
@@ -111,10 +114,10 @@ struct engine_config {
 	uint32_t rcvbuf_max, sndbuf_max;
 	uint64_t time_wait_ns;
 	uint16_t local_port_min, local_port_max;
+	uint8_t offload;
 	bool no_announce, no_timestamps;
 	bool loopback;
 	bool probe;
-	bool checksum_offload;
 };
 
 /**
@@ -152,12 +155,6 @@ int engine_attach(struct engine *e, void *mem, size_t bytes);
  */
 enum engine_interface { ENGINE_DEVICE, ENGINE_LOOPBACK, ENGINE_INTERFACES };
 
-/**
- * engine_input_checked() - The same, where the device says that the checksum of what IP carries is
- * right, or that it was never made since the frame has not been on any wire.
- */
-void engine_input_checked(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
-
 /** engine_input() - A frame has come from the device. It may be anything; nothing of it is kept by
  * reference. */
 void engine_input(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes);
@@ -167,9 +164,28 @@ void engine_input_from(struct engine *e, uint64_t now_ns, enum engine_interface 
 		       const void *frame, size_t bytes);
 
 /**
- * struct engine_piece - Borrowed until the engine is called next; of a segment of a stream, until
- * something else than engine_output() is called.
+ * struct engine_offload - What is left to the device of a frame that goes to it, or was left to
+ * us of one that comes. All zero: nothing.
+ * @sum_start:  Octets of the frame before those that are still to be summed: TCP's or UDP's first.
+ *              0: the checksum is there.
+ * @sum_offset: From there to the field, which has the pseudo-header's sum.
+ * @cut_bytes:  Payload octets of each TCP segment that this one is to be cut into, or was made of;
+ *              0: it is one segment.
+ * @sum_ok:     Of one that comes: the device has found the checksum right.
  */
+struct engine_offload {
+	uint16_t sum_start, sum_offset, cut_bytes;
+	bool sum_ok;
+};
+
+/**
+ * engine_input_offloaded() - engine_input() for a device that leaves things to us. What @o says
+ * may be as wrong as the frame: one that it does not fit to is dropped and counted.
+ */
+void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes,
+			    const struct engine_offload *o);
+
+/** struct engine_piece - Borrowed until the engine is called next. */
 struct engine_piece {
 	const uint8_t *at;
 	size_t bytes;
@@ -179,16 +195,14 @@ struct engine_piece {
  * struct engine_frame - A frame to send, as a gather list.
  * @header: Where piece 0 lies: do not copy the struct.
  * @interface: enum engine_interface: where to.
- * @partial:   With checksum_offload: this is a segment of a stream, and its checksum field has the
- *             sum of the pseudo-header alone: the device adds the rest. Its TCP header is at the
- *             end of piece 0, all its data are in the others.
+ * @offload: What the device is to do with it, of what engine_config.offload says that it can.
  */
 struct engine_frame {
 	struct engine_piece piece[ENGINE_PIECES];
+	struct engine_offload offload;
 	uint32_t pieces;
 	uint32_t bytes;
 	uint8_t interface;
-	bool partial;
 	uint8_t header[ENGINE_HEADER_BYTES];
 };
 

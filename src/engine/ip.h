@@ -11,18 +11,23 @@
 /**
  * struct ip_in - What IP knows about a datagram that came.
  * @quote:      Its header and the beginning of its payload, for ICMP errors about it.
+ * @sum_ok:     The transport's checksum need not be looked at.
+ * @cut_bytes:  As in struct engine_offload.
  * @unicast:    To one of our addresses, by a frame to us alone: errors may be sent about it.
  */
 struct ip_in {
 	uint32_t src, dst;
 	const uint8_t *quote;
 	size_t quote_bytes;
+	uint16_t cut_bytes;
 	uint8_t proto, ttl, tos;
+	bool sum_ok;
 	bool unicast;
 };
 
-/** ip_input() - A packet; @link_unicast: its frame was to us alone. */
-void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from);
+/** ip_input() - A packet; @link_unicast: its frame was to us alone. @o: offsets from its start. */
+void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from,
+	      const struct engine_offload *o);
 
 /** ip_deliver() - A whole datagram to the protocol that it is for. */
 void ip_deliver(struct engine *e, const struct ip_in *in, struct cursor payload);

@@ -3,6 +3,7 @@
 #include "engine/ip.h"
 #include "engine/tcp_conn.h"
 #include "engine/udp.h"
+#include "wire/udp.h"
 
 /* RFC 1812 4.3.2.3: an error quotes as much as fits into 576 octets. */
 #define QUOTE_MAX (IPV4_REASSEMBLY_MIN - IPV4_HEADER_BYTES - 8)
@@ -39,7 +40,22 @@ static bool from_ourselves(const struct engine *e, const struct ipv4 *h)
 	return e->s->config.loopback && engine_is_local(e, h->src) && engine_is_local(e, h->dst);
 }
 
-void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from)
+/* Does what is said about the checksum and the cuts fit to the packet? */
+static bool offload_fits(const struct engine_offload *o, const struct ipv4 *h, size_t header_bytes)
+{
+	bool tcp = h->proto == IPV4_PROTO_TCP;
+
+	if (!o->sum_start && !o->cut_bytes)
+		return true;
+	if (ipv4_is_fragment(h) || (o->cut_bytes && !(tcp && o->sum_start)))
+		return false;
+	return o->sum_start == header_bytes &&
+	       ((tcp && o->sum_offset == TCP_SUM_OFFSET) ||
+		(h->proto == IPV4_PROTO_UDP && o->sum_offset == UDP_SUM_OFFSET));
+}
+
+void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_interface from,
+	      const struct engine_offload *o)
 {
 	const uint8_t *packet = c.at;
 	struct ipv4 h;
@@ -64,6 +80,10 @@ void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_
 		COUNT(e, IP_SOURCE_BAD);
 		return;
 	}
+	if (!offload_fits(o, &h, (size_t)(c.at - packet))) {
+		COUNT(e, OFFLOAD_BAD);
+		return;
+	}
 	if (h.route_left) {
 		COUNT(e, IP_SOURCE_ROUTE);
 		return;
@@ -80,6 +100,8 @@ void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_
 		.proto = h.proto,
 		.ttl = h.ttl,
 		.tos = h.tos,
+		.cut_bytes = o->cut_bytes,
+		.sum_ok = o->sum_ok || o->sum_start,
 		.unicast = ours,
 	};
 	ip_deliver(e, &in, c);

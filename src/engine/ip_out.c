@@ -43,6 +43,7 @@ static void frame_begin(struct engine_frame *f, const struct emit *out)
 {
 	f->pieces = 1;
 	f->interface = ENGINE_DEVICE;
+	f->offload = (struct engine_offload){0};
 	f->bytes = (uint32_t)emit_bytes(out);
 	f->piece[0] = (struct engine_piece){.at = f->header, .bytes = f->bytes};
 }

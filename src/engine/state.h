@@ -252,7 +252,6 @@ struct engine_state {
 				 too; NIL: it is gone */
 	uint32_t port_offset; /* RFC 6056 3.3.3: of the next search */
 	uint64_t draws;	      /* numbers drawn from the key */
-	bool checked;	      /* of the frame at work: its checksums have been looked at */
 	uint64_t count[ENGINE_COUNT_MAX];
 	/* Where a datagram that came in pieces is laid out in one. */
 	uint8_t scratch[IPV4_PACKET_MAX + 1];

@@ -505,6 +505,12 @@ static bool reuses_time_wait(struct engine *e, struct tcp *t, const struct tcp_h
 	return true;
 }
 
+/* How many there were before the device put them together. */
+static uint32_t segments(const struct ip_in *in, size_t bytes)
+{
+	return in->cut_bytes && bytes ? (uint32_t)((bytes - 1) / in->cut_bytes) + 1 : 1;
+}
+
 void tcp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 {
 	struct cursor whole = c;
@@ -526,7 +532,7 @@ void tcp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 		COUNT_FAULT(e, TCP, fault);
 		return;
 	}
-	if (!e->s->checked && !tcp_sum_ok(&whole, in->src, in->dst)) { /* MUST-3 */
+	if (!in->sum_ok && !tcp_sum_ok(&whole, in->src, in->dst)) { /* MUST-3 */
 		COUNT(e, TCP_CHECKSUM);
 		return;
 	}
@@ -536,7 +542,7 @@ void tcp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 		t = NULL;
 	}
 	if (t) {
-		t->segs_in++;
+		t->segs_in += segments(in, cursor_left(&c));
 		if (t->state == TCP_SYN_SENT)
 			syn_sent(e, t, in, &h, c);
 		else

@@ -16,11 +16,15 @@
 #include "engine/tcp_parts.h"
 #include "wire/checksum.h"
 
+/* Of a segment that the device cuts: as long as IPv4 can say, with all options. */
+#define LARGE_BYTES (IPV4_PACKET_MAX - IPV4_HEADER_BYTES - TCP_HEADER_MAX)
+
 enum send_kind { SEND_NOTHING, SEND_SYN, SEND_AGAIN, SEND_NEW, SEND_ACK, SEND_KEEP };
 
 /**
  * struct plan - A segment that could be sent.
- * @seg:   For SEND_AGAIN. @bytes: of data. @fin: with a FIN behind them.
+ * @seg:   For SEND_AGAIN. @bytes: of data; more than a segment's, where the device cuts it.
+ * @fin:   With a FIN behind them.
  * @probe: It is the loss probe. @rescue: the rescue retransmission.
  */
 struct plan {
@@ -108,6 +112,35 @@ static bool small_may_go(const struct tcp *t, uint32_t bytes, uint32_t unsent, b
 	return bytes >= t->max_wnd / 2 && bytes; /* (3) */
 }
 
+/* Octets of the most that may go as one to be cut by the device: whole segments. */
+static uint32_t large_max(const struct engine *e, const struct tcp *t, uint32_t max)
+{
+	uint64_t rate = pace_rate(t), most = LARGE_BYTES;
+
+	if (!(e->s->config.offload & ENGINE_OFFLOAD_TSO) || t->probe_pending ||
+	    ip_interface(t->next_hop) != ENGINE_DEVICE ||
+	    /* The pointer would be copied into each, and counts from each. */
+	    urgent_unsent(t))
+		return max;
+	/* What is paced goes in small pieces: a millisecond's. */
+	if (rate != PACE_NONE)
+		most = min_u64(most, rate / 1000);
+	return max_u32((uint32_t)most / max, 1) * max;
+}
+
+/* More than the one full segment that may go: as many as may. */
+static uint32_t enlarge(const struct engine *e, const struct tcp *t, uint32_t max, uint32_t room,
+			uint32_t unsent)
+{
+	uint32_t most = min_u32(min_u32(large_max(e, t, max), room), t->cwnd - tcp_pipe(t));
+
+	/* The last, not full one goes with them where it need not wait. */
+	if (unsent <= most &&
+	    small_may_go(t, unsent % max, unsent % max, t->fin_wanted && unsent < room))
+		return unsent;
+	return max_u32(min_u32(most, unsent) / max, 1) * max;
+}
+
 static bool choose_new(const struct engine *e, struct tcp *t, struct plan *p)
 {
 	uint32_t unsent = tcp_unsent(t);
@@ -134,6 +167,8 @@ static bool choose_new(const struct engine *e, struct tcp *t, struct plan *p)
 		t->cwnd_limited = true;
 		return false;
 	}
+	if (bytes == max && !t->probe_pending)
+		bytes = enlarge(e, t, max, room, unsent);
 	fin = fin && bytes == unsent && bytes < room;
 	if (!bytes && !fin)
 		return false;
@@ -303,7 +338,7 @@ static void fill(struct engine *e, struct tcp *t, struct tcp_header *h)
 
 /* Header, then the data as slices of the ring. */
 static void build(struct engine *e, struct tcp *t, struct tcp_header *h, uint32_t bytes,
-		  const uint8_t mac[6], struct engine_frame *f)
+		  uint32_t max, const uint8_t mac[6], struct engine_frame *f)
 {
 	struct emit out = emit_to(f->header, sizeof(f->header));
 	struct ipv4 ip = {
@@ -321,24 +356,28 @@ static void build(struct engine *e, struct tcp *t, struct tcp_header *h, uint32_
 
 	if (bytes)
 		pieces = ring_slice(e, &t->snd, position(t, h->seq), bytes, at, n);
-	f->interface = ip_interface(t->next_hop);
-	f->partial = e->s->config.checksum_offload && f->interface == ENGINE_DEVICE;
-	for (unsigned i = 0; i < pieces && !f->partial; i++)
-		sum = checksum_add_at(sum, at[i], n[i], i ? n[0] : 0);
 	ip.total_bytes = (uint16_t)(IPV4_HEADER_BYTES + tcp_header_size(h) + bytes);
 	if (!ip.df)
 		ip.id = ip_id(e); /* RFC 6864 4.1: of no meaning with DF */
 	ip_header(e, &out, mac, &ip);
-	tcp_emit(&out, h, t->laddr, t->raddr, sum, bytes);
-	if (f->partial)
-		tcp_emit_partial(f->header + emit_bytes(&out) - tcp_header_size(h), t->laddr,
-				 t->raddr, (uint16_t)(tcp_header_size(h) + bytes));
 	f->pieces = 1;
+	f->interface = ip_interface(t->next_hop);
+	f->offload = (struct engine_offload){0};
+	if (bytes && f->interface == ENGINE_DEVICE && e->s->config.offload & ENGINE_OFFLOAD_SUM) {
+		f->offload.sum_start = (uint16_t)emit_bytes(&out);
+		f->offload.sum_offset = TCP_SUM_OFFSET;
+		f->offload.cut_bytes = bytes > max ? (uint16_t)max : 0;
+		tcp_emit_partial(&out, h, t->laddr, t->raddr, bytes);
+	} else {
+		for (unsigned i = 0; i < pieces; i++)
+			sum = checksum_add_at(sum, at[i], n[i], i ? n[0] : 0);
+		tcp_emit(&out, h, t->laddr, t->raddr, sum, bytes);
+	}
 	f->piece[0] = (struct engine_piece){.at = f->header, .bytes = emit_bytes(&out)};
 	f->bytes = (uint32_t)(emit_bytes(&out) + bytes);
 	for (unsigned i = 0; i < pieces; i++)
 		f->piece[f->pieces++] = (struct engine_piece){.at = at[i], .bytes = n[i]};
-	t->segs_out++;
+	t->segs_out += bytes > max ? (bytes - 1) / max + 1 : 1;
 	COUNT(e, TCP_OUT);
 }
 
@@ -361,17 +400,40 @@ static bool do_syn(struct engine *e, struct tcp *t, struct tcp_header *h)
 	return true;
 }
 
-static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct tcp_header *h)
+/* Each segment that the device cuts is one of the book's; what there is no room for stays unsent.
+ * Return: false: there is none for the first. */
+static bool note_new(struct engine *e, struct tcp *t, struct plan *p, uint32_t max)
 {
-	uint32_t end = t->snd_nxt + p->bytes + (p->fin ? 1 : 0);
 	/* RFC 9293 3.9.1, MUST-60: PSH on the last of what there is. */
 	bool push = p->bytes && p->bytes == tcp_unsent(t);
+	uint32_t noted = 0;
+
+	do {
+		uint32_t part = min_u32(p->bytes - noted, max), seq = t->snd_nxt + noted;
+		bool last = noted + part == p->bytes, fin = p->fin && last;
+		unsigned flags = (fin ? SEG_FIN : 0) | (push && last ? SEG_PUSH : 0);
+
+		if (!seg_new(e, t, seq, seq + part + fin, (uint8_t)flags)) {
+			p->bytes = noted;
+			p->fin = false;
+			return noted != 0;
+		}
+		noted += part;
+	} while (noted < p->bytes);
+	return true;
+}
+
+static bool do_new(struct engine *e, struct tcp *t, struct plan *p, struct tcp_header *h)
+{
+	uint32_t max = tcp_data_max(t), end;
+	bool push;
 
 	cc_idle(e, t);
 	h->seq = t->snd_nxt;
-	if (!seg_new(e, t, t->snd_nxt, end,
-		     (uint8_t)((p->fin ? SEG_FIN : 0) | (push ? SEG_PUSH : 0))))
+	if (!note_new(e, t, p, max))
 		return false;
+	push = p->bytes && p->bytes == tcp_unsent(t);
+	end = t->snd_nxt + p->bytes + (p->fin ? 1 : 0);
 	if (t->snd_una == t->snd_nxt || !t->stalled_ns)
 		t->stalled_ns = e->s->now_ns;
 	t->snd_nxt = end;
@@ -383,7 +445,7 @@ static bool do_new(struct engine *e, struct tcp *t, const struct plan *p, struct
 	t->prr_out += p->bytes;
 	t->sum_sent += p->bytes;
 	t->sent_ns = e->s->now_ns;
-	if (p->bytes && p->bytes < tcp_data_max(t))
+	if (p->bytes % max)
 		t->snd_sml = end;
 	if (tcp_pipe(t) > t->used || seq_geq(t->snd_una, t->used_end)) {
 		t->used = tcp_pipe(t);
@@ -484,6 +546,7 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 	struct tcp *t = &e->tcp[e->s->tcp_out.head];
 	struct plan p = choose(e, t);
 	struct tcp_header h = {0};
+	uint32_t max;
 	uint8_t mac[6];
 
 	off_list(e, t);
@@ -503,6 +566,7 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 		t->arp_waits = true;
 		return false;
 	}
+	max = tcp_data_max(t);
 	if (!commit(e, t, &p, &h)) {
 		/* The book is full: others' ACKs will empty it. */
 		if (!t->timer_ns[TCP_TIMER_RTO])
@@ -512,7 +576,7 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 	if (p.bytes)
 		pace_sent(e, t, p.bytes);
 	fill(e, t, &h);
-	build(e, t, &h, p.bytes, mac, f);
+	build(e, t, &h, p.bytes, max, mac, f);
 	ack_said(t);
 	ilist_push(&e->s->tcp_out, tcp_out_links(e), TCP_INDEX(e, t));
 	return true;

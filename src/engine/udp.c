@@ -19,7 +19,7 @@ void udp_input(struct engine *e, const struct ip_in *in, struct cursor c)
 		COUNT_FAULT(e, UDP, fault);
 		return;
 	}
-	if (!e->s->checked &&
+	if (!in->sum_ok &&
 	    !udp_sum_ok(&h, in->src, in->dst, checksum_add(0, c.at, cursor_left(&c)))) {
 		COUNT(e, UDP_CHECKSUM);
 		return;

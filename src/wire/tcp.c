@@ -192,21 +192,20 @@ static void emit_options(struct emit *e, const struct tcp_header *h)
 	}
 }
 
-void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
-	      uint64_t payload_sum, size_t payload_bytes)
+/* The header, its checksum field zero. Return: its first octet; NULL: there is no room. */
+static uint8_t *emit_header(struct emit *e, const struct tcp_header *h, size_t payload_bytes)
 {
 	size_t bytes = tcp_header_size(h);
 	uint8_t *p;
 	struct emit f;
-	uint64_t sum;
 
 	if (bytes > TCP_HEADER_MAX || bytes + payload_bytes > IPV4_PACKET_MAX) {
 		e->failed = true;
-		return;
+		return NULL;
 	}
 	p = emit_take(e, TCP_HEADER_BYTES);
 	if (!p)
-		return;
+		return NULL;
 	f = emit_to(p, TCP_HEADER_BYTES);
 	emit_be16(&f, h->sport);
 	emit_be16(&f, h->dport);
@@ -218,18 +217,34 @@ void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t
 	emit_be16(&f, 0);
 	emit_be16(&f, h->urgent);
 	emit_options(e, h);
-	if (e->failed)
-		return;
-	sum = checksum_pseudo4(src, dst, IPV4_PROTO_TCP, (uint16_t)(bytes + payload_bytes));
-	sum = checksum_add(sum, p, bytes);
-	put_be16(p + 16, checksum_fold(checksum_join(sum, payload_sum))); /* MUST-2 */
+	return e->failed ? NULL : p;
 }
 
-void tcp_emit_partial(uint8_t *header, uint32_t src, uint32_t dst, uint16_t bytes)
+static uint64_t pseudo_sum(const struct tcp_header *h, uint32_t src, uint32_t dst,
+			   size_t payload_bytes)
 {
-	/* Not complemented, as the rest is still to be added. */
-	uint16_t sum = (uint16_t)~checksum_fold(checksum_pseudo4(src, dst, IPV4_PROTO_TCP, bytes));
+	return checksum_pseudo4(src, dst, IPV4_PROTO_TCP,
+				(uint16_t)(tcp_header_size(h) + payload_bytes));
+}
 
-	header[TCP_CHECKSUM_AT] = (uint8_t)(sum >> 8);
-	header[TCP_CHECKSUM_AT + 1] = (uint8_t)sum;
+void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
+	      uint64_t payload_sum, size_t payload_bytes)
+{
+	uint8_t *p = emit_header(e, h, payload_bytes);
+	uint64_t sum = pseudo_sum(h, src, dst, payload_bytes);
+
+	if (!p)
+		return;
+	sum = checksum_add(sum, p, tcp_header_size(h));
+	put_be16(p + TCP_SUM_OFFSET, checksum_fold(checksum_join(sum, payload_sum))); /* MUST-2 */
+}
+
+void tcp_emit_partial(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
+		      size_t payload_bytes)
+{
+	uint8_t *p = emit_header(e, h, payload_bytes);
+	uint64_t sum = pseudo_sum(h, src, dst, payload_bytes);
+
+	if (p)
+		put_be16(p + TCP_SUM_OFFSET, (uint16_t)~checksum_fold(sum));
 }

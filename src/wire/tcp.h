@@ -9,7 +9,6 @@
 #include "base/emit.h"
 #include "wire/fault.h"
 
-#define TCP_CHECKSUM_AT 16u /* in the header */
 #define TCP_HEADER_BYTES 20u /* without options */
 #define TCP_HEADER_MAX 60u
 #define TCP_OPTIONS_MAX 40u
@@ -90,11 +89,14 @@ size_t tcp_header_size(const struct tcp_header *h);
 void tcp_emit(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
 	      uint64_t payload_sum, size_t payload_bytes);
 
+/** TCP_SUM_OFFSET - Of the checksum in the header. */
+#define TCP_SUM_OFFSET 16u
+
 /**
- * tcp_emit_partial() - Let the checksum of a header that was emitted be made by a device: the field
- * has the sum of the pseudo-header alone.
- * @header: As it is on the wire. @bytes: Of it and its data.
+ * tcp_emit_partial() - The same, for a device that sums: the checksum field has the sum of the
+ * pseudo-header, not complemented, to which the device adds header and data.
  */
-void tcp_emit_partial(uint8_t *header, uint32_t src, uint32_t dst, uint16_t bytes);
+void tcp_emit_partial(struct emit *e, const struct tcp_header *h, uint32_t src, uint32_t dst,
+		      size_t payload_bytes);
 
 #endif

@@ -10,6 +10,7 @@
 #include "wire/fault.h"
 
 #define UDP_HEADER_BYTES 8u
+#define UDP_SUM_OFFSET 6u      /* of the checksum in it */
 #define UDP_PAYLOAD_MAX 65507u /* over IPv4 without options */
 
 /**

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "cut.h"
 #include "dev/pcapng.h"
 #include "sim.h"
 
@@ -118,20 +119,21 @@ static void emit(struct sim *s, unsigned from, const uint8_t *octets, size_t byt
 
 bool sim_pump(struct sim *s)
 {
-	static uint8_t octets[65536 + 64];
+	static uint8_t octets[65536 + 64], one[65536 + 64];
 	static struct engine_frame f;
 	bool any = false;
 
 	for (unsigned i = 0; i < s->hosts; i++) {
 		while (engine_output(&s->host[i].e, s->now_ns, &f)) {
-			size_t n = 0;
+			size_t n = 0, part;
 
 			for (uint32_t k = 0; k < f.pieces; k++) {
 				memcpy(octets + n, f.piece[k].at, f.piece[k].bytes);
 				n += f.piece[k].bytes;
 			}
 			must(n == f.bytes, "a frame's pieces are not its length");
-			emit(s, i, octets, n);
+			for (unsigned k = 0; (part = cut_frame(octets, n, &f.offload, k, one)); k++)
+				emit(s, i, one, part);
 			any = true;
 		}
 	}

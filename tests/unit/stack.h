@@ -23,7 +23,8 @@
 
 /**
  * struct stack - @frame: the last one that stack_pull() gave; @ip, @l4: parsed, where it is IPv4;
- * @tcp: where it is TCP. @data: behind the last header that was parsed.
+ * @tcp: where it is TCP. @data: behind the last header that was parsed. @offload: what was left to
+ * the device, which has been done but for the cuts.
  */
 struct stack {
 	struct engine e;
@@ -33,7 +34,7 @@ struct stack {
 	uint8_t frame[65600];
 	size_t bytes;
 	uint8_t interface;
-	bool partial;
+	struct engine_offload offload;
 	struct eth eth;
 	struct ipv4 ip;
 	struct tcp_header tcp;
@@ -173,6 +174,15 @@ static inline void stack_tcp(struct stack *s, const struct tcp_header *h, const 
 
 /* ------------------------------------------------------------ frames out */
 
+/* What a device does: the field has the pseudo-header's sum, and becomes that of all. */
+static inline void stack_complete(uint8_t *frame, size_t bytes, const struct engine_offload *o)
+{
+	if (o->sum_start)
+		put_be16(
+			frame + o->sum_start + o->sum_offset,
+			checksum_fold(checksum_add(0, frame + o->sum_start, bytes - o->sum_start)));
+}
+
 /* The next frame. Return: false: there is none. */
 static inline bool stack_pull(struct stack *s)
 {
@@ -189,14 +199,8 @@ static inline bool stack_pull(struct stack *s)
 	if (s->bytes != f.bytes)
 		abort();
 	s->interface = f.interface;
-	s->partial = f.partial;
-	if (f.partial) {
-		/* As a device does: what lies behind IP's header, on top of what is in the field. */
-		uint16_t sum = checksum_fold(checksum_add(0, s->frame + 34, s->bytes - 34));
-
-		s->frame[34 + TCP_CHECKSUM_AT] = (uint8_t)(sum >> 8);
-		s->frame[34 + TCP_CHECKSUM_AT + 1] = (uint8_t)sum;
-	}
+	s->offload = f.offload;
+	stack_complete(s->frame, s->bytes, &s->offload);
 	c = cursor_of(s->frame, s->bytes);
 	if (eth_parse(&c, &s->eth) != WIRE_OK)
 		abort();

@@ -100,56 +100,6 @@ static void engine_init__announces_itself(void **state)
 	stack_end(&s);
 }
 
-/* The device makes the sums of segments; stack_pull() is the device, and looks at them. */
-static void engine_output__sums_left_to_the_device(void **state)
-{
-	struct engine_config c = stack_config();
-	struct talk t;
-
-	(void)state;
-	c.checksum_offload = true;
-	stack_init(&s, &c);
-	talk_connect(&s, &t, TCP_HAS_TS);
-	assert_true(s.partial);
-	assert_int_equal(engine_send(&s.e, s.now, t.sock, "an odd number", 13), 13);
-	assert_true(stack_pull(&s));
-	assert_true(s.partial);
-	assert_int_equal(cursor_left(&s.data), 13);
-	stack_udp(&s, PEER, 7, 7, "x", 1); /* a datagram's is whole: port unreachable */
-	assert_true(stack_pull_ip(&s));
-	assert_false(s.partial);
-	stack_end(&s);
-}
-
-static void engine_input_checked__believes_the_device(void **state)
-{
-	static uint8_t frame[200];
-	struct emit out = emit_to(frame, sizeof(frame));
-	struct eth eth = {.type = ETH_TYPE_IPV4};
-	struct ipv4 ip = {.src = PEER, .dst = US, .proto = IPV4_PROTO_UDP, .ttl = 64,
-			  .total_bytes = 29};
-	struct engine_config c = stack_config();
-	struct engine_sock u;
-	uint8_t got[8];
-
-	(void)state;
-	stack_init(&s, &c);
-	u = open_udp(9);
-	memcpy(eth.dst, stack_mac, 6);
-	eth_emit(&out, &eth);
-	ipv4_emit(&out, &ip);
-	make_udp(frame + 34, 100, PEER, 9, US, 9, "x", 1);
-	frame[34 + 6] ^= 1; /* its checksum */
-	engine_input(&s.e, s.now, frame, 43);
-	assert_int_equal(engine_recv(&s.e, s.now, u, got, sizeof(got)), -EAGAIN);
-	assert_int_equal(stack_count(&s, COUNT_UDP_CHECKSUM), 1);
-	engine_input_checked(&s.e, s.now, frame, 43);
-	assert_int_equal(engine_recv(&s.e, s.now, u, got, sizeof(got)), 1);
-	engine_input(&s.e, s.now, frame, 43); /* that one alone */
-	assert_int_equal(stack_count(&s, COUNT_UDP_CHECKSUM), 2);
-	stack_end(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,8 +108,6 @@ int main(void)
 		cmocka_unit_test(engine_input__what_is_not_for_us),
 		cmocka_unit_test(engine_stat_name__each_has_one),
 		cmocka_unit_test(engine_init__announces_itself),
-		cmocka_unit_test(engine_output__sums_left_to_the_device),
-		cmocka_unit_test(engine_input_checked__believes_the_device),
 	};
 
 	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
