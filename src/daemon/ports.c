@@ -73,8 +73,7 @@ static int listener_withdraw(struct daemon *d, addr_word at, half_ref ref)
 
 	if (r == 0) {
 		listener_count(d, ref, -1);
-		if (!(at & ADDR_WORD_DGRAM))
-			wire_listeners(d, addr_word_port(at));
+		wire_listeners(d, at);
 	}
 	return r;
 }
@@ -167,8 +166,7 @@ int ports_listen(struct daemon *d, unsigned asks, const struct ctl_msg *m)
 	if (err < 0)
 		return -err;
 	listener_count(d, ref, 1);
-	if (!(m->listen.at & ADDR_WORD_DGRAM))
-		err = wire_listeners(d, addr_word_port(m->listen.at));
+	err = wire_listeners(d, m->listen.at);
 	if (err < 0)
 		listener_withdraw(d, m->listen.at, ref);
 	return -err;
@@ -205,7 +203,7 @@ static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsig
 	unsigned party = load_relaxed(&b->party);
 	half_ref ref = half_ref_make(party, b->slot, b->half_gen);
 
-	if (!addr_conflicts(b->at, m->listen.at))
+	if (!addr_conflicts(b->at, m->listen.at) || (b->at ^ m->listen.at) & ADDR_WORD_DGRAM)
 		return false;
 	if (party == id && b->slot == m->listen.slot && b->half_gen == m->listen.gen)
 		return false; /* Asked again. */
@@ -213,7 +211,9 @@ static bool bound_conflicts(const struct daemon *d, const struct bound *b, unsig
 		return false;
 	if (!(b->reuse & m->listen.reuse & CTL_REUSE_ADDR))
 		return true;
-	/* Both have SO_REUSEADDR: a listener is in the way all the same. */
+	/* Both have SO_REUSEADDR: a listener is in the way all the same, a receiver is not. */
+	if (b->at & ADDR_WORD_DGRAM)
+		return false;
 	return port_half(d, b->at, false, 0, &at, &gen) == ref && half_ref_party(ref) != 0;
 }
 

@@ -23,6 +23,7 @@
 #include "daemon/wire.h"
 #include "daemon/wire_capture.h"
 #include "daemon/wire_conn.h"
+#include "daemon/wire_dgram.h"
 #include "daemon/wire_frames.h"
 #include "shm/addr.h"
 #include "shm/hint.h"
@@ -130,16 +131,16 @@ int wire_ping(struct daemon *d, unsigned id, const struct ctl_msg *m)
 
 /* -------------------------------------------------------------- listeners */
 
-static struct wire_listener *listener_find(struct wire *w, uint32_t addr, uint16_t port)
+static struct wire_listener *listener_find(struct wire *w, uint32_t addr, uint16_t port, bool dgram)
 {
 	for (unsigned i = 0; i < WIRE_LISTENERS; i++)
 		if (w->listeners[i].used && w->listeners[i].port == port &&
-		    w->listeners[i].addr == addr)
+		    w->listeners[i].addr == addr && w->listeners[i].dgram == dgram)
 			return &w->listeners[i];
 	return NULL;
 }
 
-static int listener_open(struct wire *w, uint32_t addr, uint16_t port)
+static int listener_open(struct wire *w, uint32_t addr, uint16_t port, bool dgram)
 {
 	struct wire_listener *l = NULL;
 	uint32_t i;
@@ -150,20 +151,24 @@ static int listener_open(struct wire *w, uint32_t addr, uint16_t port)
 			l = &w->listeners[i];
 	if (!l)
 		return -ENFILE;
-	err = engine_open(&w->e, ENGINE_TCP,
+	err = engine_open(&w->e, dgram ? ENGINE_UDP : ENGINE_TCP,
 			  wire_cookie(WIRE_KIND_LISTENER, (uint32_t)(l - w->listeners)), &l->sock);
 	if (err < 0)
 		return err;
 	err = engine_bind(&w->e, l->sock, addr, port);
 	/* Who waits in the program's own queue is counted there. */
-	if (err == 0)
+	if (err == 0 && !dgram)
 		err = engine_listen(&w->e, l->sock, SEAT_BACKLOG_MAX);
 	if (err < 0) {
 		engine_close(&w->e, w->now_ns, l->sock);
 		return err;
 	}
-	*l = (struct wire_listener){
-		.addr = addr, .port = port, .used = true, .wanted = true, .sock = l->sock};
+	*l = (struct wire_listener){.addr = addr,
+				    .port = port,
+				    .used = true,
+				    .wanted = true,
+				    .dgram = dgram,
+				    .sock = l->sock};
 	return 0;
 }
 
@@ -178,12 +183,14 @@ static bool listener_outside(const struct wire *w, addr_word at, uint32_t *ret)
 	       registry_addr_is_own(w->in.d->reg, at);
 }
 
-int wire_listeners(struct daemon *d, uint16_t port)
+int wire_listeners(struct daemon *d, addr_word at)
 {
 	struct wire *w = d->wire;
-	uint32_t n = w ? (uint32_t)load_relaxed(&d->reg->ports[port]) : 0;
+	uint32_t n = w ? (uint32_t)load_relaxed(&d->reg->ports[port_index(at)]) : 0;
 	const struct registry_listener *r = n && n <= LISTENER_MAX ? &d->reg->records[n - 1] : NULL;
 	uint32_t count = r ? load_relaxed(&r->count) : 0, addr;
+	uint16_t port = addr_word_port(at);
+	bool dgram = at & ADDR_WORD_DGRAM;
 	int err = 0;
 
 	if (!w)
@@ -194,24 +201,24 @@ int wire_listeners(struct daemon *d, uint16_t port)
 	for (uint32_t i = 0; i < count && i < LISTEN_PER_PORT; i++) {
 		struct wire_listener *l;
 
-		if (!listener_outside(w, load_relaxed(&r->at[i]), &addr))
+		if (!listener_outside(w, load_relaxed(&r->at[i]) & ~ADDR_WORD_DGRAM, &addr))
 			continue;
-		l = listener_find(w, addr, port);
+		l = listener_find(w, addr, port, dgram);
 		if (l)
 			l->wanted = true;
 	}
 	for (unsigned i = 0; i < WIRE_LISTENERS; i++) {
 		struct wire_listener *l = &w->listeners[i];
 
-		if (!l->used || l->port != port || l->wanted)
+		if (!l->used || l->port != port || l->dgram != dgram || l->wanted)
 			continue;
 		engine_close(&w->e, w->now_ns, l->sock);
 		l->used = false;
 	}
 	for (uint32_t i = 0; i < count && i < LISTEN_PER_PORT; i++)
-		if (listener_outside(w, load_relaxed(&r->at[i]), &addr) &&
-		    !listener_find(w, addr, port) && err == 0)
-			err = listener_open(w, addr, port);
+		if (listener_outside(w, load_relaxed(&r->at[i]) & ~ADDR_WORD_DGRAM, &addr) &&
+		    !listener_find(w, addr, port, dgram) && err == 0)
+			err = listener_open(w, addr, port, dgram);
 	return err;
 }
 
@@ -229,7 +236,9 @@ static void engine_events(struct wire *w)
 			wire_conn_event(w, i, ev.events);
 			break;
 		case WIRE_KIND_LISTENER:
-			if (w->listeners[i].used)
+			if (w->listeners[i].used && w->listeners[i].dgram)
+				wire_dgram_in(w, &w->listeners[i]);
+			else if (w->listeners[i].used)
 				wire_accept(w, &w->listeners[i]);
 			break;
 		case WIRE_KIND_PING:
@@ -254,7 +263,8 @@ int wire_prepare(struct daemon *d)
 
 	if (!w)
 		return -1;
-	if (!inner_prepare(&w->in) || w->active_first || w->readable || w->more_out)
+	if (!inner_prepare(&w->in) || w->active_first || w->readable || w->more_out ||
+	    w->dgram_ready)
 		return 0;
 	until = engine_deadline(&w->e);
 	if (w->waiting_first && w->waiting_due_ns < until)
@@ -280,6 +290,8 @@ void wire_woken(struct daemon *d)
 	if (w->readable)
 		wire_frames_in(w);
 	hint_take(w->in.p->mbox, wire_conn_hint, w);
+	if (w->dgram_ready)
+		w->dgram_ready = wire_dgram_out(w);
 	wire_gate(w);
 	wire_waiting(w);
 	engine_time(&w->e, w->now_ns);
@@ -294,6 +306,8 @@ void wire_tick(struct daemon *d)
 {
 	if (d->wire)
 		party_peers_sweep(d->wire->in.p);
+	if (d->wire)
+		wire_dgram_sweep(d->wire);
 }
 
 bool wire_is_party(const struct daemon *d, unsigned id)
@@ -317,6 +331,7 @@ void wire_leave(struct daemon *d)
 static int gate_open(struct wire *w)
 {
 	int slot = party_slot_alloc(w->in.p), r;
+	half_ref dgram;
 	struct listener_ref ref = {.party_gen = daemon_rec(w->in.d, w->in.id)->gen};
 
 	if (slot < 0)
@@ -329,7 +344,10 @@ static int gate_open(struct wire *w)
 	if (r < 0)
 		return r;
 	ref.half = half_ref_of(w->in.p, w->gate);
-	registry_gate_set(w->in.d->reg, &ref);
+	dgram = wire_dgram_open(w);
+	if (!dgram)
+		return -ENOSPC;
+	registry_gate_set(w->in.d->reg, &ref, dgram);
 	return 0;
 }
 
@@ -408,8 +426,8 @@ void wire_start(struct daemon *d)
 	daemon_watch(d, w->in.bell, WATCH_WIRE_BELL, 0, EPOLLIN);
 	daemon_watch(d, w->tap, WATCH_TAP, 0, EPOLLIN);
 	/* Those that were there before this daemon was. */
-	for (unsigned port = 1; port < 65536; port++)
+	for (unsigned port = 0; port < PORT_WORDS; port++)
 		if ((uint32_t)load_relaxed(&d->reg->ports[port]))
-			wire_listeners(d, (uint16_t)port);
+			wire_listeners(d, (port & 0xffff) | (port >> 16 ? ADDR_WORD_DGRAM : 0));
 	log_line("network: %s, MTU %u, party %u", n->tap, n->mtu, w->in.id);
 }

@@ -35,11 +35,12 @@ bool wire_is_party(const struct daemon *d, unsigned id);
 void wire_leave(struct daemon *d);
 
 /**
- * wire_listeners() - The registry's listeners of @port have changed: let the network reach those
+ * wire_listeners() - The registry's listeners, or receivers of datagrams, of the port that @at has
+ * have changed: let the network reach those
  * that are there now.
  * Return: 0, or -errno where it cannot: -EADDRINUSE, -ENFILE.
  */
-int wire_listeners(struct daemon *d, uint16_t port);
+int wire_listeners(struct daemon *d, addr_word at);
 
 /** wire_rows() - CTL_NET: all rows, and the last. Return: how many, or -errno. */
 int wire_rows(struct daemon *d, uint32_t seq, uint32_t what, struct ctl_msg **ret);

@@ -97,7 +97,9 @@ void wire_conn_hint(void *wire, unsigned slot)
 {
 	struct wire *w = wire;
 
-	if (slot < SLOT_MAX && w->by_slot[slot])
+	if (slot == w->dgram_slot)
+		w->dgram_ready = true;
+	else if (slot < SLOT_MAX && w->by_slot[slot])
 		conn_activate(w, &w->conns[w->by_slot[slot] - 1]);
 }
 

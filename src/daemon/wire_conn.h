@@ -48,14 +48,16 @@ struct wire_conn {
 };
 
 /**
- * struct wire_listener - An address and port that the engine listens at.
+ * struct wire_listener - An address and port that the engine listens or receives at.
  * @addr:    0: any.
+ * @dgram:   Of datagrams. @ttl, @tos: As last set.
  * @waiting: Connections that found the program's queue full: so long, the engine keeps the others.
  */
 struct wire_listener {
 	uint32_t addr, waiting;
 	uint16_t port;
-	bool used, wanted;
+	bool used, wanted, dgram;
+	uint8_t ttl, tos;
 	struct engine_sock sock;
 };
 
@@ -88,7 +90,9 @@ struct wire {
 	uint64_t gate_cursor;
 	uint32_t free_first, active_first, active_last, waiting_first;
 	uint64_t waiting_due_ns;
-	uint64_t frames_bad, frames_lost;
+	uint64_t frames_bad, frames_lost, dgrams_unsent, dgrams_undelivered;
+	unsigned dgram_slot; /* of the half that programs send datagrams to */
+	bool dgram_ready;
 	uint16_t by_slot[SLOT_MAX];
 	struct wire_conn conns[WIRE_CONNS];
 	struct wire_listener listeners[WIRE_LISTENERS];

@@ -15,7 +15,8 @@
  * come from. A socket that only its kernel side is used of, because it sends to
  * other hosts or is handed to another program (inetd), costs no more than that.
  *
- * Under policy none too, datagrams that memory does not carry are the kernel's.
+ * Under policy none too, datagrams that memory does not carry are the kernel's. Under
+ * policy net none is: docs/wire.md 3.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -232,6 +233,111 @@ static void name(struct sock *s, int fd)
 	store_relaxed(&s->half->local, local ? addr_bound(s, local) : 0);
 }
 
+/* ------------------------------------------------------------- policy net */
+
+/* The kernel's socket is a descriptor only: where it is bound is the domain's matter. */
+
+static int reuse_of(int fd)
+{
+	int addr = 0, port = 0;
+	socklen_t len = sizeof(addr);
+
+	sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &addr, &len);
+	len = sizeof(port);
+	sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_REUSEPORT, &port, &len);
+	return (addr ? CTL_REUSE_ADDR : 0) | (port ? CTL_REUSE_PORT : 0);
+}
+
+/* Caller holds s->lock. Return: 0 or -errno. */
+static long net_bind_at(struct sock *s, addr_word want)
+{
+	struct ctl_msg m = { .type = CTL_BIND };
+	long r;
+
+	m.listen.at = addr_bound(s, want) | ADDR_WORD_DGRAM;
+	m.listen.slot = s->slot;
+	m.listen.gen = half_gen(s->half);
+	m.listen.reuse = (uint32_t)reuse_of(s->shadow_fd);
+	r = process_call(&m, NULL, 0, NULL, NULL);
+	if (r < 0)
+		return r;
+	store_relaxed(&s->half->local, m.listen.at & ~ADDR_WORD_DGRAM);
+	s->bound = true;
+	/* Whatever comes from now on is kept. */
+	if (!s->dgram->box)
+		open_box(s);
+	if (!s->dgram->box)
+		return -ENOBUFS;
+	/* The kernel's socket has nothing that would go before. */
+	atomic_fetch_and(&s->half->dgram, ~DGRAM_LATER);
+	announce(s);
+	return 0;
+}
+
+static long net_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
+{
+	addr_word want = 0;
+	long r = addr_parse(s, addr, len, &want);
+
+	if (r < 0)
+		return r;
+	if (s->bound || s->foreign || dgram_is_kernels(s))
+		return -EINVAL;
+	if (want == ADDR_WORD_OTHER || (!addr_word_is_any(want) && !dgram_is_own(s, want)))
+		return -EADDRNOTAVAIL;
+	return net_bind_at(s, want);
+}
+
+/* The domain's first address on the network; 0: it has none. */
+static addr_word net_first(const struct registry *reg)
+{
+	for (uint32_t i = 0; i < load_acquire(&reg->addr_count) && i < ADDR_MAX; i++)
+		if (load_relaxed(&reg->addrs[i].own) && addr_in6_is_mapped(reg->addrs[i].in6))
+			return addr_word_make(addr_in6_v4(reg->addrs[i].in6), 0);
+	return 0;
+}
+
+static long net_connect(struct sock *s, const struct sockaddr *addr, socklen_t len)
+{
+	addr_word to = 0, local, from;
+	long r = 0;
+
+	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
+		store_relaxed(&s->half->remote, 0);
+		return 0;
+	}
+	r = addr_parse(s, addr, len, &to);
+	if (r < 0)
+		return r;
+	if (to != ADDR_WORD_OTHER && addr_word_is_any(to))
+		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	if (to == ADDR_WORD_OTHER || (addr_word_is6(to) && !dgram_is_own(s, to)))
+		return -ENETUNREACH;
+	if (addr_word_port(load_relaxed(&s->half->local)) == 0)
+		r = net_bind_at(s, addr_any(s));
+	if (r < 0)
+		return r;
+	local = load_relaxed(&s->half->local);
+	from = dgram_is_own(s, to) ? addr_source(s, to) : net_first(s->party->reg);
+	if (addr_word_is_any(local))
+		store_relaxed(&s->half->local, addr_bound(s, addr_word_at(from, addr_word_port(local))));
+	store_relaxed(&s->half->remote, to);
+	return 0;
+}
+
+long dgram_getname(int fd, bool peer, struct sockaddr *addr, socklen_t *len)
+{
+	struct sock *s = process.policy == POLICY_NET ? dgram_enter(fd) : NULL;
+	long r;
+
+	if (!s)
+		return NOT_OURS;
+	r = peer && !load_relaxed(&s->half->remote) ? -ENOTCONN
+	    : addr_fill(s, peer ? load_relaxed(&s->half->remote)
+				: load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL, addr, len);
+	return sock_leave(s, r);
+}
+
 long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct sock *s = dgram_enter(fd);
@@ -240,6 +346,11 @@ long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
+	if (process.policy == POLICY_NET) {
+		r = net_bind(s, addr, len);
+		lock_drop(&s->lock);
+		return sock_leave(s, r);
+	}
 	r = sys3(SYS_bind, fd, addr, len);
 	if (r == 0) {
 		name(s, fd);
@@ -266,7 +377,9 @@ long dgram_autobind(struct sock *s)
 	long r = 0;
 
 	lock_take(&s->lock);
-	if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
+	if (addr_word_port(load_relaxed(&s->half->local)) == 0 && process.policy == POLICY_NET) {
+		r = net_bind_at(s, addr_any(s));
+	} else if (addr_word_port(load_relaxed(&s->half->local)) == 0) {
 		r = sys3(SYS_getsockname, s->shadow_fd, &at, &len);
 		if (r == 0)
 			r = sys3(SYS_bind, s->shadow_fd, &at, len);
@@ -290,6 +403,11 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
+	if (process.policy == POLICY_NET) {
+		r = net_connect(s, addr, len);
+		lock_drop(&s->lock);
+		return sock_leave(s, r);
+	}
 	r = sys3(SYS_connect, fd, addr, len);
 	if (r == 0) {
 		connected = addr->sa_family != AF_UNSPEC;
@@ -573,6 +691,8 @@ void dgram_gone(struct sock *s, bool shared)
 	} else {
 		if (d->told == DGRAM_TOLD)
 			unannounce(s);
+		if (process.policy == POLICY_NET && s->bound)
+			sock_tell(s, CTL_UNBIND, 0, 0);
 		store_release(&arena_handles(s->party->base)[s->handle], 0);
 		if (d->box)
 			inbox_close(d->box);

@@ -154,6 +154,8 @@ void dgram_fork_pools(void);
 long dgram_bind(int fd, const struct sockaddr *addr, socklen_t len);
 long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len);
 long dgram_shutdown(int fd, int how);
+/* Policy net: getsockname(), or getpeername(). */
+long dgram_getname(int fd, bool peer, struct sockaddr *addr, socklen_t *len);
 long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
 long dgram_ioctl(int fd, unsigned long request, void *arg);
 long dgram_fcntl(int fd, int cmd, unsigned long arg);

@@ -369,6 +369,67 @@ static long send_memory(struct sock *s, struct sending *g)
 	return r;
 }
 
+/* Policy net, to another host: by the channel to the network. Return: 0 or -errno. */
+static long send_gate(struct sock *s, struct sending *g)
+{
+	addr_word local;
+	long r = 0;
+
+	if (addr_word_port(load_relaxed(&s->half->local)) == 0)
+		r = dgram_autobind(s);
+	if (r < 0)
+		return r;
+	local = load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL;
+	/* At the wildcard the network decides. */
+	g->from = addr_word_is6(local) ? addr_word_make(0, addr_word_port(local)) : local;
+	if (addr_word_is_loopback(local))
+		return -EINVAL;
+	for (int tries = 0; tries < 2; tries++) {
+		g->c = process_party() ? route_gate(process_party()) : NULL;
+		if (!g->c)
+			return -ENETUNREACH;
+		r = put_all(g);
+		route_put(g->c);
+		if (r != -EPIPE)
+			return r;
+	}
+	return -ENETUNREACH;
+}
+
+/* Policy net: nothing goes through the kernel. Return: bytes or -errno. */
+static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
+{
+	addr_word to = load_relaxed(&s->half->remote);
+	long r = 0;
+
+	if (msg->msg_name)
+		r = addr_parse(s, msg->msg_name, msg->msg_namelen, &to);
+	if (r < 0)
+		return r;
+	if (!to)
+		return -EDESTADDRREQ;
+	if (to == ADDR_WORD_OTHER)
+		return -ENETUNREACH;
+	if (addr_word_is_any(to))
+		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+	if (addr_word_port(to) == 0)
+		return -EINVAL;
+	g->to = to;
+	if (g->bytes > (addr_word_is6(to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST))
+		return -EMSGSIZE;
+	if (!sends_by_memory(s, g, msg, flags))
+		return -EOPNOTSUPP;
+	if (!dgram_is_own(s, to) && addr_word_is6(to))
+		return -ENETUNREACH;
+	r = dgram_is_own(s, to) ? send_memory(s, g) : send_gate(s, g);
+	/* Nobody receives there: it is lost, as on any host. */
+	if (r == 0 || r == -EPIPE) {
+		watch_sent(s);
+		return (long)g->bytes;
+	}
+	return r;
+}
+
 /* Return: bytes, -errno, or NOT_OURS. */
 static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 {
@@ -378,6 +439,8 @@ static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 	for (int i = 0; i < g.n && i < PIECES_MOST && g.bytes <= DGRAM_UDP6_MOST; i++)
 		g.bytes = g.iov[i].iov_len > DGRAM_UDP6_MOST ? SIZE_MAX
 							     : g.bytes + g.iov[i].iov_len;
+	if (unlikely(process.policy == POLICY_NET))
+		return send_net(s, &g, msg, flags);
 	g.to = destination(s, msg);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, &g);

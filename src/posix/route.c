@@ -144,24 +144,6 @@ static struct channel *channel_get(struct party *p, const struct listener_ref *r
 
 /* ------------------------------------------------------------------ choice */
 
-/* Linux: a socket that is connected to port 0 takes any port of that address's. */
-static bool remote_meets(addr_word remote, addr_word from)
-{
-	return remote == 0 || remote == from ||
-	       (addr_word_port(remote) == 0 && remote == addr_word_at(from, 0));
-}
-
-/* Does the socket of @box take a datagram from @from to @to? */
-static bool box_takes(const struct half *box, half_ref ref, addr_word from, addr_word to)
-{
-	addr_word local = load_relaxed(&box->local), remote = load_relaxed(&box->remote);
-
-	return load_acquire(&box->gen_state) ==
-		       ((uint64_t)half_ref_gen(ref) << 32 | HALF_DGRAM) &&
-	       !(load_relaxed(&box->dgram) & DGRAM_KERNEL) && remote_meets(remote, from) &&
-	       addr_word_port(local) == addr_word_port(to) && addr_rank(local, to) > 0;
-}
-
 /* And through memory now? */
 static bool box_is_open(const struct half *box)
 {
@@ -190,16 +172,13 @@ static void choose(struct party *p, const struct listener_ref *ref, addr_word fr
 	if (party_peer_get(p, half_ref_party(ref->half), ref->party_gen, &owner) < 0)
 		return;
 	box = half_find(owner->base, ref->half);
-	if (box && box_takes(box, ref->half, from, to)) {
-		rank = addr_rank(load_relaxed(&box->local), to) * 2 +
-		       (load_relaxed(&box->remote) ? 64u : 0u);
-		if (rank > ret->rank)
-			*ret = (struct choice){ *ref, rank, 1, box_is_open(box) };
-		/* The last; of a group one that does not change while it is the same. */
-		else if (rank == ret->rank &&
-			 (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++ret->same == 0))
-			*ret = (struct choice){ *ref, rank, ret->same, box_is_open(box) };
-	}
+	rank = box ? chan_rank(box, ref->half, from, to) : 0;
+	if (rank > ret->rank)
+		*ret = (struct choice){ *ref, rank, 1, box_is_open(box) };
+	/* The last; of a group one that does not change while it is the same. */
+	else if (rank && rank == ret->rank &&
+		 (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++ret->same == 0))
+		*ret = (struct choice){ *ref, rank, ret->same, box_is_open(box) };
 	party_peer_put(p, owner);
 }
 
@@ -227,7 +206,7 @@ static bool route_holds(const struct route *r, addr_word from, addr_word to, uin
 	const struct channel *c = r->channel;
 
 	return r->to == to && r->from == from && c && r->word == word && c->target == r->target &&
-	       box_takes(c->box, c->target, from, to) && !chan_over(&c->conn);
+	       chan_rank(c->box, c->target, from, to) && !chan_over(&c->conn);
 }
 
 struct channel *route_get(struct party *p, addr_word from, addr_word to)
@@ -245,6 +224,21 @@ struct channel *route_get(struct party *p, addr_word from, addr_word to)
 		if (c)
 			*r = (struct route){ to, from, word, c, c->target };
 	}
+	if (c && !__libc_single_threaded)
+		lock_take(&c->lock);
+	routes_unlock();
+	return c;
+}
+
+struct channel *route_gate(struct party *p)
+{
+	struct listener_ref ref;
+	struct channel *c;
+
+	if (registry_gate_dgram(p->reg, &ref) < 0)
+		return NULL;
+	routes_lock();
+	c = channel_get(p, &ref);
 	if (c && !__libc_single_threaded)
 		lock_take(&c->lock);
 	routes_unlock();

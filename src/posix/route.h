@@ -33,6 +33,9 @@ struct channel {
  */
 struct channel *route_get(struct party *p, addr_word from, addr_word to);
 
+/** route_gate() - The channel to the domain's network, locked. Return: NULL: there is none. */
+struct channel *route_gate(struct party *p);
+
 /** route_put() - Unlock it. */
 void route_put(struct channel *c);
 

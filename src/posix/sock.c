@@ -199,7 +199,9 @@ void sock_close_listener(struct sock *s)
 
 void sock_unbind(struct sock *s)
 {
-	if (s->bound && process.policy != POLICY_SHARE)
+	/* A datagram socket's port is the kernel's, or has been given back. */
+	if (s->bound && process.policy != POLICY_SHARE &&
+	    load_relaxed(&s->stage) != SOCK_PACKETS)
 		sock_tell(s, CTL_UNBIND, 0, 0);
 }
 
@@ -589,7 +591,7 @@ long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	struct sock *s = sock_enter(fd);
 
 	if (!s)
-		return NOT_OURS;
+		return dgram_getname(fd, false, addr, len);
 	if (unlikely(load_relaxed(&s->half->side) & SIDE_WIRE)) {
 		lock_take(&s->lock);
 		sock_wire_name(s);
@@ -604,7 +606,7 @@ long call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	long r;
 
 	if (!s)
-		return NOT_OURS;
+		return dgram_getname(fd, true, addr, len);
 	r = sock_is_over(s) ? -ENOTCONN
 			    : addr_fill(s, load_relaxed(&s->half->remote), addr, len);
 	return sock_leave(s, r);

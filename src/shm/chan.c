@@ -16,6 +16,7 @@
 
 #include "base/copy.h"
 #include "base/fault.h"
+#include "shm/addr.h"
 #include "shm/chan.h"
 #include "shm/conn_ring.h"
 #include "shm/seat.h"
@@ -83,6 +84,25 @@ bool chan_over(const struct conn *c)
 {
 	return load_acquire(&c->peer->end) || half_gen(c->peer) != half_ref_gen(c->peer_ref) ||
 	       load_relaxed(&c->own->side) & SIDE_BROKEN;
+}
+
+/* Linux: a socket that is connected to port 0 takes any port of that address's. */
+static bool remote_meets(addr_word remote, addr_word from)
+{
+	return remote == 0 || remote == from ||
+	       (addr_word_port(remote) == 0 && remote == addr_word_at(from, 0));
+}
+
+unsigned chan_rank(const struct half *box, half_ref ref, addr_word from, addr_word to)
+{
+	addr_word local = load_relaxed(&box->local), remote = load_relaxed(&box->remote);
+
+	if (load_acquire(&box->gen_state) !=
+		    ((uint64_t)half_ref_gen(ref) << 32 | HALF_DGRAM) ||
+	    load_relaxed(&box->dgram) & DGRAM_KERNEL || !remote_meets(remote, from) ||
+	    addr_word_port(local) != addr_word_port(to) || addr_rank(local, to) == 0)
+		return 0;
+	return addr_rank(local, to) * 2 + (remote ? 64u : 0u);
 }
 
 void chan_close(struct party *p, struct conn *c)

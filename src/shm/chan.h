@@ -51,6 +51,14 @@ bool chan_moved(struct conn *c);
 /** chan_over() - Does its other end take nothing any more? */
 bool chan_over(const struct conn *c);
 
+/**
+ * chan_rank() - How well does the socket of @box take a datagram from @from to @to? One that is
+ * connected to the sender, before an exact address, before the wildcard.
+ * @ref: Its name.
+ * Return: 0 not at all; else the higher, the better.
+ */
+unsigned chan_rank(const struct half *box, half_ref ref, addr_word from, addr_word to);
+
 /** chan_close() - End our side of it. @c is zeroed. */
 void chan_close(struct party *p, struct conn *c);
 

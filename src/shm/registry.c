@@ -265,8 +265,16 @@ int registry_gate(const struct registry *r, struct listener_ref *ret)
 	return ret->half ? 0 : -ENOENT;
 }
 
-void registry_gate_set(struct registry *r, const struct listener_ref *ref)
+int registry_gate_dgram(const struct registry *r, struct listener_ref *ret)
+{
+	ret->half = load_acquire(&r->gate_dgram);
+	ret->party_gen = load_relaxed(&r->gate_gen);
+	return ret->half ? 0 : -ENOENT;
+}
+
+void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram)
 {
 	store_relaxed(&r->gate_gen, ref->party_gen);
+	store_release(&r->gate_dgram, dgram);
 	store_release(&r->gate, ref->half);
 }

@@ -47,6 +47,8 @@ int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32
 
 /** registry_gate() - The listener that leads to the network. Return: 0, or -ENOENT. */
 int registry_gate(const struct registry *r, struct listener_ref *ret);
+/** registry_gate_dgram() - The half of the same party that takes datagrams. Likewise. */
+int registry_gate_dgram(const struct registry *r, struct listener_ref *ret);
 
 /** registry_dgram_word() - Changes whenever the sockets do that receive datagrams
  * at @port; low half 0: there is none. */
@@ -81,8 +83,8 @@ int registry_listen(struct registry *r, addr_word at, const struct listener_ref 
 /** registry_unlisten() - Withdraw it. Return: 0 or -ENOENT. */
 int registry_unlisten(struct registry *r, addr_word at, half_ref half);
 
-/** registry_gate_set() - Publish it. */
-void registry_gate_set(struct registry *r, const struct listener_ref *ref);
+/** registry_gate_set() - Publish both. */
+void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram);
 
 /** registry_unlisten_party() - Withdraw all that a party published. */
 void registry_unlisten_party(struct registry *r, unsigned party);

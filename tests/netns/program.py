@@ -252,8 +252,58 @@ def serves(at, what):
     c.close()
 
 
+# ------------------------------------------------------------------ datagrams
+
+SIZES = [0, 1, 2, 100, 1471, 1472, 1473, 2959, 8000, 30000, 65506, 65507]
+
+
+def udp_client(at):
+    """Sizes to and fro, connected and not; what is too long."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(TIMEOUT)
+    print("name before", s.getsockname())
+    for i, n in enumerate(SIZES):
+        data = bytes((i + j) % 256 for j in range(n))
+        s.sendto(data, at)
+        got, peer = s.recvfrom(65536)
+        if got != data or peer != at:
+            print("size", n, "gave", len(got), "from", peer)
+            return
+    print("sizes", len(SIZES))
+    print("too long", result(s.sendto, bytes(65508), at))
+    print("no way", result(s.send, b"x"), result(s.getpeername))
+    s.connect(at)
+    print("connected", s.getpeername() == at, s.getsockname()[0])
+    s.send(b"one")
+    print("answer", s.recv(10), bool(select.select([s], [], [], 0)[0]))
+    s.setblocking(False)
+    print("empty", result(s.recv, 10))
+
+
+def udp_echo(at, seconds="60"):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(at)
+    print("listening", flush=True)
+    s.settimeout(float(seconds))
+    while True:
+        data, peer = s.recvfrom(65536)
+        s.sendto(data, peer)
+
+
+def udp_bind(at):
+    """Whose a port is."""
+    one, two = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    print("first", result(one.bind, at), one.getsockname() == at)
+    print("second", result(two.bind, at))
+    print("foreign", result(two.bind, ("192.0.2.1", 0)))
+    tcp = socket.socket()
+    print("stream", result(tcp.bind, at))
+    one.close()
+    print("after", result(two.bind, at))
+
+
 CASES = {f.__name__: f for f in (names, fails, bound, halves, reset, linger, unread, many, at_once,
-                                 stream, held, echo, serves)}
+                                 stream, held, echo, serves, udp_client, udp_echo, udp_bind)}
 
 if __name__ == "__main__":
     CASES[sys.argv[1]]((sys.argv[2], int(sys.argv[3])), *sys.argv[4:])

@@ -407,10 +407,35 @@ static void inbox_next__noise(void **state)
 	}
 }
 
+/* Linux's order: who is connected to the sender, then the exact address, then the wildcard. */
+static void chan_rank__order(void **state)
+{
+	struct inbox *b = box_make(*state, 1);
+	addr_word to = addr_word_make(WORLD_ADDR, WORLD_PORT), any = addr_word_make(0, WORLD_PORT);
+	addr_word from = addr_word_make(0x0a000001, 9), other = addr_word_make(0x0a000001, 10);
+	half_ref ref = half_ref_of(b->party, b->half);
+	unsigned exact = chan_rank(b->half, ref, from, to), wild, connected;
+
+	store_relaxed(&b->half->local, any);
+	wild = chan_rank(b->half, ref, from, to);
+	store_relaxed(&b->half->remote, from);
+	connected = chan_rank(b->half, ref, from, to);
+	assert_true(connected > exact && exact > wild && wild > 0);
+	assert_int_equal(chan_rank(b->half, ref, other, to), 0);
+	store_relaxed(&b->half->remote, addr_word_at(from, 0)); /* any port of its */
+	assert_true(chan_rank(b->half, ref, other, to) == connected);
+	store_relaxed(&b->half->remote, 0);
+	assert_int_equal(chan_rank(b->half, ref, from, addr_word_at(to, WORLD_PORT + 1)), 0);
+	assert_int_equal(chan_rank(b->half, ref + 1, from, to), 0); /* the next generation's name */
+	atomic_fetch_or(&b->half->dgram, DGRAM_KERNEL);
+	assert_int_equal(chan_rank(b->half, ref, from, to), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(inbox__one_put_is_one_take, setup, teardown),
+		cmocka_unit_test_setup_teardown(chan_rank__order, setup, teardown),
 		cmocka_unit_test_setup_teardown(inbox__oldest_of_several_senders_first, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(chan_put__full_is_refused_whole, setup, teardown),

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * wire_dgram.c - Datagrams between programs and the network.
+ *
+ * The wire has a half with an inbox (shm/inbox.h), to which each program that
+ * sends to other hosts has a channel; and a channel to each socket for which
+ * something came. For each address and port at which sockets of the domain
+ * receive, the engine has one socket; which of several takes a datagram is
+ * chosen here, as programs choose it among each other.
+ *
+ * A program may write any source into a record. It is believed where the
+ * record names a half of that program's which has the port.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/wire.h"
+#include "daemon/wire_dgram.h"
+#include "shm/addr.h"
+#include "shm/chan.h"
+#include "shm/inbox.h"
+
+#define OUT_MOST 256u /* datagrams of one turn */
+#define RCVBUF_DEFAULT 212992u
+#define CHANNELS 1024u
+
+/** struct channel - To the socket @target; 0: this one is free. */
+struct channel {
+	half_ref target;
+	const struct half *box;
+	struct conn conn;
+};
+
+/** struct wire_dgram - The wire's own; there is one of it in a daemon. */
+struct wire_dgram {
+	struct inbox box;
+	struct channel channels[CHANNELS];
+};
+
+static struct wire_dgram the;
+static uint8_t payload[DGRAM_PAYLOAD_MAX];
+
+half_ref wire_dgram_open(struct wire *w)
+{
+	int slot = party_slot_alloc(w->in.p);
+	struct half *h;
+
+	if (slot < 0)
+		return 0;
+	h = arena_half(w->in.p->base, (unsigned)slot);
+	store_relaxed(&h->local, ADDR_WORD_GATE);
+	store_relaxed(&h->dgram, DGRAM_SOCKET);
+	half_set_state(h, HALF_BOUND);
+	atomic_fetch_or(&h->want, WANT_HINT_DATA);
+	if (inbox_open(&the.box, w->in.p, h) < 0)
+		return 0;
+	w->dgram_slot = (unsigned)slot;
+	return half_ref_of(w->in.p, h);
+}
+
+/* -------------------------------------------------------------------- out */
+
+/* Is the sender's half what the record says? */
+static bool is_from(const struct inbox_seat *s)
+{
+	const struct dgram_record *r = &s->rec;
+	const struct half *h;
+
+	if (half_ref_party(r->half) != half_ref_party(s->conn.peer_ref))
+		return false;
+	h = half_find(s->conn.owner->base, r->half);
+	return h && half_gen(h) == half_ref_gen(r->half) && load_relaxed(&h->dgram) &&
+	       addr_word_port(load_relaxed(&h->local)) == addr_word_port(r->from);
+}
+
+/* The engine's socket with the source @from: at that address, or at any. */
+static struct wire_listener *source_of(struct wire *w, addr_word from)
+{
+	struct wire_listener *any = NULL;
+
+	for (unsigned i = 0; i < WIRE_LISTENERS; i++) {
+		struct wire_listener *l = &w->listeners[i];
+
+		if (!l->used || !l->dgram || l->port != addr_word_port(from))
+			continue;
+		if (l->addr && l->addr == addr_word_addr(from))
+			return l;
+		if (!l->addr)
+			any = l;
+	}
+	return any;
+}
+
+/* Datagrams of @segment octets each, where that is not 0 (UDP_SEGMENT). */
+static void send_record(struct wire *w, struct wire_listener *l, const struct dgram_record *r)
+{
+	size_t each = r->segment ? r->segment : r->bytes, at = 0;
+
+	if (r->ttl && r->ttl != l->ttl &&
+	    engine_set(&w->e, w->now_ns, l->sock, ENGINE_IP_TTL, r->ttl) == 0)
+		l->ttl = r->ttl;
+	if (r->tos != l->tos && engine_set(&w->e, w->now_ns, l->sock, ENGINE_IP_TOS, r->tos) == 0)
+		l->tos = r->tos;
+	do {
+		size_t n = r->bytes - at < each ? r->bytes - at : each;
+
+		if (engine_sendto(&w->e, w->now_ns, l->sock, payload + at, n, addr_word_addr(r->to),
+				  addr_word_port(r->to)) < 0)
+			w->dgrams_unsent++;
+		at += n;
+	} while (at < r->bytes);
+}
+
+bool wire_dgram_out(struct wire *w)
+{
+	struct inbox_seat *s;
+
+	for (unsigned n = 0; n < OUT_MOST; n++) {
+		struct wire_listener *l;
+		struct dgram_record r;
+
+		s = inbox_next(&the.box);
+		if (!s)
+			return false;
+		r = s->rec;
+		l = is_from(s) ? source_of(w, r.from) : NULL;
+		if (!l || addr_word_is6(r.to) || r.bytes > sizeof(payload) ||
+		    !inbox_read(s, 0, payload, r.bytes))
+			w->dgrams_unsent++;
+		else
+			send_record(w, l, &r);
+		inbox_take(s);
+	}
+	return true;
+}
+
+/* --------------------------------------------------------------------- in */
+
+static struct channel *channel_to(struct wire *w, const struct listener_ref *ref)
+{
+	uint32_t at = (uint32_t)((ref->half * 0x9e3779b97f4a7c15ull) >> 40) % CHANNELS;
+	struct channel *c = &the.channels[at];
+
+	if (c->target == ref->half && !chan_over(&c->conn))
+		return c;
+	/* Another's, which can be opened again; or one that has ended. */
+	if (c->target)
+		chan_close(w->in.p, &c->conn);
+	c->target = 0;
+	if (chan_open(w->in.p, ref, &c->conn) < 0)
+		return NULL;
+	c->target = ref->half;
+	c->box = half_find(c->conn.owner->base, ref->half);
+	return c;
+}
+
+/* Whose it is, of the sockets that receive there. Return: false: nobody's. */
+static bool choose(struct wire *w, addr_word from, addr_word to, struct listener_ref *ret)
+{
+	uint32_t pick = (uint32_t)((from * 31 + to) * 2654435761u) >> 8;
+	unsigned best = 0, same = 0;
+	struct listener_ref ref;
+
+	for (unsigned i = 0; registry_dgram(w->in.d->reg, addr_word_port(to), i, &ref) == 0; i++) {
+		const struct half *box;
+		struct peer *owner;
+		unsigned rank;
+
+		if (party_peer_get(w->in.p, half_ref_party(ref.half), ref.party_gen, &owner) < 0)
+			continue;
+		box = half_find(owner->base, ref.half);
+		rank = box ? chan_rank(box, ref.half, from, to) : 0;
+		if (rank > best ||
+		    (rank && rank == best &&
+		     (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++same == 0))) {
+			same = rank > best ? 1 : same;
+			best = rank;
+			*ret = ref;
+		}
+		party_peer_put(w->in.p, owner);
+	}
+	return best > 0;
+}
+
+static void deliver(struct wire *w, const struct dgram_record *r)
+{
+	struct iovec piece = {payload, r->bytes};
+	struct listener_ref ref;
+	struct channel *c;
+	uint32_t room;
+
+	if (!choose(w, r->from, r->to, &ref)) {
+		w->dgrams_undelivered++;
+		return;
+	}
+	c = channel_to(w, &ref);
+	room = c ? load_relaxed(&c->box->rcvbuf) : 0;
+	if (!c || chan_put(&c->conn, c->box, r, &piece, 1, room ? room : RCVBUF_DEFAULT) < 0) {
+		if (c)
+			atomic_fetch_add(&c->conn.own->drops, 1);
+		w->dgrams_undelivered++;
+	}
+}
+
+void wire_dgram_in(struct wire *w, struct wire_listener *l)
+{
+	const struct net_config *n = &w->in.d->t->net;
+	struct dgram_record r = {
+		.to = addr_word_make(l->addr ? l->addr : n->address[0].addr, l->port),
+	};
+
+	/* As many as the engine's socket holds. */
+	for (;;) {
+		uint32_t addr;
+		uint16_t port;
+		int64_t got = engine_recvfrom(&w->e, l->sock, payload, sizeof(payload), NULL, &addr,
+					      &port);
+
+		if (got < 0)
+			return;
+		r.bytes = (uint32_t)got;
+		r.from = addr_word_make(addr, port);
+		r.ticket_ns = w->now_ns;
+		deliver(w, &r);
+	}
+}
+
+void wire_dgram_sweep(struct wire *w)
+{
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		struct channel *c = &the.channels[i];
+
+		if (!c->target || !chan_over(&c->conn))
+			continue;
+		chan_close(w->in.p, &c->conn);
+		c->target = 0;
+	}
+}
