@@ -48,7 +48,9 @@ int tap_open(const char *name, bool *offload)
 		close(fd);
 		return err;
 	}
-	*offload = *offload && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4) == 0;
+	/* An interface that stays keeps what it was told last: so it is told in either case. */
+	if (ioctl(fd, TUNSETOFFLOAD, *offload ? TUN_F_CSUM | TUN_F_TSO4 : 0))
+		*offload = false;
 	return fd;
 }
 

@@ -59,12 +59,12 @@ class Namespace:
                    for c in (l.split() for l in self.read(protocol).splitlines()[1:]))
 
     def device(self, name):
-        """(octets received, octets sent) of an interface, as it counts them."""
+        """(octets received, octets sent, frames received, sent) of an interface."""
         for line in self.read("dev").splitlines():
             n, _, counters = line.partition(":")
             if n.strip() == name:
                 c = counters.split()
-                return int(c[0]), int(c[8])
+                return tuple(int(c[i]) for i in (0, 8, 1, 9))
         raise Failed("no interface %s" % name)
 
     def close(self):

@@ -78,6 +78,16 @@ def upload(b):
     b.carried(len(body))
 
 
+def fetch_no_offload(b):
+    """20 MB, where each segment fits a frame and has its checksum."""
+    b.join(offload=False)
+    fetch(b, 20)
+    received, sent, frames_in, frames_out = b.peer.device("tap0")
+    check(max(received / frames_in, sent / frames_out) <= b.mtu + 14,
+          "frames of %d octets here and %d there" % (received / frames_in, sent / frames_out))
+
+
+fetch_no_offload.needs = NEEDS + ("ethtool",)
 cut.needs = NEEDS
 upload.needs = ("node", "curl")
 
@@ -89,7 +99,7 @@ TESTS = (
          5, link=BAD, pcap=True),
     over("fetch_mtu_576", "5 MB at the least MTU of IPv4's hosts.", 5, mtu=576),
     over("fetch_mtu_9000", "20 MB in large frames.", 20, mtu=9000),
-    cut, upload,
+    fetch_no_offload, cut, upload,
 ) + tuple(over("fetch_no_%s" % s, "5 MB where the peer has no %s." % s, 5, link="loss=0.002,delay=0.2",
                sysctls={"net/ipv4/tcp_" + s: 0}) for s in SYSCTLS)
 LONG = (
