@@ -21,6 +21,7 @@
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/calls.h"
+#include "posix/due.h"
 #include "posix/epoll.h"
 #include "posix/orphan.h"
 #include "posix/fallback.h"
@@ -586,6 +587,7 @@ static long wait_asleep(struct wait *c)
 		if (c->slice_ns * 2 <= SLICE_MAX_NS)
 			c->slice_ns *= 2;
 	}
+	until = due_cap(until);
 	index = asleep_begin(&(struct asleep){ .give_up = epset_give_up, .obj = &e->obj,
 					       .rung = rung, .generation = generation });
 	section_leave();

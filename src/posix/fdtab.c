@@ -223,8 +223,10 @@ long call_close(int fd)
 	if (o->kind != FOBJ_EPOLL) {
 		struct sock *s = (struct sock *)o;
 
-		if (load_relaxed(&o->nfds) == 0)
+		if (load_relaxed(&o->nfds) == 0) {
 			watch_gone(s);
+			s->closing = true;
+		}
 		r = close_sock(fd, s);
 	} else {
 		r = sys1(SYS_close, fd);
@@ -308,6 +310,7 @@ long call_dup3(int fd, int to, int flags)
 		if (old->kind == FOBJ_SOCK)
 			handle_park(to, &s->parked_fd);
 		watch_gone(s);
+		s->closing = true;
 	}
 	ksock_forget(to);
 	r = sys3(SYS_dup3, fd, to, flags);

@@ -30,6 +30,7 @@ void sock_unlisten(struct sock *s)
 {
 	uint64_t local = load_relaxed(&s->half->local);
 	uint32_t flags = load_relaxed(&s->half->file_flags);
+	uint32_t defer_ms = load_relaxed(&s->half->defer_ms);
 	unsigned old = s->slot;
 	int slot = party_slot_alloc(s->party);
 
@@ -42,6 +43,7 @@ void sock_unlisten(struct sock *s)
 	}
 	sock_begin_half(s, (unsigned)slot, flags);
 	store_relaxed(&s->half->local, local);
+	store_relaxed(&s->half->defer_ms, defer_ms);
 }
 
 /* A local address. Under share the kernel chooses it. */

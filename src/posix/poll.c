@@ -16,6 +16,7 @@
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/calls.h"
+#include "posix/due.h"
 #include "posix/epoll.h"
 #include "posix/orphan.h"
 #include "posix/fallback.h"
@@ -517,6 +518,7 @@ static long sleep_once(struct pollcall *c)
 		if (c->slice_ns * 2 <= SLICE_MAX_NS)
 			c->slice_ns *= 2;
 	}
+	until = due_cap(until);
 	index = asleep_begin(&(struct asleep){ .give_up = poll_give_up, .waiter = c->r,
 					       .rung = rung, .generation = generation });
 	rings = rings_put(c, c->k + c->n + nbells + 1);

@@ -172,9 +172,12 @@ static void close_others(const struct relay *r)
 
 static void link_end(struct relay_link *l, bool reset)
 {
-	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct linger now = { .l_onoff = reset, .l_linger = 0 }, was = { 0 };
+	socklen_t len = sizeof(was);
 
-	if (reset)
+	/* Its other connections do not wait for this one. */
+	call_getsockopt(l->real, SOL_SOCKET, SO_LINGER, &was, &len);
+	if (reset || (was.l_onoff && was.l_linger))
 		call_setsockopt(l->real, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	call_close(l->real);
 	process_fd_high_close(l->far);

@@ -21,10 +21,12 @@
 #include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/due.h"
 #include "posix/fallback.h"
 #include "posix/handle.h"
 #include "posix/holder.h"
 #include "posix/kept.h"
+#include "posix/linger.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -205,6 +207,78 @@ void sock_unbind(struct sock *s)
 		sock_tell(s, CTL_UNBIND, 0, 0);
 }
 
+/* A stream's end is published, or is the executor's to publish: what is left of it here. */
+static void stream_release(struct sock *s, bool shared)
+{
+	if (shared) {
+		if (!s->foreign)
+			party_slot_retire(s->party, s->slot);
+		conn_detach(&s->conn);
+		if (s->foreign)
+			attach_put(s->party);
+	} else {
+		store_release(&arena_handles(s->party->base)[s->handle], 0);
+		half_release(s->half);
+		conn_detach(&s->conn);
+		party_slot_retire(s->party, s->slot);
+	}
+	options_free(s);
+	sock_end(s, !shared);
+}
+
+/* A handler has left a close() that lingered for good. */
+static void linger_give_up(struct asleep *a)
+{
+	stream_release((struct sock *)(void *)a->obj, a->what);
+}
+
+/* The question whether our copy of its handle was the last. */
+static struct ctl_msg closed_msg(const struct sock *s)
+{
+	struct ctl_msg m = { .type = CTL_CLOSED };
+
+	m.shared.party = s->party->id;
+	m.shared.party_gen = s->party->gen;
+	m.shared.slot = s->slot;
+	m.shared.gen = s->gen;
+	m.shared.handle = s->handle;
+	return m;
+}
+
+/* Its handle is closed before its socket is gone here: if it was the last one, the half
+ * has ended after this. */
+static void handle_close(struct sock *s)
+{
+	struct ctl_msg m = closed_msg(s);
+
+	lock_take(&socks_lock);
+	if (s->parked_fd >= 0)
+		process_fd_high_close(s->parked_fd);
+	s->parked_fd = -1;
+	lock_drop(&socks_lock);
+	if (process_party())
+		process_call(&m, NULL, 0, NULL, NULL);
+}
+
+static void stream_end(struct sock *s, bool shared)
+{
+	bool lingers;
+
+	/* Another process may have set it. */
+	if (shared && s->closing)
+		kept_take(s);
+	lingers = unlikely(s->linger > 0) && linger_is_due(s);
+	if (!shared)
+		conn_finish(&s->conn, s->linger == 0);
+	if (lingers && shared) {
+		linger_begin(s);
+		handle_close(s);
+	}
+	if (lingers)
+		linger_wait(s, shared, linger_give_up);
+	stream_release(s, shared);
+}
+
 /*
  * Other processes may have it: it ends when the kernel has counted its last
  * handle, by the executor. Of a listener ours may have been the last: then
@@ -214,21 +288,10 @@ void sock_unbind(struct sock *s)
 static void sock_last_shared(struct sock *s)
 {
 	bool ask = process.party && load_relaxed(&s->stage) == SOCK_LISTEN;
-	struct ctl_msg m = { .type = CTL_CLOSED };
+	struct ctl_msg m = closed_msg(s);
 
-	m.shared.party = s->party->id;
-	m.shared.party_gen = s->party->gen;
-	m.shared.slot = s->slot;
-	m.shared.gen = s->gen;
-	m.shared.handle = s->handle;
 	holder_end(s);
-	if (!s->foreign)
-		party_slot_retire(s->party, s->slot);
-	conn_detach(&s->conn);
-	if (s->foreign)
-		attach_put(s->party);
-	options_free(s);
-	sock_end(s, false);
+	stream_release(s, true);
 	if (ask)
 		process_call(&m, NULL, 0, NULL, NULL);
 }
@@ -245,6 +308,7 @@ static void sock_last(struct fobj *o)
 		      load_relaxed(&s->half->shared);
 
 	watch_gone(s);
+	due_forget(s);
 	if (!s->foreign)
 		by_slot[s->slot] = NULL;
 	if (s->dgram) {
@@ -255,6 +319,11 @@ static void sock_last(struct fobj *o)
 		dgram_gone(s, shared);
 	}
 	FAULT_POINT("last.begun");
+	if (shared && load_relaxed(&s->stage) == SOCK_OPEN) {
+		holder_end(s);
+		stream_end(s, true);
+		return;
+	}
 	if (shared) {
 		sock_last_shared(s);
 		return;
@@ -268,12 +337,8 @@ static void sock_last(struct fobj *o)
 		sock_close_listener(s);
 		break;
 	case SOCK_OPEN:
-		conn_finish(&s->conn, s->linger == 0);
-		store_release(&arena_handles(s->party->base)[s->handle], 0);
-		half_release(s->half);
-		conn_detach(&s->conn);
-		party_slot_retire(s->party, s->slot);
-		break;
+		stream_end(s, false);
+		return;
 	case SOCK_PACKETS:
 		party_slot_retire(s->party, s->slot);
 		break;
@@ -406,6 +471,7 @@ bool sock_own(struct sock *s)
 	store_relaxed(&s->half->rcvlowat, load_relaxed(&was->rcvlowat));
 	store_relaxed(&s->half->side, load_relaxed(&was->side));
 	store_relaxed(&s->half->oob_inline, load_relaxed(&was->oob_inline));
+	store_relaxed(&s->half->defer_ms, load_relaxed(&was->defer_ms));
 	kept_copy(s, was);
 	numbers_rehandle(s, (int)fd);
 	process_fd_high_close((int)fd);
@@ -686,12 +752,18 @@ uint32_t sock_poll(struct sock *s)
 	case SOCK_LISTEN:
 		if (unlikely(!sock_listens(s)))
 			return poll_unconnected(s);
-		return seat_waiting(s->party, s->half, &s->accept_cursor) ? POLLIN | POLLRDNORM : 0;
+		if (seat_waiting(s->party, s->half, &s->accept_cursor))
+			return POLLIN | POLLRDNORM;
+		if (unlikely(load_relaxed(&s->half->defer_ms)))
+			due_look(s);
+		return 0;
 	case SOCK_PACKETS:
 		return dgram_now(s);
 	case SOCK_OPEN:
 		break;
 	}
+	if (unlikely(s->timed))
+		due_look(s);
 	return conn_poll(&s->conn);
 }
 
@@ -825,6 +897,7 @@ void sock_fork_child(void)
 	struct sock *s;
 
 	socks_lock = (struct lock){ 0 };
+	due_fork_child();
 	memset(by_slot, 0, sizeof(by_slot));
 	for (unsigned n = 0; (s = sock_nth(n)); n++)
 		if (load_relaxed(&s->obj.refs) != 0)

@@ -44,9 +44,12 @@ enum sock_stage {
  * @shadow_fd: Kernel socket from bind() on under policy share, else -1.
  * @bell_fd:   SOCK_LISTEN, held by several processes: its own eventfd, else -1.
  * @bound:     bind() has succeeded.
+ * @closing:   The program closed its last number here: its end may linger.
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
  * @accept_cursor: For seat_take().
  * @watches:   Who waits for it: poll.c, epoll.c. Guarded by watch_lock().
+ * @timed:     TCP_USER_TIMEOUT is set.
+ * @due_ns, @due_next: In due.c's list.
  * @looked_ns: When its peer was last looked after: orphan.c.
  */
 struct sock {
@@ -62,7 +65,7 @@ struct sock {
 	uint32_t epoch;
 	uint32_t pid;
 	bool foreign;
-	bool bound, connect_told;
+	bool bound, connect_told, closing;
 	bool v6only;      /* IPV6_V6ONLY, or bound to an IPv6 address */
 	uint16_t family;  /* AF_INET or AF_INET6; in half.side, too */
 	bool disconnecting; /* shut down before connect() could report: Linux connects it no more */
@@ -78,13 +81,16 @@ struct sock {
 	/* Options; times in ns, 0: none. */
 	uint64_t rcvtimeo_ns, sndtimeo_ns;
 	uint64_t busy_ns;         /* SO_BUSY_POLL: how long to spin; 0: as configured */
-	bool zerocopy, inq;       /* SO_ZEROCOPY, TCP_INQ */
+	bool zerocopy, inq, timed; /* SO_ZEROCOPY, TCP_INQ, TCP_USER_TIMEOUT */
+	uint64_t due_ns;
+	struct sock *due_next;
 	struct spin spin; /* of blocking calls */
 	uint32_t run;     /* receives since the last send, up to a few */
 	int linger; /* -1: off, else seconds */
 	int linger_off; /* the seconds when it was last on */
 	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
+	uint64_t info_tail, info_tail_ns, info_got, info_got_ns; /* tcp_info.c: last seen, since when */
 	uint64_t kept_seen;    /* half.options when last looked at: kept.c */
 	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;

@@ -34,6 +34,7 @@
 #include "posix/template.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
+#include "shm/seat.h"
 #include "shm/spin.h"
 
 #define VALUE_BYTES 256u /* no option's value is read to a larger length */
@@ -231,6 +232,8 @@ void sockopt_act(struct sock *s, int level, int name, int v)
 		s->zerocopy = v != 0;
 	else if (level == IPPROTO_TCP && name == TCP_INQ)
 		s->inq = v != 0;
+	else if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
+		s->timed = v != 0;
 	else if (level == IPPROTO_TCP && name == TCP_NOTSENT_LOWAT)
 		store_relaxed(&s->half->notsent_lowat, (uint32_t)v);
 	else if (level == IPPROTO_TCP && name == TCP_WINDOW_CLAMP && v > 0 &&
@@ -254,6 +257,16 @@ static void size_act(struct sock *s, int name, uint32_t v)
 	if (load_relaxed(&s->stage) == SOCK_OPEN && sock_poll(s) & POLLIN &&
 	    (conn_readable(&s->conn) || s->conn.peer->end & END_FIN))
 		watch_again(s);
+}
+
+/* TCP_DEFER_ACCEPT: the kernel counts it in retransmissions, and tells it in seconds. */
+static void defer_act(struct sock *s, uint32_t seconds)
+{
+	uint64_t ms = (uint64_t)seconds * 1000;
+
+	seat_defer(s->party, s->half, ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX);
+	if (sock_listens(s))
+		watch_again(s); /* Who waits may be to be accepted now. */
 }
 
 /* The unit that the kernel keeps times in; learned from it once. */
@@ -419,6 +432,10 @@ static long asked_set(struct sock *s, int level, int name, const void *val, sock
 	if (level == SOL_SOCKET && after.len >= sizeof(v)) {
 		memcpy(&v, after.val, sizeof(v));
 		size_act(s, name, (uint32_t)v);
+	}
+	if (level == IPPROTO_TCP && name == TCP_DEFER_ACCEPT && after.len >= sizeof(v)) {
+		memcpy(&v, after.val, sizeof(v));
+		defer_act(s, (uint32_t)v);
 	}
 	/* What was given, since that is what a kernel socket is to be set to. */
 	r = options_remember(s, level, name, given,

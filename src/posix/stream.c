@@ -21,6 +21,7 @@
 #include "posix/asleep.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/due.h"
 #include "posix/errqueue.h"
 #include "posix/fastopen.h"
 #include "posix/orphan.h"
@@ -173,7 +174,7 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 	struct sock *s = w->s;
 	const struct half *peer;
 	uint32_t own_event, peer_event;
-	uint64_t now, until;
+	uint64_t now, until, due;
 	unsigned index;
 	long r = 0;
 
@@ -194,6 +195,9 @@ static long waiting_wait(struct waiting *w, uint64_t timeo_ns, uint64_t slice_ns
 		until = now + NO_WAITV_NS; /* only the peer's word is slept on */
 	if (unlikely(lacks_waitv()) && until > now + NO_WAITV_NS)
 		until = now + NO_WAITV_NS;
+	due = unlikely(s->timed) ? due_look(s) : 0;
+	if (unlikely(due) && due < until)
+		until = due;
 	if (w->what == NOTIFY_DATA && !load_relaxed(&s->half->shared)) {
 		sock_tx_lock(s);
 		conn_trim(&s->conn);
@@ -282,7 +286,12 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
 	while (r >= 0) {
+		if (unlikely(s->timed))
+			due_look(s);
 		r = send_some(s, iov, n, done, len, flags);
+		/* Who sleeps in epoll_wait() is to hear when. */
+		if (unlikely(s->timed) && !s->due_ns && due_look(s))
+			watch_again(s);
 		if (unlikely(load_relaxed(&s->half->side) & ~before & SIDE_MET_CLOSED)) {
 			before |= SIDE_MET_CLOSED;
 			sock_poke(s);

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/dgram.h"
+#include "posix/due.h"
 #include "posix/process.h"
 #include "posix/section.h"
 #include "posix/watch.h"
@@ -122,6 +123,7 @@ int wait_sock(struct sock *s, uint32_t events, uint64_t deadline_ns, const uint3
 			until = !deadline_ns || end < deadline_ns ? end : deadline_ns;
 			slice = slice * 2 < SLICE_MAX_NS ? slice * 2 : SLICE_MAX_NS;
 		}
+		until = due_cap(until);
 		index = asleep_begin(&(struct asleep){ .give_up = wait_give_up, .obj = &s->obj,
 						       .waiter = r, .rung = rung,
 						       .generation = generation });

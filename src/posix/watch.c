@@ -23,6 +23,7 @@
 
 #include "base/sys.h"
 #include "posix/dgram.h"
+#include "posix/due.h"
 #include "posix/epoll.h"
 #include "posix/holder.h"
 #include "posix/pool.h"
@@ -561,6 +562,7 @@ void watch_take_hints(const struct waiter *self)
 {
 	struct party *p = process.party;
 
+	due_run();
 	if (!p || !hint_any(p->mbox))
 		return;
 	watch_hint_taker = self;

@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 6u
+#define ABI_VERSION 7u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -37,6 +37,10 @@ static inline half_ref half_ref_make(unsigned party, unsigned slot, uint32_t gen
 {
 	return (uint64_t)party << 48 | (uint64_t)(slot & 0xffff) << 32 | gen;
 }
+/** CLAIM_DEFERRED - In a claim word: its connector has published nothing yet, and the
+ * listener has TCP_DEFER_ACCEPT. */
+#define CLAIM_DEFERRED (1ull << 63)
+
 static inline unsigned half_ref_party(half_ref r) { return (unsigned)(r >> 48); }
 static inline unsigned half_ref_slot(half_ref r) { return (unsigned)(r >> 32) & 0xffff; }
 static inline uint32_t half_ref_gen(half_ref r) { return (uint32_t)r; }
@@ -103,6 +107,7 @@ enum half_state {
 #define WANT_SIGNAL 0x00040000u     /* signals are wanted: see half.owner */
 #define WANT_TAKEN_ONE 0x00100000u  /* counts the times that bell_at changed hands, mod 256 */
 #define WANT_TAKEN_MASK 0x0ff00000u
+#define WANT_DEFERRED 0x10000000u  /* of a seat: its connector's first publication is awaited */
 #define WANT_MOVED 0x40000000u      /* END_MOVED, for who looks here after a publication */
 #define WANT_CLOSED 0x80000000u     /* bytes that arrive now met a closed socket */
 
@@ -182,7 +187,8 @@ struct half {
 	_Atomic uint32_t zc_sent;     /* sends with MSG_ZEROCOPY, mod 2^32 */
 	_Atomic uint32_t zc_told;     /* of those, so many were told of */
 	_Atomic uint32_t end_error; /* the errno that END_RST means; 0: ECONNRESET */
-	uint8_t pad1[8];
+	_Atomic uint32_t defer_ms;  /* LISTEN: TCP_DEFER_ACCEPT; 0: none */
+	_Atomic uint32_t closer;    /* shared, SO_LINGER: who closed it last, a thread id */
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */
@@ -211,7 +217,7 @@ struct half {
 	/* Lines 4-6: the ring's memory, or the listener's seats. */
 	_Atomic uint32_t ext_count; /* extents ever published; entry n at n % 8 */
 	_Atomic uint32_t ext_live;  /* own side only: oldest extent not yet given back */
-	_Atomic uint32_t seat_base; /* LISTEN: first index in seats[] and claims[] */
+	_Atomic uint32_t seat_base; /* LISTEN: first index in seats[] and claims[]; SEAT: the listener's slot */
 	_Atomic uint32_t seat_count;/* LISTEN: how many */
 	_Atomic uint64_t accept_cursor; /* LISTEN, shared: the seat to begin with, mod their number */
 	_Atomic uint64_t moved;     /* END_MOVED: half_ref of the half that took its place */

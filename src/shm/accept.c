@@ -52,9 +52,37 @@ static bool seat_is_moved(const struct party *p, const struct half *l, uint32_t 
 	return load_acquire(&s->end) & END_MOVED || half_gen(s) != slot_word_gen(seat);
 }
 
-/* Count them, up to @most. */
+/*
+ * claim_defers() - Has who claims seat @i published nothing yet, and is he to be waited
+ * for? The seat's half notes whose claim was first seen, and when.
+ * @ret_due: Where so: lowered to when he is to be accepted all the same.
+ */
+static bool claim_defers(struct party *p, const struct half *l, uint32_t i, uint64_t claim,
+			 uint64_t *ret_due)
+{
+	uint64_t most = (uint64_t)load_acquire(&l->defer_ms) * (uint64_t)NS_PER_MS, now, due;
+	uint64_t seat = load_relaxed(&seat_words(p, l)[i]);
+	struct half *s = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
+
+	if (likely(!(claim & CLAIM_DEFERRED)) || most == 0 || seat == 0 ||
+	    half_state(s) != HALF_SEAT)
+		return false;
+	now = clock_now_ns();
+	if (load_relaxed(&s->remote) != claim) {
+		store_relaxed(&s->remote, claim);
+		store_relaxed(&s->born_ns, now);
+	}
+	due = load_relaxed(&s->born_ns) + most;
+	if (now >= due)
+		return false;
+	if (*ret_due == 0 || due < *ret_due)
+		*ret_due = due;
+	return true;
+}
+
+/* Count them, up to @most. @ret_due: As in claim_defers(). */
 static uint32_t waiting(struct party *p, const struct half *listener, const uint64_t *cursor,
-			uint32_t most)
+			uint32_t most, uint64_t *ret_due)
 {
 	bool shared = load_acquire(&listener->shared);
 	uint32_t base = load_relaxed(&listener->seat_base);
@@ -65,9 +93,10 @@ static uint32_t waiting(struct party *p, const struct half *listener, const uint
 		return 0;
 	for (uint32_t k = 0; k < n && found < most; k++) {
 		uint32_t i = (uint32_t)((from + k) % n);
+		uint64_t claim = load_relaxed(&claim_words(p->mbox, base)[i]);
 
-		if (load_relaxed(&claim_words(p->mbox, base)[i]) != 0 &&
-		    !(shared && seat_is_moved(p, listener, i)))
+		if (claim != 0 && !(shared && seat_is_moved(p, listener, i)) &&
+		    !claim_defers(p, listener, i, claim, ret_due))
 			found++;
 	}
 	return found;
@@ -75,25 +104,38 @@ static uint32_t waiting(struct party *p, const struct half *listener, const uint
 
 bool seat_waiting(struct party *p, const struct half *listener, const uint64_t *cursor)
 {
-	return waiting(p, listener, cursor, 1);
+	uint64_t due = 0;
+
+	return waiting(p, listener, cursor, 1, &due);
 }
 
 uint32_t seat_waiting_count(struct party *p, const struct half *listener, const uint64_t *cursor)
 {
-	return waiting(p, listener, cursor, UINT32_MAX);
+	uint64_t due = 0;
+
+	return waiting(p, listener, cursor, UINT32_MAX, &due);
+}
+
+uint64_t seat_due(struct party *p, const struct half *listener, const uint64_t *cursor)
+{
+	uint64_t due = 0;
+
+	waiting(p, listener, cursor, UINT32_MAX, &due);
+	return due;
 }
 
 /*
- * claim_believed() - Is it true that @claimant claims this seat?
+ * claim_believed() - Is it true what the claim word of this seat says?
  * @p:   Introduces us to its party.
  * @lp:  The listener's owner.
  * Return: 0 with a reference on *@ret_owner; or -errno, -EBUSY where the
  *         claimant is still choosing and will see to it itself.
  */
 static int claim_believed(struct party *p, const struct party *lp, uint64_t seat,
-			  const _Atomic uint64_t *word, half_ref claimant,
+			  const _Atomic uint64_t *word, uint64_t claim,
 			  const struct half **ret, struct peer **ret_owner)
 {
+	half_ref claimant = claim & ~CLAIM_DEFERRED;
 	unsigned slot = slot_word_slot(seat), id = half_ref_party(claimant);
 	half_ref me = half_ref_make(lp->id, slot, slot_word_gen(seat));
 	const struct half *peer, *own = arena_half(lp->base, slot);
@@ -122,7 +164,7 @@ static int claim_believed(struct party *p, const struct party *lp, uint64_t seat
 	 * seats where it looks. */
 	else if (addr_rank(load_relaxed(&own->local), load_relaxed(&peer->remote)) == 0)
 		r = -EPROTO;
-	else if (load_acquire(word) != claimant)
+	else if (load_acquire(word) != claim)
 		r = -EBUSY; /* withdrawn meanwhile: another's claim may stand there */
 	if (r < 0) {
 		party_peer_put(p, owner);
@@ -133,13 +175,14 @@ static int claim_believed(struct party *p, const struct party *lp, uint64_t seat
 	return 0;
 }
 
-int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, half_ref claimant,
+int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, uint64_t claim,
 	      struct conn *ret)
 {
+	half_ref claimant = claim & ~CLAIM_DEFERRED;
 	struct half *own = arena_half(p->base, slot_word_slot(seat));
 	const struct half *peer;
 	struct peer *owner;
-	int r = claim_believed(p, p, seat, word, claimant, &peer, &owner);
+	int r = claim_believed(p, p, seat, word, claim, &peer, &owner);
 
 	if (r < 0)
 		return r;
@@ -147,6 +190,7 @@ int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, half
 	store_relaxed(&own->local, load_relaxed(&peer->remote));
 	store_relaxed(&own->peer_party_gen, owner->gen);
 	store_relaxed(&own->born_ns, clock_now_ns());
+	atomic_fetch_and(&own->want, ~WANT_DEFERRED);
 	/* The connector that looks again finds its name here, before the
 	 * seat's word moves on. */
 	store_release(&own->peer, claimant);
@@ -192,8 +236,9 @@ struct taker {
 
 /* A half of the taker's becomes the socket; the seat says so. */
 static int take_away(struct party *lp, const struct half *listener, uint32_t i,
-		     half_ref claimant, const struct taker *by, struct conn *ret)
+		     uint64_t claim, const struct taker *by, struct conn *ret)
 {
+	half_ref claimant = claim & ~CLAIM_DEFERRED;
 	uint64_t seat = load_relaxed(&seat_words(lp, listener)[i]);
 	struct half *s = arena_half(lp->base, slot_word_slot(seat));
 	struct half *own = arena_half(by->p->base, by->slot);
@@ -201,7 +246,7 @@ static int take_away(struct party *lp, const struct half *listener, uint32_t i,
 	struct peer *owner;
 	int r = claim_believed(by->p, lp, seat,
 			       &claim_words(lp->mbox, load_relaxed(&listener->seat_base))[i],
-			       claimant, &peer, &owner);
+			       claim, &peer, &owner);
 
 	if (r < 0)
 		return r;
@@ -373,7 +418,7 @@ static int take_next(struct party *p, struct half *listener, uint64_t *cursor, u
 	uint32_t n = load_relaxed(&listener->seat_count);
 	_Atomic uint64_t *seats = seat_words(p, listener);
 	_Atomic uint64_t *claims = claim_words(p->mbox, base);
-	uint64_t next = load_acquire(&p->mbox->claims[base]), from = *cursor;
+	uint64_t next = load_acquire(&p->mbox->claims[base]), from = *cursor, due = 0;
 	int error = -EAGAIN;
 	bool stays = false;
 
@@ -384,6 +429,10 @@ static int take_next(struct party *p, struct half *listener, uint64_t *cursor, u
 
 		if (claimant == 0 || seat_is_moved(p, listener, i) || load_relaxed(&seats[i]) == 0)
 			continue;
+		if (claim_defers(p, listener, i, claimant, &due)) {
+			stays = true;
+			continue;
+		}
 		r = by ? take_away(p, listener, i, claimant, by, ret)
 		       : take_in_place(p, listener, i, claimant, handle, ret);
 		if (r == 0) {

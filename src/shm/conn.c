@@ -33,6 +33,7 @@
 #include "shm/conn_ring.h"
 #include "shm/conn_side.h"
 #include "shm/futex.h"
+#include "shm/seat.h"
 #include "shm/urgent.h"
 
 #define RING_LOG2_BUSY 18u
@@ -42,6 +43,8 @@
  * arena is in use, and RING_LOG2_BUSY up to the other. */
 #define FORK_PLENTY (128ull << 20)
 #define FORK_ENOUGH (1ull << 30)
+#define RCVBUF_UNREAD (128ull << 10) /* as Linux's, which grows only for who reads */
+#define PROBE_NS (200 * NS_PER_MS) /* Linux's first probe of a window that is shut */
 #define STALL_NS NS_PER_MS
 #define ERRNO_END 4096u
 
@@ -80,6 +83,15 @@ static uint32_t notify_there(struct conn *c, uint32_t what)
 	const struct half *peer = c->peer;
 
 	return half_notify(c->party, c->own, peer, owner_of(c, peer), what);
+}
+
+/* We have published something; the listener has waited for that. */
+static void speak(struct conn *c)
+{
+	const struct half *peer = c->peer;
+
+	if (half_state(peer) == HALF_SEAT)
+		seat_speaks(c->party, c->own, peer, owner_of(c, peer));
 }
 
 void conn_break(struct conn *c)
@@ -205,18 +217,23 @@ uint32_t conn_notify(struct conn *c, uint32_t what)
 
 	if (unlikely(want & WANT_MOVED) && conn_follow(c))
 		want = notify_there(c, what);
+	if (unlikely(want & WANT_DEFERRED))
+		speak(c);
 	return want;
 }
 
 void conn_finish(struct conn *c, bool force_rst)
 {
 	const struct half *peer;
+	uint32_t want;
 
 	conn_follow(c);
 	peer = c->peer;
-	if (half_end(c->party, c->own, peer, owner_of(c, peer), force_rst) & WANT_MOVED &&
-	    conn_follow(c))
+	want = half_end(c->party, c->own, peer, owner_of(c, peer), force_rst);
+	if (want & WANT_MOVED && conn_follow(c))
 		notify_there(c, NOTIFY_END);
+	if (want & WANT_DEFERRED)
+		speak(c);
 }
 
 /* Linux: in CLOSE-WAIT a reset is EPIPE, else ECONNRESET. What the network
@@ -261,12 +278,21 @@ int conn_take_error(struct conn *c)
 
 /* ------------------------------------------------------------------ send */
 
+/* Its other half is the daemon's: the network is behind it. */
+static bool is_wire(const struct conn *c)
+{
+	return c->owner->id == 0;
+}
+
 /* What the peer takes unread: on loopback that is acknowledged at once. */
 static uint64_t tx_delivered(const struct conn *c)
 {
 	uint32_t theirs = load_relaxed(&c->peer->rcvbuf);
 
-	return theirs ? theirs : RING_LIMIT / 2;
+	/* The wire takes what its peer has acknowledged. */
+	if (unlikely(is_wire(c)))
+		return 0;
+	return theirs ? theirs : RCVBUF_UNREAD;
 }
 
 /* With TCP_NOTSENT_LOWAT, little is taken beyond that. */
@@ -541,6 +567,13 @@ ssize_t conn_send(struct conn *c, const void *buf, size_t len)
 	return room;
 }
 
+ssize_t conn_room(struct conn *c, size_t len)
+{
+	uint64_t tail;
+
+	return tx_begin(c, len, &tail);
+}
+
 /* @room bytes of the pieces, without the first @skip, to @tail and beyond.
  * Return: @room, less where there is no more to read, -EFAULT where none is. */
 static ssize_t tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, ssize_t room,
@@ -662,6 +695,21 @@ uint64_t conn_undelivered(struct conn *c)
 	return n > fits ? n - fits : 0;
 }
 
+uint64_t conn_window(struct conn *c)
+{
+	uint64_t n = conn_unsent(c), fits = tx_delivered(c);
+
+	return n < fits ? fits - n : 0;
+}
+
+bool conn_is_acknowledged(struct conn *c)
+{
+	return conn_undelivered(c) == 0 || load_relaxed(&c->own->end) & END_RST ||
+	       load_relaxed(&c->own->side) & (SIDE_RST_SEEN | SIDE_BROKEN) ||
+	       load_acquire(&c->peer->end) & END_RST || !peer_is_ours(c) ||
+	       half_state(c->peer) >= HALF_CLOSED;
+}
+
 /* What a writer may count on: the ring as it is, or as it may become. */
 static uint64_t tx_capacity(const struct conn *c)
 {
@@ -712,6 +760,34 @@ void conn_peer_died(struct conn *c)
 	/* As its executor would have had it: RST where data was unread. */
 	if (conn_unsent(c))
 		store_relaxed(&c->own->error, ECONNRESET);
+}
+
+uint64_t conn_overdue(struct conn *c, uint64_t now_ns)
+{
+	uint64_t most = (uint64_t)load_relaxed(&c->own->user_timeout_ms) * (uint64_t)NS_PER_MS;
+	uint64_t head = load_acquire(&c->peer->head), since = load_relaxed(&c->stall_ns);
+
+	conn_absorb(c);
+	/* The wire has a timer of its own. */
+	if (most == 0 || is_wire(c) || load_relaxed(&c->own->side) & SIDE_RST_SEEN ||
+	    conn_undelivered(c) == 0) {
+		store_relaxed(&c->stall_ns, 0);
+		return 0;
+	}
+	most += PROBE_NS;
+	if (since == 0 || load_relaxed(&c->stall_head) != head) {
+		store_relaxed(&c->stall_head, head);
+		store_relaxed(&c->stall_ns, now_ns);
+		return now_ns + most;
+	}
+	if (now_ns < since + most)
+		return since + most;
+	if (!(atomic_fetch_or(&c->own->side, SIDE_RST_SEEN) & SIDE_RST_SEEN)) {
+		store_relaxed(&c->own->error, ETIMEDOUT);
+		atomic_fetch_or(&c->own->end, END_RST);
+		conn_notify(c, NOTIFY_END);
+	}
+	return 0;
 }
 
 uint32_t conn_poll(struct conn *c)
@@ -775,6 +851,16 @@ void conn_want_futex(struct conn *c, uint32_t what)
 		want_count(c->own, WANT_SPACE_ONE, WANT_SPACE_MASK, true);
 	/* The wish goes before the second look. Pairs with the fence in
 	 * half_notify(). */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void conn_want_delivery(struct conn *c)
+{
+	uint64_t tail = load_relaxed(&c->own->tail), most = tx_delivered(c);
+
+	store_relaxed(&c->own->want_space, tail > most ? tail - most : 0);
+	want_count(c->own, WANT_SPACE_ONE, WANT_SPACE_MASK, true);
+	/* As in conn_want_futex(). */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -47,6 +47,8 @@ struct conn {
 	uint32_t tx_ext;       /* ext_count that tx_* was loaded for; 0: none */
 	_Atomic bool tx_reader_reads; /* the head moved between two times that it was full */
 	_Atomic bool tx_cramped;      /* there was no memory to grow into */
+	/* TCP_USER_TIMEOUT: since stall_ns the peer's head is stall_head; 0: no stall seen */
+	_Atomic uint64_t stall_ns, stall_head;
 };
 
 /**
@@ -90,6 +92,10 @@ void conn_detach(struct conn *c);
  *         pending error, taken; -EFAULT where @buf cannot be read.
  */
 ssize_t conn_send(struct conn *c, const void *buf, size_t len);
+
+/** conn_room() - How many of @len bytes conn_send() would take now.
+ * Return: As conn_send(), which says -EAGAIN where it is none. */
+ssize_t conn_room(struct conn *c, size_t len);
 
 /** conn_sendv() - The same for pieces, without the first @skip bytes of them. */
 ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n, size_t skip);
@@ -145,6 +151,12 @@ uint64_t conn_unsent(struct conn *c);
  * sent yet, where a network would be in between. */
 uint64_t conn_undelivered(struct conn *c);
 
+/** conn_is_acknowledged() - Nothing is undelivered, or nobody is there to take it. */
+bool conn_is_acknowledged(struct conn *c);
+
+/** conn_window() - What the peer takes unread, and has not yet. */
+uint64_t conn_window(struct conn *c);
+
 /** conn_writable() - As Linux: a third of what may be queued is free. */
 bool conn_writable(struct conn *c);
 
@@ -159,6 +171,14 @@ bool conn_may_grow(const struct conn *c);
 /** conn_peer_died() - Nobody is there to tell of it: its end is ours to see. */
 void conn_peer_died(struct conn *c);
 
+/**
+ * conn_overdue() - TCP_USER_TIMEOUT: has the peer read nothing for so long, with bytes
+ * undelivered? Then the connection ends here with ETIMEDOUT, and for the peer with RST.
+ * The time begins with Linux's first probe: 200 ms after a look finds it so.
+ * Return: When to look again; 0: no need.
+ */
+uint64_t conn_overdue(struct conn *c, uint64_t now_ns);
+
 /** conn_poll() - POLLIN|POLLOUT|... exactly as Linux's tcp_poll() gives them. */
 uint32_t conn_poll(struct conn *c);
 
@@ -170,6 +190,8 @@ uint32_t conn_poll(struct conn *c);
  */
 void conn_want_futex(struct conn *c, uint32_t what);
 void conn_unwant_futex(struct conn *c, uint32_t what);
+/** conn_want_delivery() - As conn_want_futex(NOTIFY_SPACE), until conn_undelivered() is 0. */
+void conn_want_delivery(struct conn *c);
 /** conn_want_hint() - The same for select, poll, epoll: set until cleared. */
 void conn_want_hint(struct conn *c, uint32_t what);
 /** conn_unwant_hint() - Where the side is shared, only while half.bell_at is @bell_at. */

@@ -139,8 +139,10 @@ static void execute_stream(struct party *d, struct half *h)
 	}
 	if (peer && load_relaxed(&peer->side) & SIDE_CHANNEL)
 		execute_ring_box(d, owner, peer);
-	else if (peer && half_state(peer) == HALF_SEAT)
+	else if (peer && half_state(peer) == HALF_SEAT) {
+		seat_speaks(d, h, peer, owner);
 		execute_ring(d, h);
+	}
 	else if (peer)
 		execute_wake_seat(d, peer);
 	if (peer)
@@ -153,8 +155,9 @@ static void execute_stream(struct party *d, struct half *h)
 
 /* A claim in the dead listener's mailbox: bind its seat, and reset it. */
 static void execute_seat(struct party *d, struct peer *dead, unsigned slot, uint32_t gen,
-			 half_ref claimant)
+			 uint64_t claim)
 {
+	half_ref claimant = claim & ~CLAIM_DEFERRED;
 	struct half *s = arena_half(dead->base, slot);
 	half_ref me = half_ref_make(dead->id, slot, gen);
 	unsigned id = half_ref_party(claimant);

@@ -63,6 +63,9 @@ uint64_t seat_init(struct party *p, const struct half *l, struct half *h, unsign
 	store_relaxed(&h->rcvbuf, load_relaxed(&l->rcvbuf));
 	store_relaxed(&h->oob_inline, load_relaxed(&l->oob_inline));
 	store_relaxed(&h->cookie, atomic_fetch_add(&p->cookie_next, 1));
+	store_relaxed(&h->want, load_relaxed(&l->defer_ms) ? WANT_DEFERRED : 0);
+	/* Both are in one arena. */
+	store_relaxed(&h->seat_base, (uint32_t)((int)slot + (int)(l - h)));
 	half_set_state(h, HALF_SEAT);
 	return slot_word_make(slot, half_gen(h));
 }
@@ -116,6 +119,7 @@ int seat_claim_one(struct party *p, struct half *own, const struct half *l, uint
 	const _Atomic uint64_t *seat_word = arena_seats(owner->base) + base + 1 + i;
 	uint64_t seat = load_acquire(seat_word), nobody = 0;
 	half_ref me = half_ref_of(p, own), ref;
+	uint64_t mine = me | (load_acquire(&l->defer_ms) ? CLAIM_DEFERRED : 0);
 	const struct half *s;
 
 	if (seat == 0 || slot_word_slot(seat) >= SLOT_MAX || load_relaxed(word) != 0)
@@ -123,7 +127,7 @@ int seat_claim_one(struct party *p, struct half *own, const struct half *l, uint
 	ref = half_ref_make(owner->id, slot_word_slot(seat), slot_word_gen(seat));
 	s = half_find(owner->base, ref);
 	store_release(&own->peer, ref);
-	if (!atomic_compare_exchange_strong(word, &nobody, me))
+	if (!atomic_compare_exchange_strong(word, &nobody, mine))
 		return -EAGAIN;
 	FAULT_POINT("seat.claimed");
 	/* Claimed. Does the listener listen still, and is the seat still the
@@ -133,7 +137,7 @@ int seat_claim_one(struct party *p, struct half *own, const struct half *l, uint
 		goto seated;
 	if (half_gen(s) == slot_word_gen(seat) && load_acquire(&s->peer) == me)
 		goto seated;
-	nobody = me;
+	nobody = mine;
 	atomic_compare_exchange_strong(word, &nobody, 0);
 	/* The acceptor may have believed the claim just before. */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -199,26 +203,67 @@ fail:
 	return r;
 }
 
-/* Our claim on the seat @s of @l: there, or there again. */
-static void claim_again(struct conn *c, const struct half *l)
+/* The claim word of a seat of @l, or NULL. */
+static _Atomic uint64_t *claim_of(const struct peer *owner, const struct half *l, uint64_t seat)
 {
 	uint32_t base = load_relaxed(&l->seat_base), n = load_relaxed(&l->seat_count);
-	uint64_t seat = slot_word_make(half_ref_slot(c->peer_ref), half_ref_gen(c->peer_ref));
 
 	if (n == 0 || n > SEAT_ROW_MAX || base > SEAT_MAX - 1 - n)
-		return;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t nobody = 0;
+		return NULL;
+	for (uint32_t i = 0; i < n; i++)
+		if (load_acquire(&arena_seats(owner->base)[base + 1 + i]) == seat)
+			return &claim_words(owner->mbox, base)[i];
+	return NULL;
+}
 
-		if (load_acquire(&arena_seats(c->owner->base)[base + 1 + i]) != seat)
-			continue;
-		/* Another's claim may be noise, which the acceptor takes away. */
-		atomic_compare_exchange_strong(&claim_words(c->owner->mbox, base)[i], &nobody,
-					       half_ref_of(c->party, c->own));
-		/* So that it is among those that are looked at. */
-		atomic_fetch_add(&c->owner->mbox->claims[base], 1);
+/* Our claim on our seat of @l: there, or there again. */
+static void claim_again(struct conn *c, const struct half *l)
+{
+	_Atomic uint64_t *claim = claim_of(c->owner, l, slot_word_make(half_ref_slot(c->peer_ref),
+								       half_ref_gen(c->peer_ref)));
+	uint64_t nobody = 0;
+
+	if (!claim)
 		return;
+	/* Another's claim may be noise, which the acceptor takes away. */
+	atomic_compare_exchange_strong(claim, &nobody, half_ref_of(c->party, c->own));
+	/* So that it is among those that are looked at. */
+	atomic_fetch_add(&c->owner->mbox->claims[load_relaxed(&l->seat_base)], 1);
+}
+
+void seat_speaks(struct party *p, struct half *own, const struct half *seat, struct peer *owner)
+{
+	uint64_t me = slot_word_make(arena_slot(owner->base, seat), half_gen(seat)), word;
+	const struct half *l = arena_half(owner->base, load_relaxed(&seat->seat_base) % SLOT_MAX);
+	_Atomic uint64_t *claim = NULL;
+
+	if (half_state(l) == HALF_LISTEN)
+		claim = claim_of(owner, l, me);
+	word = claim ? load_relaxed(claim) : 0;
+	/* The claim is ours, as we name the seat. */
+	if (word & CLAIM_DEFERRED &&
+	    atomic_compare_exchange_strong(claim, &word, word & ~CLAIM_DEFERRED))
+		seat_ring(p, own, l, owner);
+}
+
+void seat_defer(struct party *p, struct half *listener, uint32_t ms)
+{
+	uint32_t n = half_state(listener) == HALF_LISTEN ? load_relaxed(&listener->seat_count) : 0;
+	bool shared = load_relaxed(&listener->shared);
+
+	if (shared)
+		half_lock(&listener->rx_lock);
+	/* Before who claims is told to wait: he is to be asked for a sign of life. */
+	for (uint32_t i = 0; ms && i < n; i++) {
+		uint64_t seat = load_relaxed(&seat_words(p, listener)[i]);
+		struct half *s = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
+
+		if (seat && half_state(s) == HALF_SEAT)
+			atomic_fetch_or(&s->want, WANT_DEFERRED);
 	}
+	store_release(&listener->defer_ms, ms);
+	if (shared)
+		half_unlock(&listener->rx_lock);
 }
 
 void seat_remind(struct conn *c)

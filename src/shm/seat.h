@@ -77,6 +77,24 @@ int seat_claim(struct party *p, struct half *own, const struct listener_ref *ref
 	       struct conn *ret);
 
 /**
+ * seat_defer() - TCP_DEFER_ACCEPT of a socket that listens, or may come to: who has
+ * claimed a seat and published nothing is not accepted for @ms. 0: none. Caller holds
+ * the listener's lock.
+ */
+void seat_defer(struct party *p, struct half *listener, uint32_t ms);
+
+/** seat_due() - When the first of those is to be accepted all the same; 0: there is none. */
+uint64_t seat_due(struct party *p, const struct half *listener, const uint64_t *cursor);
+
+/**
+ * seat_speaks() - Whose peer is a seat with WANT_DEFERRED has published something: it is
+ * to be accepted now.
+ * @own: Its half. @seat: its peer, of @owner's.
+ */
+void seat_speaks(struct party *p, struct half *own, const struct half *seat,
+		 struct peer *owner);
+
+/**
  * seat_remind() - A connector has waited long: what it wrote into the mailbox
  * (its claim, a hint) may have been wiped out by another, and is written again.
  */

@@ -46,11 +46,11 @@ uint64_t seat_make(struct party *p, const struct half *l);
 /**
  * seat_bind() - Give a seat's half the peer that claims it, where that is true.
  * @p:    The listener's owner.
- * @word: Where the claim was read.
+ * @word: Where the claim was read. @claim: what it was, CLAIM_DEFERRED included.
  * Return: 0 with @ret attached, or -errno with the seat as it was: -EBUSY
  *         where the claimant is still choosing and will see to it itself.
  */
-int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, half_ref claimant,
+int seat_bind(struct party *p, uint64_t seat, const _Atomic uint64_t *word, uint64_t claim,
 	      struct conn *ret);
 
 #endif

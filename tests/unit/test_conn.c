@@ -710,6 +710,90 @@ static void conn_writable__a_third_is_free(void **state)
 
 /* ------------------------------------------------------------- conn_poll */
 
+/* ---------------------------------------------------------- conn_overdue */
+
+static void conn_overdue__ends_it_where_nothing_is_read(void **state)
+{
+	struct two *t = *state;
+	uint64_t due, ms = NS_PER_MS, got;
+	ssize_t r;
+
+	store_relaxed(&t->a.own->user_timeout_ms, 300);
+	assert_int_equal(conn_overdue(&t->a, ms), 0);
+	store_relaxed(&t->b.own->rcvbuf, 65536);
+	assert_true(fill(&t->a, 0) > 65536);
+	due = conn_overdue(&t->a, 1000 * ms);
+	assert_int_equal(due, 1500 * ms);
+	assert_int_equal(conn_overdue(&t->a, 1200 * ms), due);
+	/* Some of it is read: from now on. */
+	got = drain(&t->b, 0, 10000);
+	assert_int_equal(conn_overdue(&t->a, 1400 * ms), 1900 * ms);
+	assert_int_equal(conn_overdue(&t->a, 1899 * ms), 1900 * ms);
+	assert_int_equal(conn_take_error(&t->a), 0);
+	assert_int_equal(conn_overdue(&t->a, 1900 * ms), 0);
+	assert_int_equal(conn_send(&t->a, "x", 1), -ETIMEDOUT);
+	assert_int_equal(conn_send(&t->a, "x", 1), -EPIPE);
+	assert_int_equal(conn_overdue(&t->a, 9900 * ms), 0);
+	assert_int_equal(conn_take_error(&t->a), 0);
+	/* The peer has what was sent, then the end of it. */
+	while ((r = recv_pattern(&t->b, got, 65536)) > 0)
+		got += (uint64_t)r;
+	assert_int_equal(r, -ECONNRESET);
+	assert_true(got > 65536);
+}
+
+static void conn_overdue__not_what_is_delivered(void **state)
+{
+	struct two *t = *state;
+
+	store_relaxed(&t->a.own->user_timeout_ms, 300);
+	store_relaxed(&t->b.own->rcvbuf, 65536);
+	assert_int_equal(send_pattern(&t->a, 0, 65536), 65536);
+	assert_int_equal(conn_window(&t->a), 0);
+	assert_int_equal(conn_overdue(&t->a, 1000), 0);
+	assert_true(conn_is_acknowledged(&t->a));
+	assert_int_equal(send_pattern(&t->a, 65536, 1), 1);
+	assert_true(conn_overdue(&t->a, 1000) > 0);
+	assert_false(conn_is_acknowledged(&t->a));
+	assert_int_equal(drain(&t->b, 0, 1000), 1000);
+	assert_int_equal(conn_overdue(&t->a, 1000), 0);
+	assert_int_equal(conn_window(&t->a), 999);
+	/* Nobody is there to acknowledge it. */
+	assert_int_equal(send_pattern(&t->a, 65537, 2000), 2000);
+	assert_false(conn_is_acknowledged(&t->a));
+	world_close(&t->b);
+	assert_true(conn_is_acknowledged(&t->a));
+}
+
+static void conn_want_delivery__wakes_when_all_is_delivered(void **state)
+{
+	struct two *t = *state;
+	uint32_t event;
+
+	store_relaxed(&t->b.own->rcvbuf, 65536);
+	assert_int_equal(send_pattern(&t->a, 0, 65536 + 5000), 65536 + 5000);
+	conn_want_delivery(&t->a);
+	event = load_relaxed(&t->b.own->event);
+	assert_int_equal(drain(&t->b, 0, 4999), 4999);
+	assert_int_equal(load_relaxed(&t->b.own->event), event);
+	assert_int_equal(drain(&t->b, 4999, 1), 1);
+	assert_int_equal(load_relaxed(&t->b.own->event), event + 1);
+	conn_unwant_futex(&t->a, NOTIFY_SPACE);
+	assert_int_equal(t->a.own->want, 0);
+}
+
+static void conn_room__is_what_a_send_takes(void **state)
+{
+	struct two *t = *state;
+
+	assert_int_equal(conn_room(&t->a, 100), 100);
+	assert_int_equal(conn_send(&t->a, "x", 1), 1);
+	fill(&t->a, 1);
+	assert_int_equal(conn_room(&t->a, 100), -EAGAIN);
+	conn_shutdown_write(&t->a);
+	assert_int_equal(conn_room(&t->a, 100), -EPIPE);
+}
+
 static void conn_poll__as_tcp_poll(void **state)
 {
 	struct two *t = *state;
@@ -1255,6 +1339,10 @@ int main(void)
 		T(conn_pending__until_the_network_answers),
 		T(conn_pending__its_error_is_the_networks),
 		T(conn_take_error__an_impossible_one_is_a_reset),
+		T(conn_overdue__ends_it_where_nothing_is_read),
+		T(conn_overdue__not_what_is_delivered),
+		T(conn_want_delivery__wakes_when_all_is_delivered),
+		T(conn_room__is_what_a_send_takes),
 		T(conn_poll__as_tcp_poll),
 		T(conn_poll__reset),
 		T(conn_poll__low_water_mark),

@@ -562,6 +562,117 @@ static void seat_claim__seat_moved_on(void **state)
 	assert_int_equal(recv_pattern(&b, 0, 10), 10);
 }
 
+/* ------------------------------------------------------------ seat_defer */
+
+#define LATE_MS 600000u
+
+static void seat_defer__who_speaks_is_taken(void **state)
+{
+	struct world *w = *state;
+	struct party *p = w->of[2].p;
+	struct half *l = world_listen(w, 2, 80, 6);
+	struct conn a, c, b;
+	uint64_t cursor = 0;
+
+	/* Seats that are there already, and those that come. */
+	seat_defer(p, l, LATE_MS);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+		assert_int_equal(world_connect(w, 3, 80, &c, NULL), 0);
+		assert_false(seat_waiting(p, l, &cursor));
+		assert_int_equal(seat_waiting_count(p, l, &cursor), 0);
+		assert_true(seat_due(p, l, &cursor) > 0);
+		assert_int_equal(seat_take(p, l, &cursor, 1, &b), -EAGAIN);
+		assert_int_equal(conn_send(&c, "x", 1), 1);
+		assert_int_equal(seat_waiting_count(p, l, &cursor), 1);
+		assert_int_equal(seat_take(p, l, &cursor, 1, &b), 0);
+		assert_int_equal(b.own->peer, half_ref_of(c.party, c.own));
+		assert_int_equal(b.own->want, 0);
+		world_close(&b);
+		conn_shutdown_write(&a);
+		assert_int_equal(seat_take(p, l, &cursor, 2, &b), 0);
+		assert_int_equal(b.own->peer, half_ref_of(a.party, a.own));
+		assert_int_equal(seat_due(p, l, &cursor), 0);
+		world_close(&b);
+		world_close(&a);
+		world_close(&c);
+	}
+}
+
+static void seat_defer__rings_when_it_speaks(void **state)
+{
+	struct world *w = *state;
+	struct half *l = world_listen(w, 2, 80, 4);
+	struct conn a;
+	uint64_t n;
+
+	seat_defer(w->of[2].p, l, LATE_MS);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	store_relaxed(&l->bell, 2);
+	atomic_fetch_or(&l->want, WANT_HINT_DATA);
+	store_relaxed(&arena_hdr(w->of[2].p->base)->bells[2].sleepers, 1);
+	assert_int_equal(conn_send(&a, "x", 1), 1);
+	assert_int_equal(read(w->of[2].bell_fd[2], &n, 8), 8);
+}
+
+static void seat_defer__until_it_is_late(void **state)
+{
+	struct world *w = *state;
+	struct party *p = w->of[2].p;
+	struct half *l = world_listen(w, 2, 80, 4), *s;
+	struct conn a = { 0 }, b = { 0 };
+	uint64_t cursor = 0, due;
+
+	seat_defer(p, l, LATE_MS);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	due = seat_due(p, l, &cursor);
+	assert_int_equal(seat_due(p, l, &cursor), due);
+	s = arena_half(p->base, slot_word_slot(arena_seats(p->base)[l->seat_base + 1]));
+	s->born_ns -= LATE_MS * 1000000ull;
+	assert_true(seat_waiting(p, l, &cursor));
+	assert_int_equal(seat_take(p, l, &cursor, 1, &b), 0);
+	assert_int_equal(b.own->peer, half_ref_of(a.party, a.own));
+	assert_int_equal(b.own->remote, a.own->local);
+	/* Off: who waits is there at once, who comes too. */
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	assert_false(seat_waiting(p, l, &cursor));
+	seat_defer(p, l, 0);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	assert_int_equal(seat_waiting_count(p, l, &cursor), 2);
+}
+
+static void seat_defer__one_that_died_is_taken(void **state)
+{
+	struct world *w = *state;
+	struct party *p = w->of[2].p;
+	struct half *l = world_listen(w, 2, 80, 4), *own;
+	struct peer *dead;
+	struct conn a, b;
+	uint64_t cursor = 0;
+
+	seat_defer(p, l, LATE_MS);
+	assert_int_equal(world_connect(w, 1, 80, &a, &own), 0);
+	assert_false(seat_waiting(p, l, &cursor));
+	assert_int_equal(party_peer_get(w->of[0].p, 1, w->of[1].gen, &dead), 0);
+	execute_half(w->of[0].p, dead, arena_slot(w->of[1].p->base, own), half_gen(own));
+	assert_int_equal(seat_take(p, l, &cursor, 1, &b), 0);
+	assert_int_equal(conn_recv(&b, (char[1]){ 0 }, 1, 0, 0), 0);
+}
+
+static void seat_defer__closing_resets_who_waits(void **state)
+{
+	struct world *w = *state;
+	struct half *l = world_listen(w, 2, 80, 4);
+	struct conn a;
+
+	seat_defer(w->of[2].p, l, LATE_MS);
+	assert_int_equal(world_connect(w, 1, 80, &a, NULL), 0);
+	seat_close(w->of[2].p, l);
+	assert_int_equal(conn_recv(&a, (char[1]){ 0 }, 1, 0, 0), -ECONNRESET);
+	/* Nobody listens, and what names the listener may be anything. */
+	assert_int_equal(conn_send(&a, "x", 1), -EPIPE);
+}
+
 /* ------------------------------------------------------------ seat_close */
 
 static void seat_close__resets_who_waits(void **state)
@@ -742,6 +853,11 @@ int main(void)
 		T(seat_claim__refused_by_what_is_no_listener),
 		T(seat_claim__seat_fields_that_are_noise),
 		T(seat_claim__seat_moved_on),
+		T(seat_defer__who_speaks_is_taken),
+		T(seat_defer__rings_when_it_speaks),
+		T(seat_defer__until_it_is_late),
+		T(seat_defer__one_that_died_is_taken),
+		T(seat_defer__closing_resets_who_waits),
 		T(seat_close__resets_who_waits),
 		T(seat_close__refuses_later),
 		T(seat_close__row_and_slots_are_used_again),
