@@ -38,6 +38,9 @@ long call_shutdown(int fd, int how);
 long call_sendv(int fd, const struct iovec *iov, int n, int flags);
 long call_recvv(int fd, const struct iovec *iov, int n, int flags);
 long call_send(int fd, const void *buf, size_t len, int flags);
+/** call_send_room() - How many of @len bytes a send would take without waiting; else as
+ * it, but for SIGPIPE. */
+long call_send_room(int fd, size_t len);
 long call_recv(int fd, void *buf, size_t len, int flags);
 long call_sendto(int fd, const void *buf, size_t len, int flags,
 		 const struct sockaddr *addr, socklen_t addr_len);

@@ -22,7 +22,8 @@ static const struct {
 	{ SOL_SOCKET, SO_OOBINLINE, 4, 1, false },   { IPPROTO_TCP, TCP_NODELAY, 5, 1, false },
 	{ IPPROTO_TCP, TCP_CORK, 6, 1, false },      { IPPROTO_TCP, TCP_QUICKACK, 7, 1, true },
 	{ IPPROTO_TCP, TCP_KEEPIDLE, 8, 15, false }, { IPPROTO_TCP, TCP_KEEPINTVL, 23, 15, false },
-	{ IPPROTO_TCP, TCP_KEEPCNT, 38, 7, false },
+	{ IPPROTO_TCP, TCP_KEEPCNT, 38, 7, false },  { SOL_SOCKET, SO_ZEROCOPY, 45, 1, false },
+	{ IPPROTO_TCP, TCP_INQ, 46, 1, false },
 };
 
 /* Others that are worth carrying. */
@@ -31,6 +32,7 @@ static const struct {
 } others[] = {
 	{ SOL_SOCKET, SO_PRIORITY },      { SOL_SOCKET, SO_MARK },
 	{ SOL_SOCKET, SO_DONTROUTE },     { SOL_SOCKET, SO_BUSY_POLL },
+	{ SOL_SOCKET, SO_BINDTODEVICE },  { SOL_SOCKET, SO_INCOMING_CPU },
 	{ IPPROTO_TCP, TCP_SYNCNT },      { IPPROTO_TCP, TCP_LINGER2 },
 	{ IPPROTO_TCP, TCP_DEFER_ACCEPT }, { IPPROTO_TCP, TCP_CONGESTION },
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT }, { IPPROTO_TCP, TCP_WINDOW_CLAMP },

@@ -210,12 +210,14 @@ void options_inherit(struct sock *to, const struct sock *from)
 	store_relaxed(&to->half->sndbuf, load_relaxed(&from->half->sndbuf));
 	store_relaxed(&to->half->rcvbuf, load_relaxed(&from->half->rcvbuf));
 	if (from->opts && opts_get(to)) {
-		to->opts->count = from->opts->count;
-		memcpy(to->opts->opt, from->opts->opt,
-		       from->opts->count * sizeof(from->opts->opt[0]));
-		for (uint32_t i = 0; i < to->opts->count; i++) {
-			struct opt *e = &to->opts->opt[i];
+		for (uint32_t i = 0; i < from->opts->count; i++) {
+			struct opt *e = &to->opts->opt[to->opts->count];
 
+			*e = from->opts->opt[i];
+			/* Linux begins anew with that one. */
+			if (e->level == SOL_SOCKET && e->name == SO_PRIORITY)
+				continue;
+			to->opts->count++;
 			e->late = false;
 			sockopt_act(to, e->level, e->name, options_int(to, e->level, e->name, 0));
 		}

@@ -40,6 +40,7 @@
 #define SLICE_NS (1 * NS_PER_SEC) /* how long a sleeper trusts that all live */
 #define GROW_NS (1 * NS_PER_MS)   /* how long a full ring waits for its reader */
 #define SPIN_LOOKS 32u            /* looks between two looks at the clock */
+#define TOGETHER_BYTES 65536u     /* pieces are filled with so much before it is taken */
 #define IOV_FEW 8 /* pieces that are copied */
 #define RUN_MANY 8u               /* receives in a row that make a one-way stream */
 #define RUN_FEW_BYTES 4096u       /* so little is worth waiting a moment for more */
@@ -379,6 +380,23 @@ long call_send(int fd, const void *buf, size_t len, int flags)
 	return sendv(fd, &iov, 1, flags);
 }
 
+long call_send_room(int fd, size_t len)
+{
+	struct sock *s = sock_enter(fd);
+	long r = -EPIPE;
+
+	if (!s)
+		return NOT_OURS;
+	if (load_acquire(&s->stage) == SOCK_OPEN) {
+		sock_tx_lock(s);
+		r = conn_room(&s->conn, len);
+		sock_tx_unlock(s);
+	}
+	if (r == -EAGAIN)
+		watch_full(s);
+	return sock_leave(s, r);
+}
+
 long call_sendv(int fd, const struct iovec *iov, int n, int flags)
 {
 	struct iovec few[IOV_FEW];
@@ -533,6 +551,38 @@ static long recv_urgent(struct sock *s, const struct iovec *iov, int n, int flag
 	return 0;
 }
 
+/*
+ * Several pieces, without the first @off bytes of them: filled first, taken then. So
+ * one that cannot be written to leaves all there, as on Linux, for whom what is read at
+ * once is one packet or a few. Up to TOGETHER_BYTES; under the receive lock.
+ * Return: As conn_recv().
+ */
+static long recv_together(struct conn *c, const struct iovec *iov, int n, size_t off, uint32_t how)
+{
+	uint64_t done = 0;
+	long r = 0;
+
+	for (int i = 0; i < n && done < TOGETHER_BYTES; i++, off = 0) {
+		r = conn_recv(c, (char *)iov[i].iov_base + off, iov[i].iov_len - off, done,
+			      how | CONN_PEEK | (done ? CONN_MORE : 0));
+		if (r < 0)
+			break;
+		done += (uint64_t)r;
+		if ((size_t)r < iov[i].iov_len - off)
+			break;
+	}
+	if (done == 0 || r == -EFAULT)
+		return r;
+	return conn_recv(c, NULL, done, 0, how | CONN_DISCARD);
+}
+
+/* May the head stay where it is meanwhile? Not if others read there, or at a mark. */
+static bool may_together(const struct conn *c, uint32_t how)
+{
+	return !(how & (CONN_PEEK | CONN_DISCARD)) && !load_relaxed(&c->own->shared) &&
+	       load_relaxed(&c->peer->urgent) <= load_relaxed(&c->own->head);
+}
+
 /* Inside a section. Takes what is there; waits only for the first byte, or
  * for all of it with MSG_WAITALL. */
 static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, uint32_t broke)
@@ -564,17 +614,21 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 	for (;;) {
 		sock_rx_lock(s);
 		while (i < n) {
-			r = conn_recv(&s->conn, (char *)iov[i].iov_base + off, iov[i].iov_len - off,
-				      how & CONN_PEEK ? total : 0,
-				      how | (total ? CONN_MORE : 0));
+			if (n - i > 1 && may_together(&s->conn, how))
+				r = recv_together(&s->conn, iov + i, n - i, off,
+						  how | (total ? CONN_MORE : 0));
+			else
+				r = conn_recv(&s->conn, (char *)iov[i].iov_base + off,
+					      iov[i].iov_len - off, how & CONN_PEEK ? total : 0,
+					      how | (total ? CONN_MORE : 0));
 			if (r < 0 || (r == 0 && iov[i].iov_len != off))
 				break;
 			total += (uint64_t)r;
 			off += (size_t)r;
 			if (off < iov[i].iov_len)
 				continue;
-			off = 0;
-			i++;
+			for (; i < n && off >= iov[i].iov_len; i++)
+				off -= iov[i].iov_len;
 			r = 1;
 		}
 		sock_rx_unlock(s);

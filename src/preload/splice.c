@@ -10,20 +10,6 @@
 #include "base/copy.h"
 #include "preload/real.h"
 
-EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t n)
-{
-	long r;
-
-	/* From a socket: EINVAL, as the kernel says of any. */
-	if (fdtab_peek(in))
-		return plain_result(-EINVAL);
-	signals_no_point = true;
-	r = fdtab_peek(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
-	signals_no_point = false;
-	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : plain_result(r);
-}
-ALIAS(sendfile64, sendfile);
-
 #define SPLICE_CHUNK 65536
 
 /* Which end of a pipe: O_RDONLY or O_WRONLY, -1: no pipe. */
@@ -39,7 +25,8 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 			unsigned flags)
 {
 	char buf[SPLICE_CHUNK];
-	int wait = flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0;
+	/* As on Linux, that is about the pipe: the socket has O_NONBLOCK. */
+	bool no_wait = flags & SPLICE_F_NONBLOCK;
 	ssize_t got, put;
 
 	if (pipe_end(fdtab_peek(in) ? out : in) < 0)
@@ -58,7 +45,7 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 		int queued = 0, room = real.fcntl(out, F_GETPIPE_SZ, 0);
 
 		/* First the room, so that nothing taken from the socket is lost. */
-		if (wait || real.fcntl(out, F_GETFL, 0) & O_NONBLOCK) {
+		if (no_wait || real.fcntl(out, F_GETFL, 0) & O_NONBLOCK) {
 			if (real.poll(&p, 1, 0) == 0)
 				return -EAGAIN;
 		} else if (real.poll(&p, 1, -1) < 0) {
@@ -69,7 +56,7 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 			n = (size_t)(room - queued) / PIPE_BUF * PIPE_BUF;
 		else if (room - queued < PIPE_BUF && n > PIPE_BUF)
 			n = PIPE_BUF;
-		got = call_recv(in, buf, n, wait);
+		got = call_recv(in, buf, n, 0);
 		if (got <= 0)
 			return got;
 		for (put = 0; put < got;) {
@@ -85,17 +72,20 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 		}
 		return put;
 	}
-	if (wait) {
+	if (no_wait) {
 		struct pollfd p = { .fd = in, .events = POLLIN };
 
 		if (real.poll(&p, 1, 0) == 0)
 			return -EAGAIN;
-		p = (struct pollfd){ .fd = out, .events = POLLOUT };
-		if (call_ppoll(&p, 1, &(struct timespec){ 0 }, NULL) == 0) {
-			/* No room, or not connected? */
-			got = call_send(out, "", 0, MSG_DONTWAIT);
-			return got < 0 ? got : -EAGAIN;
-		}
+	}
+	/* First the room, here too. */
+	if (call_fcntl(out, F_GETFL, 0) & O_NONBLOCK) {
+		got = call_send_room(out, n);
+		if (got == -EPIPE)
+			got = call_send(out, "", 1, 0); /* and its signal */
+		if (got < 0)
+			return got;
+		n = (size_t)got;
 	}
 	got = real.read(in, buf, n);
 	if (got <= 0)
@@ -119,6 +109,28 @@ static long ours_splice(int in, const off64_t *in_at, int out, const off64_t *ou
 	}
 	return put;
 }
+
+/* As the kernel has it: into a pipe only. */
+static long sendfile_from_socket(int out, int in, const off_t *offset, size_t n)
+{
+	if (pipe_end(out) < 0)
+		return -EINVAL;
+	return offset ? -ESPIPE : ours_splice(in, NULL, out, NULL, n, 0);
+}
+
+EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t n)
+{
+	long r;
+
+	signals_no_point = true;
+	if (fdtab_peek(in))
+		r = sendfile_from_socket(out, in, offset, n);
+	else
+		r = fdtab_peek(out) ? call_sendfile(out, in, offset, n) : NOT_OURS;
+	signals_no_point = false;
+	return r == NOT_OURS ? real.sendfile(out, in, offset, n) : plain_result(r);
+}
+ALIAS(sendfile64, sendfile);
 
 EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t n, unsigned flags)
 {
