@@ -444,6 +444,7 @@ static bool conn_enqueue(struct wire *w, struct wire_conn *c)
 	}
 	c->half = NULL;
 	c->state = WIRE_OPEN;
+	atomic_fetch_or(&c->conn.own->end, END_UP);
 	c->in_ready = true;
 	conn_begin(w, c);
 	conn_activate(w, c);

@@ -559,6 +559,8 @@ long call_setsockopt(int fd, int level, int name, const void *val, socklen_t len
 	r = sock_setsockopt(s, level, name, val, len);
 	if (r == 0)
 		kept_note(s, level, name_kept(level, name));
+	if (r == 0 && load_relaxed(&s->stage) == SOCK_OPEN)
+		conn_options_set(&s->conn);
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
 }

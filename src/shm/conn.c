@@ -934,6 +934,12 @@ void conn_up(struct conn *c)
 	conn_notify(c, NOTIFY_END);
 }
 
+void conn_options_set(struct conn *c)
+{
+	if (unlikely(load_relaxed(&c->peer->end) & END_UP))
+		conn_notify(c, NOTIFY_DATA);
+}
+
 void conn_trim(struct conn *c)
 {
 	uint64_t tail = load_relaxed(&c->own->tail), sent = tail - c->tx_trim_tail;

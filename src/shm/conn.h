@@ -132,6 +132,8 @@ void conn_send_end(struct conn *c, size_t n);
 
 /** conn_up() - Of the wire's side: from now on its peer is connected. */
 void conn_up(struct conn *c);
+/** conn_options_set() - Options in our half have changed: the wire, where it is our peer, looks. */
+void conn_options_set(struct conn *c);
 /** conn_pending() - Is it a connection to the network that has not been answered? */
 static inline bool conn_pending(const struct conn *c)
 {

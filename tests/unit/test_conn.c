@@ -430,6 +430,20 @@ static void conn_pending__its_error_is_the_networks(void **state)
 	assert_int_equal(conn_take_error(&t->a), 0);
 }
 
+/* Who sets an option rings the wire, and nobody else. */
+static void conn_options_set__rings_the_wire(void **state)
+{
+	struct two *t = *state;
+	uint32_t before = load_relaxed(&t->a.own->wakes) & 0xffffffff;
+
+	conn_want_hint(&t->b, NOTIFY_DATA);
+	conn_options_set(&t->a);
+	assert_true(load_relaxed(&t->a.own->wakes) == before);
+	atomic_fetch_or(&t->b.own->end, END_UP);
+	conn_options_set(&t->a);
+	assert_true(load_relaxed(&t->a.own->wakes) == before + 1);
+}
+
 static void conn_take_error__an_impossible_one_is_a_reset(void **state)
 {
 	struct two *t = *state;
@@ -1338,6 +1352,7 @@ int main(void)
 		T(conn_recv_begin__a_peer_that_lies),
 		T(conn_pending__until_the_network_answers),
 		T(conn_pending__its_error_is_the_networks),
+		T(conn_options_set__rings_the_wire),
 		T(conn_take_error__an_impossible_one_is_a_reset),
 		T(conn_overdue__ends_it_where_nothing_is_read),
 		T(conn_overdue__not_what_is_delivered),
