@@ -325,10 +325,72 @@ static int entry(struct file *f, const char *name, const char *value)
 	return unknown_name(f, name);
 }
 
+/* ----------------------------------------------------- [domain NAME] */
+
+static int net_add(struct file *f, const char *domain, const char *name, const char *value,
+		   size_t len)
+{
+	struct config_net *n = &f->c->net[f->c->nets];
+
+	if (f->c->nets == CONFIG_NETS_MAX)
+		return file_fail(f, "more than %u of these are not taken", CONFIG_NETS_MAX);
+	if (len == 0 || len >= sizeof(n->value))
+		return file_fail(f, "%s has no value, or one longer than %zu bytes", name,
+				 sizeof(n->value) - 1);
+	snprintf(n->domain, sizeof(n->domain), "%s", domain);
+	snprintf(n->value, sizeof(n->value), "%.*s", (int)len, value);
+	n->name = name;
+	n->from = f->from;
+	f->c->nets++;
+	return 1;
+}
+
+/** net_entry() - As on `mortise up`'s command line; what is wrong with a value, the daemon says. */
+static int net_entry(struct file *f, const char *domain, const char *name, const char *value)
+{
+	static const char *const names[] = { "tap", "address", "gateway", "mtu", "offload", "pcap",
+					     NULL };
+	const char *near, *const *at = names;
+
+	if (!is_domain(domain))
+		return file_fail(f, "[domain %s]: accepted is a name of %s", domain,
+				 known[SET_DOMAIN].accepts);
+	while (*at && strcmp(*at, name) != 0)
+		at++;
+	near = *at ? NULL : word_near(name, names);
+	if (!*at)
+		return file_fail(f, "[domain %s] has no \"%s\": tap, address, gateway, mtu, offload or "
+				    "pcap%s%s%s", domain, name, near ? "; did you mean " : "",
+				 near ? near : "", near ? "?" : "");
+	if (strcmp(name, "address") != 0)
+		return net_add(f, domain, *at, value, strlen(value));
+	for (value += strspn(value, ", \t"); *value; value += strspn(value, ", \t")) {
+		size_t n = strcspn(value, ", \t");
+
+		if (!net_add(f, domain, *at, value, n))
+			return 0;
+		value += n;
+	}
+	return 1;
+}
+
+const struct config_net *config_net(const struct config *c, const char *domain, unsigned i)
+{
+	enum config_source best = FROM_DEFAULT;
+
+	for (unsigned k = 0; k < c->nets; k++)
+		if (!strcmp(c->net[k].domain, domain) && c->net[k].from > best)
+			best = c->net[k].from;
+	for (unsigned k = 0; k < c->nets; k++)
+		if (!strcmp(c->net[k].domain, domain) && c->net[k].from == best && i-- == 0)
+			return &c->net[k];
+	return NULL;
+}
+
 /** handler() - inih's: 0 is an error. */
 static int handler(void *user, const char *section, const char *name, const char *value)
 {
-	static const char *const sections[] = { "mortise", "exclude", NULL };
+	static const char *const sections[] = { "mortise", "exclude", "domain", NULL };
 	struct file *f = user;
 	const char *near;
 
@@ -336,8 +398,10 @@ static int handler(void *user, const char *section, const char *name, const char
 		return entry(f, name, value);
 	if (!strcmp(section, "exclude"))
 		return exclude_entry(f, name, value);
+	if (!strncmp(section, "domain ", 7))
+		return net_entry(f, section + 7 + strspn(section + 7, " \t"), name, value);
 	near = word_near(section, sections);
-	return file_fail(f, "there is no section [%s]: [mortise] or [exclude]%s%s%s", section,
+	return file_fail(f, "there is no section [%s]: [mortise], [exclude] or [domain NAME]%s%s%s", section,
 			 near ? "; did you mean [" : "", near ? near : "", near ? "]?" : "");
 }
 

@@ -50,13 +50,29 @@ struct config_value {
 	unsigned line;
 };
 
+#define CONFIG_NETS_MAX 64u
+
+/**
+ * struct config_net - What a domain's network is to be, one argument of `mortise up`: from a file's
+ * section [domain NAME].
+ * @name: Of the option, without "--".
+ */
+struct config_net {
+	char domain[33], value[256];
+	const char *name;
+	enum config_source from;
+};
+
 /**
  * struct config - All of them.
+ * @net:    @nets of them, in the order in which they stand there.
  * @system, @user: The files; "" where there is no place for one.
  */
 struct config {
 	struct config_value at[SET_COUNT];
 	char system[PATH_MAX], user[PATH_MAX];
+	struct config_net net[CONFIG_NETS_MAX];
+	unsigned nets;
 };
 
 /**
@@ -71,6 +87,14 @@ bool config_load(struct config *c);
  *         be read; true where there is none.
  */
 bool config_file(struct config *c, const char *path, enum config_source from);
+
+/**
+ * config_net() - What the files say of the network of @domain: the user's, or where that has no
+ * such section the system's.
+ * @i:   0, 1, 2 ...
+ * Return: NULL at the end.
+ */
+const struct config_net *config_net(const struct config *c, const char *domain, unsigned i);
 
 /** config_flag() - A flag's value. Return: False, with a message. */
 bool config_flag(struct config *c, enum setting s, const char *value);

@@ -77,16 +77,45 @@ static const char *absolute(const char *path)
 	return getcwd(here, sizeof(here)) && asprintf(&ret, "%s/%s", here, path) > 0 ? ret : NULL;
 }
 
+/** net_add() - An argument of the daemon's. Return: false, with a message. */
+static bool net_add(const char **more, unsigned *n, const char *name, const char *value)
+{
+	char *option = NULL;
+
+	if (*n + 2 > CTL_START_MORE) {
+		complain("up: --%s %s: more than %u of these are not taken", name, value,
+			 CTL_START_MORE / 2);
+		return false;
+	}
+	if (asprintf(&option, "--%s", name) < 0)
+		option = NULL;
+	more[(*n)++] = option;
+	more[(*n)++] = strcmp(name, "pcap") ? value : absolute(value);
+	if (option && more[*n - 1])
+		return true;
+	complain("up: --%s %s: %s", name, value, strerror(errno));
+	return false;
+}
+
+/** net_from_files() - The same, of the section [domain NAME]. */
+static bool net_from_files(const char *domain, const char **more, unsigned *n)
+{
+	const struct config_net *c;
+
+	for (unsigned i = 0; (c = config_net(&config, domain, i)); i++)
+		if (!net_add(more, n, c->name, c->value))
+			return false;
+	return true;
+}
+
 int verb_up(int argc, char **argv)
 {
-	enum { FOREGROUND = SET_COUNT, NET_FIRST, PCAP = NET_FIRST + 5 };
+	enum { FOREGROUND = SET_COUNT, NET_FIRST };
 	static const struct opt table[] = { CONFIG_OPTS,	    { 'f', "foreground", NULL },
 					    { 0, "tap", "NAME" },   { 0, "address", "ADDRESS/BITS" },
 					    { 0, "gateway", "ADDRESS" }, { 0, "mtu", "OCTETS" },
 					    { 0, "offload", "on|off" }, { 0, "pcap", "FILE" },
 					    { 0 } };
-	static const char *const net[] = { "--tap", "--address", "--gateway", "--mtu",
-					   "--offload", "--pcap" };
 	const char *more[CTL_START_MORE + 1] = { NULL };
 	unsigned n = 0;
 	struct opt_walk w = { .verb = "up", .table = table, .argc = argc, .argv = argv, .next = 1 };
@@ -97,17 +126,9 @@ int verb_up(int argc, char **argv)
 	while ((i = opt_next_name(&w, &name)) >= 0) {
 		if (i == FOREGROUND) {
 			front = true;
-		} else if (i >= NET_FIRST && n + 2 > CTL_START_MORE) {
-			complain("up: --%s %s: more than %u of these are not taken", table[i].name,
-				 w.value, CTL_START_MORE / 2);
-			return EXIT_USAGE;
 		} else if (i >= NET_FIRST) {
-			more[n++] = net[i - NET_FIRST];
-			more[n++] = i == PCAP ? absolute(w.value) : w.value;
-			if (!more[n - 1]) {
-				complain("up: --pcap %s: %s", w.value, strerror(errno));
-				return EXIT_FAILURE;
-			}
+			if (!net_add(more, &n, table[i].name, w.value))
+				return EXIT_USAGE;
 		} else if (!config_flag(&config, (enum setting)i, w.value ? w.value : "always")) {
 			return EXIT_USAGE;
 		}
@@ -124,7 +145,7 @@ int verb_up(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	domain = opt_domain(NULL);
-	if (!domain || !opt_policy(NULL, &policy))
+	if (!domain || !opt_policy(NULL, &policy) || (!n && !net_from_files(domain, more, &n)))
 		return EXIT_USAGE;
 	if (n && policy >= 0 && policy != POLICY_NET && config.at[SET_POLICY].from == FROM_FLAG) {
 		complain("up: with --tap the policy is net; leave --policy %s out",

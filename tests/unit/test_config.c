@@ -119,6 +119,34 @@ static void config_file__all_settings(void **state)
 	assert_int_equal(c.at[SET_EXCLUDE].line, 13);
 }
 
+static void config_net__of_a_domain(void **state)
+{
+	const struct config_net *n;
+
+	(void)state;
+	assert_true(reads("[domain lab]\ntap = tap0\naddress = 10.0.0.2/24, 10.1.0.2/16\n"
+			  "[domain other]\ntap = tap1\n[domain lab]\ngateway = 10.0.0.1\n",
+			  FROM_SYSTEM));
+	n = config_net(&c, "lab", 0);
+	assert_string_equal(n->name, "tap");
+	assert_string_equal(n->value, "tap0");
+	assert_string_equal(config_net(&c, "lab", 1)->value, "10.0.0.2/24");
+	n = config_net(&c, "lab", 2);
+	assert_string_equal(n->name, "address");
+	assert_string_equal(n->value, "10.1.0.2/16");
+	assert_string_equal(config_net(&c, "lab", 3)->value, "10.0.0.1");
+	assert_null(config_net(&c, "lab", 4));
+	assert_string_equal(config_net(&c, "other", 0)->value, "tap1");
+	assert_null(config_net(&c, "other", 1));
+	assert_null(config_net(&c, "default", 0));
+	/* The user's section counts, all of it. */
+	put_bytes("[domain lab]\ntap = mine\n", 24);
+	assert_true(config_file(&c, path, FROM_USER));
+	assert_string_equal(config_net(&c, "lab", 0)->value, "mine");
+	assert_null(config_net(&c, "lab", 1));
+	assert_string_equal(config_net(&c, "other", 0)->value, "tap1");
+}
+
 static void config_file__without_section(void **state)
 {
 	(void)state;
@@ -150,8 +178,12 @@ static void config_file__says_where_and_what(void **state)
 		{ "speed = 9", ":1: ",
 		  "accepted are domain, policy, dir, profile, spin_us, log, color" },
 		{ "exclude = 22", ":1: ", "a section of its own: [exclude]" },
-		{ "[mortize]\ndomain = a", ":2: ", "no section [mortize]: [mortise] or [exclude]; "
+		{ "[mortize]\ndomain = a", ":2: ", "no section [mortize]: [mortise], [exclude] or [domain NAME]; "
 						   "did you mean [mortise]?" },
+		{ "[domain Lab]\ntap = t", ":2: ", "[domain Lab]: accepted is a name of up to 32" },
+		{ "[domain lab]\ntab = t", ":2: ", "[domain lab] has no \"tab\": tap, address, gateway" },
+		{ "[domain lab]\ntab = t", ":2: ", "did you mean tap?" },
+		{ "[domain lab]\nmtu =", ":2: ", "mtu has no value" },
 		{ "[exclude]\nport = 1", ":2: ", "[exclude] has no \"port\": programs or ports; did "
 						 "you mean ports?" },
 		{ "[exclude]\nports = 1, 0", ":2: ", "ports \"0\": accepted is numbers from 1" },
@@ -400,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(config_file__all_settings),
 		cmocka_unit_test(config_file__without_section),
+		cmocka_unit_test(config_net__of_a_domain),
 		cmocka_unit_test(config_file__says_where_and_what),
 		cmocka_unit_test(config_file__long_lines_and_noise),
 		cmocka_unit_test(config_file__not_there),
