@@ -9,6 +9,7 @@
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #   make packetdrill  packetdrill's scripts on the engine: PACKETDRILL=program SCRIPTS=folders
 #   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
+#   make bench-wire   the network beside veth, pasta and slirp4netns; as root
 #   make netns-long   the network against the kernel at length, as root: connections, programs, bad links
 #
 # Meson and ninja do the work; this names what people type.
@@ -19,7 +20,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long packetdrill netns-long
+.PHONY: all demo check bench bench-wire quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long packetdrill netns-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -43,6 +44,12 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) --no-print-directory all
 	@bench/run $(if $(filter quick,$(MAKECMDGOALS)),--quick) $(ARGS)
+
+# The network at a TAP interface beside veth, pasta and slirp4netns; as root.
+bench-wire:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all
+	@bench/wire --build $(BUILD) $(if $(filter quick,$(MAKECMDGOALS)),--quick) $(ARGS)
 
 # make bench quick: 2 short rounds
 quick:

@@ -155,18 +155,21 @@ class Wire(harness.Bench):
         argv = [*self.prefix, self.mortise, "up", "--tap", "tap0", "--address", OURS + "/24",
                 "--gateway", PEER, "--offload", "on" if self.offload else "off"]
         if self.prefix:
-            # /dev/net/tun may be root's alone: in a mount namespace there is another.
-            node = self.path("tun")
-            os.mknod(node, 0o020666, os.makedev(10, 200))
-            os.chmod(node, 0o666)
-            argv = ["unshare", "--mount", "--", "sh", "-c",
-                    'mount --bind "$1" /dev/net/tun && shift && exec "$@"', "sh", node, *argv]
+            argv = self.with_tun(argv)
         r = subprocess.run(self.ours.argv(argv), env=self.env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            timeout=20, check=False)
         check(r.returncode == 0, "mortise up: %s" % r.stdout)
         self.is_up = True
         self.ours.run("ip", "link", "set", "dev", "tap0", "netns", str(where.pid))
+
+    def with_tun(self, argv):
+        """What runs @argv where /dev/net/tun is everybody's: elsewhere it may be root's alone."""
+        node = self.path("tun")
+        os.mknod(node, 0o020666, os.makedev(10, 200))
+        os.chmod(node, 0o666)
+        return ["unshare", "--mount", "--", "sh", "-c",
+                'mount --bind "$1" /dev/net/tun && shift && exec "$@"', "sh", node, *argv]
 
     def command(self, *argv, seconds=10):
         return subprocess.run(self.ours.argv([*self.prefix, self.mortise, *argv]), env=self.env,

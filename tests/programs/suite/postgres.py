@@ -57,7 +57,7 @@ def configure(b):
     with open(b.path("data/postgresql.auto.conf"), "w") as f:
         f.write(SETTINGS + "listen_addresses = '%s'\nport = %d\n" % (b.addr, b.port))
     with open(b.path("data/pg_hba.conf"), "a") as f:
-        f.write("host all all samenet trust\n")  # initdb's has the loopback only
+        f.write("host all all all trust\n")  # it listens at one address; initdb has the loopback only
     b.env.update(PGHOST=b.addr, PGPORT=str(b.port), PGUSER="tester", PGDATABASE="postgres",
                  PGSSLMODE="disable", PGGSSENCMODE="disable", PGCONNECT_TIMEOUT="10")
 
