@@ -25,6 +25,7 @@
 #include "daemon/wire_conn.h"
 #include "daemon/wire_dgram.h"
 #include "daemon/wire_frames.h"
+#include "daemon/wire_spin.h"
 #include "shm/addr.h"
 #include "shm/hint.h"
 #include "shm/seat.h"
@@ -33,6 +34,7 @@
 #define SLEEP_MOST_MS 1000u /* a hint may be lost */
 #define TCPS 32768u
 #define RING_BYTES (1ull << 30) /* address space; what is used is bounded by buffers */
+#define UNSENT_MAX (256u << 10)
 #define PING_PAYLOAD_MOST 65507u
 #define ICMP_HEADER 8u
 
@@ -256,6 +258,12 @@ void wire_event(struct daemon *d, enum watch what)
 		d->wire->readable = true;
 }
 
+/* Something that no wake-up will say. */
+static bool has_work(const struct wire *w)
+{
+	return w->active_first || w->readable || w->more_out || w->dgram_ready;
+}
+
 int wire_prepare(struct daemon *d)
 {
 	struct wire *w = d->wire;
@@ -263,8 +271,10 @@ int wire_prepare(struct daemon *d)
 
 	if (!w)
 		return -1;
-	if (!inner_prepare(&w->in) || w->active_first || w->readable || w->more_out ||
-	    w->dgram_ready)
+	if (has_work(w) || wire_spin(w))
+		return 0;
+	/* Another look, behind what asks to be woken. */
+	if (!inner_prepare(&w->in) || has_work(w))
 		return 0;
 	until = engine_deadline(&w->e);
 	if (w->waiting_first && w->waiting_due_ns < until)
@@ -299,6 +309,8 @@ void wire_woken(struct daemon *d)
 	engine_events(w);
 	wire_serve(w);
 	w->more_out = wire_frames_out(w);
+	/* What went has made room, and who waits for it goes on at once. */
+	engine_events(w);
 	wire_capture_flush(w);
 }
 
@@ -365,6 +377,7 @@ static int engine_start(struct wire *w, const struct net_config *n)
 		.neighs = 4096,
 		.ooos = 4096,
 		.ring_bytes = RING_BYTES,
+		.unsent_max = UNSENT_MAX,
 		.offload = n->offload ? ENGINE_OFFLOAD_SUM | ENGINE_OFFLOAD_TSO : 0,
 	};
 	uint8_t key[16];
@@ -413,6 +426,7 @@ void wire_start(struct daemon *d)
 		w->now_ns = clock_now_ns();
 		w->readable = true;
 		wire_conns_init(w);
+		wire_spin_init(w);
 		wire_capture_open(w, d->k->pcap_fd);
 		err = engine_start(w, n);
 	}

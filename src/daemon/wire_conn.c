@@ -262,6 +262,28 @@ static int pump_in(struct wire *w, struct wire_conn *c)
 	return c->in_ready;
 }
 
+/* Each spins only where it does not keep the other from running. */
+static void where(struct wire *w, struct wire_conn *c)
+{
+	uint32_t cpu = spin_cpu();
+
+	if (load_relaxed(&c->conn.own->cpu) != cpu)
+		store_relaxed(&c->conn.own->cpu, cpu);
+	w->program_cpu = load_relaxed(&c->conn.peer->cpu);
+}
+
+void wire_conn_deliver(struct wire *w, uint32_t index)
+{
+	struct wire_conn *c = &w->conns[index];
+
+	if (c->state != WIRE_OPEN || c->in_end || program_closed(c))
+		return;
+	conn_follow(&c->conn);
+	where(w, c);
+	c->in_ready = true;
+	pump_in(w, c);
+}
+
 /* Return: whether it has more to do at once. */
 static bool conn_serve(struct wire *w, struct wire_conn *c)
 {
@@ -280,6 +302,7 @@ static bool conn_serve(struct wire *w, struct wire_conn *c)
 		conn_abort(w, c);
 		return false;
 	}
+	where(w, c);
 	options_apply(w, c);
 	out = pump_out(w, c);
 	in = out < 0 || c->in_end ? 0 : pump_in(w, c);

@@ -11,6 +11,7 @@
 #include "daemon/inner.h"
 #include "engine/engine.h"
 #include "shm/conn.h"
+#include "shm/spin.h"
 
 #define WIRE_CONNS 16384u
 #define WIRE_LISTENERS 2048u
@@ -75,6 +76,8 @@ struct wire_ping {
  * @tap:     The device.
  * @now_ns:  Of this turn.
  * @gate:    The listener that programs' connections to other addresses claim seats of.
+ * @spin, @spin_most_ns: Before a sleep (wire_spin.c).
+ * @program_cpu: Where the program ran, as spin_cpu() has it, whose connection was served last.
  * @by_slot: Connection + 1, by the slot of its half.
  * @free_first, @active_first, @active_last, @waiting_first: Connections + 1.
  */
@@ -90,6 +93,9 @@ struct wire {
 	uint64_t gate_cursor;
 	uint32_t free_first, active_first, active_last, waiting_first;
 	uint64_t waiting_due_ns;
+	struct spin spin;
+	uint64_t spin_most_ns;
+	uint32_t program_cpu;
 	uint64_t frames_bad, frames_lost, dgrams_unsent, dgrams_undelivered;
 	unsigned dgram_slot; /* of the half that programs send datagrams to */
 	bool dgram_ready;
@@ -115,6 +121,9 @@ void wire_conn_hint(void *wire, unsigned slot);
 
 /** wire_conn_event() - The engine says that something happened. */
 void wire_conn_event(struct wire *w, uint32_t index, uint32_t events);
+
+/** wire_conn_deliver() - Octets have come that had better be taken now, from the frame. */
+void wire_conn_deliver(struct wire *w, uint32_t index);
 
 /** wire_gate() - Take those who wait at the gate. */
 void wire_gate(struct wire *w);

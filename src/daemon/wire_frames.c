@@ -15,19 +15,22 @@
 
 _Static_assert(ENGINE_PIECES <= TAP_PIECES, "a frame of the engine's fits");
 
-void wire_frames_in(struct wire *w)
+unsigned wire_frames_in(struct wire *w)
 {
 	static uint8_t frame[FRAME_BYTES];
 	size_t bytes = 0;
+	unsigned count = 0;
 
 	w->readable = false;
-	for (unsigned i = 0; i < FRAMES_IN && bytes < BYTES_IN; i++) {
+	while (count < FRAMES_IN && bytes < BYTES_IN) {
 		struct vnet v;
 		ssize_t n = tap_read(w->tap, frame, sizeof(frame), &v);
 		struct engine_offload o;
+		uint64_t cookie;
 
 		if (n == -EAGAIN)
-			return;
+			return count;
+		count++;
 		if (n == -EPROTO) {
 			w->frames_bad++;
 			continue;
@@ -37,7 +40,7 @@ void wire_frames_in(struct wire *w)
 				log_line("the device cannot be read: %s", strerror((int)-n));
 			w->down_said = true;
 			daemon_unwatch(w->in.d, w->tap);
-			return;
+			return count;
 		}
 		bytes += (size_t)n;
 		o = (struct engine_offload){.sum_start = v.sum_start,
@@ -45,9 +48,13 @@ void wire_frames_in(struct wire *w)
 					    .cut_bytes = v.cut_bytes,
 					    .sum_ok = v.sum_ok};
 		wire_capture(w, false, &(struct iovec){frame, (size_t)n}, 1, &o);
-		engine_input_offloaded(&w->e, w->now_ns, frame, (size_t)n, &o);
+		if (engine_input_lent(&w->e, w->now_ns, frame, (size_t)n, &o, &cookie) &&
+		    cookie >> 32 == WIRE_KIND_CONN)
+			wire_conn_deliver(w, (uint32_t)cookie);
+		engine_lent_end(&w->e);
 	}
 	w->readable = true;
+	return count;
 }
 
 bool wire_frames_out(struct wire *w)

@@ -7,8 +7,8 @@
 
 #include "daemon/wire_conn.h"
 
-/** wire_frames_in() - A bounded number of those that the device has. */
-void wire_frames_in(struct wire *w);
+/** wire_frames_in() - A bounded number of those that the device has. Return: how many. */
+unsigned wire_frames_in(struct wire *w);
 
 /** wire_frames_out() - A bounded number of those that the engine has. Return: there may be more. */
 bool wire_frames_out(struct wire *w);

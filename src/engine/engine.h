@@ -45,6 +45,19 @@ struct engine_window {
 };
 
 /**
+ * struct engine_lent - Octets of a frame that the caller lets stay: see engine_input_lent().
+ * @open:     They may be lent now.
+ * @at, @bytes: Where they are, for the connection @tcp of generation @gen; 0: none are lent.
+ * @position: In its receive ring, of the first.
+ */
+struct engine_lent {
+	const uint8_t *at;
+	uint64_t position;
+	uint32_t bytes, tcp, gen;
+	bool open;
+};
+
+/**
  * struct engine - How one process sees the state. Not part of it: made by
  * engine_init() or engine_attach(), of no use once the mapping is gone.
  */
@@ -64,6 +77,7 @@ struct engine {
 	uint32_t *syn_bucket;
 	uint32_t *port_bucket;
 	struct engine_window window[ENGINE_WINDOWS];
+	struct engine_lent lent;
 };
 
 #define ENGINE_ADDRESSES 8u
@@ -93,6 +107,8 @@ struct engine_address {
  * @ring_bytes: Payload of connections; default 16 MiB. Rounded up to pages.
  * @rcvbuf_max, @sndbuf_max: To which the buffers of a connection tune themselves; default 16 MiB,
  *              at most that, and at most half of @ring_bytes.
+ * @unsent_max:  Octets written and not sent yet that a stream takes, below its buffer; 0: no limit.
+ *               So many are enough where the writer is quick, and stay in the cache.
  * @time_wait_ns: 2 MSL; default 60 s.
  * @local_port_min, @local_port_max: For sockets that chose none. Default 32768, 60999.
  * @no_announce: Do not announce the addresses by gratuitous ARP.
@@ -111,7 +127,7 @@ struct engine_config {
 	uint32_t gateway;
 	uint32_t tcps, segs, syns, socks, pkts, cells, neighs, ooos;
 	uint64_t ring_bytes;
-	uint32_t rcvbuf_max, sndbuf_max;
+	uint32_t rcvbuf_max, sndbuf_max, unsent_max;
 	uint64_t time_wait_ns;
 	uint16_t local_port_min, local_port_max;
 	uint8_t offload;
@@ -184,6 +200,20 @@ struct engine_offload {
  */
 void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes,
 			    const struct engine_offload *o);
+
+/**
+ * engine_input_lent() - engine_input_offloaded() of a frame that stays where it is until
+ * engine_lent_end(), before which nothing but engine_recv(), engine_event() and what ends a socket
+ * may be called.
+ * @ret_cookie: Of the stream whose octets lie in the frame: to receive them now saves a copy.
+ *
+ * Return: false: there are none.
+ */
+bool engine_input_lent(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes,
+		       const struct engine_offload *o, uint64_t *ret_cookie);
+
+/** engine_lent_end() - What was not received is copied; the frame is the caller's again. */
+void engine_lent_end(struct engine *e);
 
 /** struct engine_piece - Borrowed until the engine is called next. */
 struct engine_piece {

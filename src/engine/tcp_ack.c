@@ -53,10 +53,7 @@ static void advance(struct engine *e, struct tcp *t, uint32_t una, struct ack *a
 	t->stalled_ns = t->sent.head == NIL ? 0 : e->s->now_ns;
 	if (t->next_hop)
 		neigh_confirm(e, t->next_hop, &t->neigh); /* RFC 1122 2.3.2.1: it works */
-	if (t->want_write && t->snd_tail - t->snd_base < t->sndbuf - t->sndbuf / 3) {
-		t->want_write = false;
-		tcp_tell(e, t, ENGINE_WRITABLE);
-	}
+	tcp_tell_room(e, t);
 }
 
 /* RFC 5681 2: a duplicate; counts only where there is no SACK to say more. */

@@ -377,6 +377,17 @@ static void tune(struct tcp *t)
 		t->sndbuf = min_u32(sat_mul_u32(t->sndbuf, 2), t->sndbuf_max);
 }
 
+void tcp_tell_room(struct engine *e, struct tcp *t)
+{
+	uint32_t most = e->s->config.unsent_max;
+
+	if (!t->want_write || t->snd_tail - t->snd_base >= t->sndbuf - t->sndbuf / 3 ||
+	    (most && tcp_unsent(t) > most / 2))
+		return;
+	t->want_write = false;
+	tcp_tell(e, t, ENGINE_WRITABLE);
+}
+
 static int send_error(struct sock *s, const struct tcp *t)
 {
 	int err = sock_error_take(s);
@@ -412,6 +423,8 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	if (held >= t->sndbuf)
 		tune(t);
 	room = sat_sub_u32(t->sndbuf, held);
+	if (e->s->config.unsent_max)
+		room = min_u32(room, sat_sub_u32(e->s->config.unsent_max, tcp_unsent(t)));
 	if (bytes > room)
 		bytes = room;
 	if (bytes && t->snd.bytes < held + bytes) {
@@ -448,7 +461,7 @@ int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes)
 		if (bytes > ready)
 			bytes = ready;
 		bytes = (size_t)min_u64(bytes, urgent_limit(t));
-		ring_get(e, &t->rcv, t->rcv_head, room, bytes);
+		lend_get(e, t, room, bytes);
 		t->rcv_head += bytes;
 		/* RFC 9293 3.8.6.2.2: say so where the window opens by much, but not with each
 		 * read: what the peer may send already brings an ACK. */

@@ -135,7 +135,8 @@ static bool take_data(struct engine *e, struct tcp *t, uint32_t seq, const uint8
 		t->ack_now = true; /* RFC 5681 4.2: at once */
 		return true;
 	}
-	ring_put(e, &t->rcv, t->rcv_tail, octets, bytes);
+	if (!lend_data(e, t, octets, bytes))
+		ring_put(e, &t->rcv, t->rcv_tail, octets, bytes);
 	t->rcv_nxt += bytes;
 	if (t->ooo != NIL) {
 		bytes += ooo_absorb(e, t);

@@ -461,6 +461,7 @@ static bool do_new(struct engine *e, struct tcp *t, struct plan *p, struct tcp_h
 		COUNT(e, TCP_TLP);
 	}
 	tlp_arm(e, t);
+	tcp_tell_room(e, t);
 	return true;
 }
 

@@ -61,6 +61,9 @@ void tcp_time_wait(struct engine *e, struct tcp *t);
 /** tcp_wake() - It may have something to send. */
 void tcp_wake(struct engine *e, struct tcp *t);
 
+/** tcp_tell_room() - The user hears of it where there is room to send again. */
+void tcp_tell_room(struct engine *e, struct tcp *t);
+
 /** tcp_tell() - The user hears of @events. */
 void tcp_tell(struct engine *e, struct tcp *t, uint32_t events);
 
@@ -126,6 +129,15 @@ void ooo_drop(struct engine *e, struct tcp *t);
 /** ooo_sack() - Fill the SACK option: at most @max blocks (RFC 2018 4, RFC 2883 4). The DSACK is
  * then said. */
 void ooo_sack(const struct engine *e, const struct tcp *t, struct tcp_header *h, unsigned max);
+
+/* ------------------------------------------------------------ tcp_lend.c */
+
+/** lend_data() - Leave octets at rcv_tail, for which the ring has room, in their frame. Return:
+ * false: they are to go into the ring. */
+bool lend_data(struct engine *e, const struct tcp *t, const uint8_t *octets, uint32_t bytes);
+
+/** lend_get() - What lies at rcv_head, in the frame or in the ring. */
+void lend_get(const struct engine *e, const struct tcp *t, void *room, size_t bytes);
 
 /* ------------------------------------------------------------ tcp_ack.c: what an ACK does */
 
