@@ -66,6 +66,7 @@
 	X(TCP_TLP, "tcp-loss-probes") \
 	X(TCP_UNDO, "tcp-undone") \
 	X(TCP_RACK, "tcp-rack-recoveries") \
+	X(TCP_BLACK_HOLE, "tcp-black-holes") \
 	X(TCP_RENEGED, "tcp-sack-reneged") \
 	X(SYN_QUEUE_FULL, "syn-queue-full") \
 	X(SYN_ACCEPT_FULL, "syn-accept-full") \

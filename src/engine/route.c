@@ -152,18 +152,24 @@ uint32_t route_pmtu(const struct engine *e, uint32_t dst)
 	return e->s->config.mtu;
 }
 
+uint32_t route_plateau(uint32_t packet_bytes)
+{
+	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, PMTU_MIN};
+
+	for (unsigned i = 0; i < ARRAY_LEN(plateau); i++) {
+		if (plateau[i] < packet_bytes)
+			return plateau[i];
+	}
+	return PMTU_MIN;
+}
+
 uint32_t route_pmtu_learn(struct engine *e, uint32_t dst, uint32_t packet_bytes, uint32_t mtu)
 {
-	/* RFC 1191 7.1, for routers that do not say. */
-	static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002,
-					   1492,  1006,	 508,  296,  68};
 	uint32_t now = route_pmtu(e, dst);
 	struct pmtu *p = pmtu_place(e, dst);
 
-	for (unsigned i = 0; mtu == 0 && i < ARRAY_LEN(plateau); i++) {
-		if (plateau[i] < packet_bytes)
-			mtu = plateau[i];
-	}
+	if (mtu == 0)
+		mtu = route_plateau(packet_bytes); /* a router that does not say */
 	if (mtu < PMTU_MIN)
 		mtu = PMTU_MIN;
 	/* RFC 1191 3: never raised by a message. */

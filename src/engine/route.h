@@ -31,6 +31,9 @@ int route_find_from(const struct engine *e, uint32_t dst, uint32_t from, uint32_
 /** route_pmtu() - Octets of an IP packet that get to @dst in one piece, as far as is known. */
 uint32_t route_pmtu(const struct engine *e, uint32_t dst);
 
+/** route_plateau() - What may get through where packets of @packet_bytes do not (RFC 1191 7.1). */
+uint32_t route_plateau(uint32_t packet_bytes);
+
 /**
  * route_pmtu_learn() - A router says that packets of @packet_bytes are too long (RFC 1191 5, 7.1).
  * @mtu: What it says fits; 0: it does not say.

@@ -191,6 +191,7 @@ struct tcp {
 	 * packets of so many octets, though such have arrived: believed with the next timeout. 0
 	 * octets: none did. */
 	uint32_t proved, said_mtu, said_bytes;
+	uint32_t hole_mtu; /* larger packets seem to vanish; 0: it does not seem so */
 
 	/* Send sequence space. */
 	uint32_t snd_sml; /* end of the newest segment that was not full */

@@ -234,6 +234,8 @@ int tcp_route(struct engine *e, struct tcp *t)
 	if (err != 0)
 		return err;
 	t->pmtu = route_pmtu(e, t->raddr);
+	if (t->hole_mtu)
+		t->pmtu = min_u32(t->pmtu, t->hole_mtu);
 	t->route_change = e->s->route_change;
 	tcp_sync_mss(e, t);
 	return 0;
@@ -617,6 +619,21 @@ void tcp_too_long(struct engine *e, struct tcp *t, uint32_t packet_bytes, uint32
 	}
 	t->refused = true;
 	tcp_wake(e, t);
+}
+
+void tcp_black_hole(struct engine *e, struct tcp *t)
+{
+	const struct tcp_seg *s = seg_first(e, t);
+	uint32_t around = IPV4_HEADER_BYTES + TCP_HEADER_BYTES + (t->ts_ok ? 12 : 0);
+
+	/* Not where as much, or the least, is what gets through otherwise. */
+	if (!t->pmtu_discover || !s || (s->flags & SEG_SYN) || seg_bytes(s) <= t->proved ||
+	    seg_bytes(s) + around <= PMTU_MIN)
+		return;
+	t->hole_mtu = min_u32(t->pmtu, route_plateau(seg_bytes(s) + around));
+	t->pmtu = t->hole_mtu;
+	tcp_sync_mss(e, t);
+	COUNT(e, TCP_BLACK_HOLE);
 }
 
 bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,

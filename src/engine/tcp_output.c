@@ -161,9 +161,10 @@ static bool choose_new(const struct engine *e, struct tcp *t, struct plan *p)
 	bytes = min_u32(min_u32(unsent, max), room);
 	if (!room || (!t->probe_pending && pace_holds(e, t)))
 		return false;
-	/* Congestion: whole segments, but one that is all there is may be less. A FIN alone is
-	 * no load (RFC 5681 is about data). */
-	if (bytes && pipe + bytes > t->cwnd && !t->probe_pending) {
+	/* Congestion: whole segments, but one that is all there is may be less; and one may always
+	 * be out: the MSS may have grown beyond a window that was one segment. A FIN alone is no
+	 * load (RFC 5681 is about data). */
+	if (pipe && bytes && pipe + bytes > t->cwnd && !t->probe_pending) {
 		t->cwnd_limited = true;
 		return false;
 	}

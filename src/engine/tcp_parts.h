@@ -70,6 +70,10 @@ void tcp_tell(struct engine *e, struct tcp *t, uint32_t events);
 /** tcp_too_long() - Packets of @packet_bytes do not get through; @said: what does, 0: unknown. */
 void tcp_too_long(struct engine *e, struct tcp *t, uint32_t packet_bytes, uint32_t said);
 
+/** tcp_black_hole() - Timeout follows timeout: perhaps large packets vanish (RFC 2923 2.1, RFC
+ * 4821 7.7): this connection's are smaller from now on. */
+void tcp_black_hole(struct engine *e, struct tcp *t);
+
 /** tcp_iss() - An initial sequence number (RFC 6528). tcp_ts_offset() - Where the clock of
  * timestamps begins. */
 uint32_t tcp_iss(const struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,

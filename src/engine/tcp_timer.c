@@ -120,6 +120,8 @@ static void fire_rto(struct engine *e, struct tcp *t)
 		tcp_done(e, t, t->soft_error ? t->soft_error : ETIMEDOUT);
 		return;
 	}
+	if (t->unheard >= TCP_R1 && t->snd_wnd && t->state >= TCP_ESTABLISHED)
+		tcp_black_hole(e, t);
 	if (t->said_bytes && t->snd_wnd) {
 		tcp_too_long(e, t, t->said_bytes, t->said_mtu);
 		t->said_bytes = 0;

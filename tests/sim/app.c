@@ -323,7 +323,15 @@ bool app_run(struct app *a, uint64_t until_ns)
 		if (all_done(a))
 			return true;
 		if (s->now_ns >= until_ns) {
-			fail(a, "not done in time", NULL, 0);
+			unsigned i = 0;
+
+			while (a->flow[i].client.done && a->flow[i].server.done)
+				i++;
+			/* The number: bits of client done, server done, connected each. */
+			fail(a, "not done in time", &a->flow[i],
+			     a->flow[i].client.done | a->flow[i].server.done << 1 |
+				     a->flow[i].client.connected << 2 |
+				     a->flow[i].server.connected << 3);
 			return false;
 		}
 		(void)sim_step(s, next < until_ns ? next : until_ns);

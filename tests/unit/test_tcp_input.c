@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "engine/route.h"
 #include "stack_test.h"
 
 static char data[70000];
@@ -556,6 +557,49 @@ static void tcp_heard_error__too_long_though_such_arrived(void **state)
 	assert_true(s.bytes <= 1014);
 }
 
+static void tcp_black_hole__what_vanishes_gets_smaller(void **state)
+{
+	struct talk t;
+	size_t largest = 1514;
+
+	(void)state; /* RFC 2923 2.1: nobody says a word */
+	talk_connect(&s, &t, TCP_HAS_TS);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 10000), 10000);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.bytes, 1514);
+	for (unsigned i = 0; i < 30 && largest > 600; i++) {
+		assert_true(stack_wait(&s, 30 * NS_SEC));
+		if (s.eth.type == ETH_TYPE_ARP)
+			stack_arp(&s, ARP_REPLY, PEER, US);
+		else if (s.bytes < largest && s.tcp.seq == t.ack)
+			largest = s.bytes;
+	}
+	assert_in_range(largest, 500, 14 + 552);
+	/* Others' are not. */
+	assert_int_equal(route_pmtu(&s.e, PEER), 1500);
+}
+
+static void tcp_black_hole__not_where_such_arrived(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	t.ack += 1460;
+	talk_send(&s, &t, TCP_ACK, NULL, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
+	for (unsigned i = 0; i < 8 && info_of(t.sock).rtos < 5;) {
+		assert_true(stack_wait(&s, 30 * NS_SEC));
+		if (s.eth.type == ETH_TYPE_ARP)
+			stack_arp(&s, ARP_REPLY, PEER, US);
+		else
+			i++;
+	}
+	assert_int_equal(info_of(t.sock).mss, 1460);
+}
+
 static void tcp_heard_error__hard_and_nothing_comes(void **state)
 {
 	struct icmp4 h = {.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_PROTOCOL};
@@ -754,6 +798,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long_though_such_arrived,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_black_hole__what_vanishes_gets_smaller, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(tcp_black_hole__not_where_such_arrived, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__hard_and_nothing_comes, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__the_peers_tos, setup, teardown),

@@ -414,6 +414,23 @@ static void cc__grows_and_shrinks(void **state)
 	assert_true(stack_quiet(&s));
 }
 
+static void choose_new__one_segment_may_always_be_out(void **state)
+{
+	struct talk t;
+
+	(void)state; /* the MSS grew, cwnd is one segment of before */
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_set(&s.e, s.now, t.sock, ENGINE_TCP_MAXSEG, 500), 0);
+	write_octets(&t, 500);
+	want(&t, 500);
+	assert_true(stack_wait(&s, 5 * NS_SEC)); /* the timeout */
+	assert_int_equal(info_of(t.sock).cwnd, 500);
+	assert_int_equal(engine_set(&s.e, s.now, t.sock, ENGINE_TCP_MAXSEG, 0), 0);
+	ack_all(&t);
+	write_octets(&t, 10 * 1460);
+	want(&t, 1460);
+}
+
 static void build__ttl_and_tos(void **state)
 {
 	struct talk t;
@@ -624,6 +641,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(choose_new__without_an_mss, setup, teardown),
 		cmocka_unit_test_setup_teardown(rtt__not_of_what_was_sent_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(cc__grows_and_shrinks, setup, teardown),
+		cmocka_unit_test_setup_teardown(choose_new__one_segment_may_always_be_out, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(build__ttl_and_tos, setup, teardown),
 		cmocka_unit_test_setup_teardown(ack_later__one_for_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(fire_rto__the_reason_that_icmp_gave, setup,
