@@ -595,11 +595,9 @@ void tcp_neigh_lost(struct engine *e, uint32_t addr)
 			continue;
 		}
 		/* RFC 9293 3.9.2.2: the connection stays; it tries again when its timer says so. */
-		t->soft_error = EHOSTUNREACH;
 		ilist_remove(&e->s->arp_wait, tcp_out_links(e), TCP_INDEX(e, t));
 		t->arp_waits = false;
-		if (!t->timer_ns[TCP_TIMER_RTO])
-			rto_arm(e, t);
+		timer_not_sent(e, t, EHOSTUNREACH);
 	}
 }
 

@@ -558,9 +558,7 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 	}
 	if (t->route_change != e->s->route_change && tcp_route(e, t) != 0) {
 		/* No way there now: as if it had been lost on the way. */
-		t->soft_error = ENETUNREACH;
-		if (!t->timer_ns[TCP_TIMER_RTO])
-			rto_arm(e, t);
+		timer_not_sent(e, t, ENETUNREACH);
 		return false;
 	}
 	if (neigh_resolve(e, t->next_hop, &t->neigh, mac) != 0) {

@@ -256,6 +256,9 @@ void rtt_sample(const struct engine *e, struct tcp *t, uint32_t rtt_us);
 /** rto_arm() - The retransmission timer for what is in flight, from now. */
 void rto_arm(struct engine *e, struct tcp *t);
 uint64_t rto_ns(const struct tcp *t);
+
+/** timer_not_sent() - There was no way to send it: @error. Later again; too often: it is over. */
+void timer_not_sent(struct engine *e, struct tcp *t, int error);
 void keep_arm(struct engine *e, struct tcp *t);
 
 /* ------------------------------------------------------------ tcp_output.c */

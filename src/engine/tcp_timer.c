@@ -93,6 +93,26 @@ static bool probe_is_due(const struct engine *e, const struct tcp *t)
 	return due && due <= e->s->now_ns && t->recovery == TCP_OPEN && t->sent.head != NIL;
 }
 
+void timer_not_sent(struct engine *e, struct tcp *t, int error)
+{
+	t->soft_error = error;
+	/* What is in flight has its timeouts counted; what never got there has these. */
+	if (t->sent.head == NIL) {
+		if (!t->stalled_ns)
+			t->stalled_ns = e->s->now_ns;
+		if (t->unheard < UINT8_MAX)
+			t->unheard++;
+		if (t->backoff < 16)
+			t->backoff++;
+		if (is_hopeless(e, t)) {
+			tcp_done(e, t, error);
+			return;
+		}
+	}
+	if (!t->timer_ns[TCP_TIMER_RTO])
+		rto_arm(e, t);
+}
+
 static void fire_rto(struct engine *e, struct tcp *t)
 {
 	if (t->sent.head == NIL && tcp_unsent(t) == 0 && !(t->fin_wanted && !t->fin_sent))

@@ -478,6 +478,49 @@ static void fire_rto__the_reason_that_icmp_gave(void **state)
 	assert_int_equal(error, EHOSTUNREACH);
 }
 
+/* A connection in which nothing is out, and whose neighbour has been forgotten. */
+static uint64_t gives_up_after(struct talk *t, uint32_t *ret_error)
+{
+	uint64_t start = s.now;
+
+	write_octets(t, 100);
+	*ret_error = 0;
+	for (unsigned i = 0; i < 1000 && !*ret_error; i++) {
+		if (stack_wait(&s, 10 * NS_SEC))
+			assert_int_equal(s.eth.type, ETH_TYPE_ARP);
+		assert_int_equal(engine_get(&s.e, t->sock, ENGINE_SO_ERROR, ret_error), 0);
+	}
+	return s.now - start;
+}
+
+static void timer_not_sent__nobody_answers_arp(void **state)
+{
+	struct talk t;
+	uint32_t error;
+
+	(void)state; /* R2, though not one segment went */
+	talk_connect(&s, &t, 0);
+	for (uint32_t i = 0; i < 20; i++)
+		stack_arp(&s, ARP_REQUEST, 0x0a000030 + i, US);
+	while (stack_pull(&s))
+		;
+	assert_true(gives_up_after(&t, &error) >= 100 * NS_SEC);
+	assert_int_equal(error, EHOSTUNREACH);
+}
+
+static void timer_not_sent__no_way(void **state)
+{
+	struct talk t;
+	uint32_t error;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_route_drop(&s.e, 0x0a000000, 24), 0);
+	assert_int_equal(engine_route_drop(&s.e, 0, 0), 0);
+	assert_true(gives_up_after(&t, &error) >= 100 * NS_SEC);
+	assert_int_equal(error, ENETUNREACH);
+}
+
 static void persist__backs_off(void **state)
 {
 	struct talk t;
@@ -647,6 +690,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ack_later__one_for_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(fire_rto__the_reason_that_icmp_gave, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(timer_not_sent__nobody_answers_arp, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(timer_not_sent__no_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(persist__backs_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__a_small_one_behind_full_ones, setup,
 						teardown),
