@@ -327,6 +327,7 @@ bool app_run(struct app *a, uint64_t until_ns)
 
 			while (a->flow[i].client.done && a->flow[i].server.done)
 				i++;
+			a->timed_out = a->fault[0] == 0;
 			/* The number: bits of client done, server done, connected each. */
 			fail(a, "not done in time", &a->flow[i],
 			     a->flow[i].client.done | a->flow[i].server.done << 1 |
@@ -336,6 +337,16 @@ bool app_run(struct app *a, uint64_t until_ns)
 		}
 		(void)sim_step(s, next < until_ns ? next : until_ns);
 	}
+}
+
+bool app_timed_out(struct app *a)
+{
+	bool only = a->timed_out;
+
+	if (only)
+		a->fault[0] = 0;
+	a->timed_out = false;
+	return only;
 }
 
 bool app_drain(struct app *a, uint64_t until_ns)

@@ -45,6 +45,7 @@ struct app {
 	struct engine_sock listener[SIM_HOSTS];
 	bool listening[SIM_HOSTS];
 	char fault[256];
+	bool timed_out;
 	uint32_t rcvbuf, sndbuf;
 };
 
@@ -61,6 +62,9 @@ void app_listen(struct app *a, unsigned host);
 
 /** app_run() - Until all flows are done, something is wrong, or @until_ns. Return: all are done. */
 bool app_run(struct app *a, uint64_t until_ns);
+
+/** app_timed_out() - Was all that was wrong with app_run() its end? Then it can go on. */
+bool app_timed_out(struct app *a);
 
 /** app_drain() - Until nothing is left in any engine. Return: false: something is, fault says what.
  */

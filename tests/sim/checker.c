@@ -24,13 +24,14 @@
  * arrived.
  * @acked:    The highest ACK sent by this sender (of the other direction).
  * @said_edge: The right edge that this sender advertised.
+ * @answered: Of a SYN-ACK: which SYN it is for.
  * @begun_ns: When the first SYN of this number was sent.
  */
 struct flow {
 	uint32_t src, dst;
 	uint16_t sport, dport;
 	bool used, syn, wscale, sack_ok, ts, reset, from_client, syn_acks;
-	uint32_t isn;
+	uint32_t isn, answered;
 	uint8_t shift;
 	uint16_t mss;
 	uint8_t *got;
@@ -50,6 +51,7 @@ struct checker {
 	char fault[256];
 	uint64_t now_ns;
 	uint8_t (*expected)(uint16_t port, bool from_client, uint64_t at);
+	bool may_give_up;
 };
 
 /** struct seg - A segment, read anew: this is no place for the engine's parser. */
@@ -259,6 +261,8 @@ static bool may_begin_again(const struct checker *c, const struct flow *f, const
 			    const struct seg *s)
 {
 	return f->reset || (f->fin && f->sent_end > 1) ||
+	       ((s->flags & ACK) && f->syn_acks && s->ack != f->answered) || /* another SYN */
+	       (c->may_give_up && f->sent_end <= 1 && !f->acked_known) ||
 	       ((s->flags & ACK) && !back->acked_known &&
 		c->now_ns - f->begun_ns >= SYN_RECEIVED_NS);
 }
@@ -286,8 +290,10 @@ static void check_syn(struct checker *c, struct flow *f, struct flow *back, cons
 			 */
 	if (!f->syn || f->isn != s->seq)
 		begin(f, s, c->now_ns);
-	if (s->flags & ACK)
+	if (s->flags & ACK) {
 		f->syn_acks = true;
+		f->answered = s->ack;
+	}
 }
 
 static void check_window(struct checker *c, struct flow *f, const struct flow *back,
@@ -410,7 +416,9 @@ void checker_sent(struct checker *c, uint64_t now_ns, const uint8_t *frame, size
 	if ((s.flags & RST) && (s.flags & (SYN | FIN)))
 		fault(c, "RST with SYN or FIN");
 	if (s.flags & RST) {
-		if (f->syn && f->sent_end > 1 && s.seq - f->isn > f->sent_end + 1)
+		/* RFC 9293 3.10.7.1: to what has no ACK, as an old SYN, of number 0. */
+		if (!(s.seq == 0 && (s.flags & ACK)) && f->syn && f->sent_end > 1 &&
+		    s.seq - f->isn > f->sent_end + 1)
 			fault(c, "RST at %u, sent until %u", s.seq - f->isn, f->sent_end);
 		f->reset = true;
 		return;
@@ -474,6 +482,11 @@ struct checker *checker_new(uint8_t (*expected)(uint16_t port, bool from_client,
 		abort();
 	c->expected = expected;
 	return c;
+}
+
+void checker_may_give_up(struct checker *c)
+{
+	c->may_give_up = true;
 }
 
 void checker_free(struct checker *c)

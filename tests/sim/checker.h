@@ -15,6 +15,10 @@ struct checker;
 struct checker *checker_new(uint8_t (*expected)(uint16_t port, bool from_client, uint64_t at));
 void checker_free(struct checker *c);
 
+/** checker_may_give_up() - Programs close sockets that are not connected yet, and try again: a SYN
+ * that nobody answered may be followed by one of another number. */
+void checker_may_give_up(struct checker *c);
+
 /** checker_sent() - A host has emitted a frame. */
 void checker_sent(struct checker *c, uint64_t now_ns, const uint8_t *frame, size_t bytes);
 

@@ -7,10 +7,11 @@
 
 #include "base/defs.h"
 
-/** struct flight_frame - @from: who sent it, as flight_add() was told. */
+/** struct flight_frame - @from: who sent it, as flight_new() was told. @to: the caller's, 0 at
+ * first. */
 struct flight_frame {
 	uint64_t at_ns, order;
-	unsigned from;
+	unsigned from, to;
 	size_t bytes;
 	bool harmed;
 	uint8_t octets[];

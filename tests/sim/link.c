@@ -20,14 +20,12 @@ bool link_chance(uint64_t *random, uint32_t of)
 	return of && (link_random(random) & 0xffff) < of;
 }
 
-static bool is_lost(struct link *l, uint64_t *random, uint64_t now_ns, size_t bytes)
+static bool is_lost(struct link *l, uint64_t *random, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < l->cuts; i++) {
 		if (now_ns >= l->cut_from[i] && now_ns < l->cut_to[i])
 			return true;
 	}
-	if (l->hole && bytes > l->hole)
-		return true;
 	if (l->in_bad ? link_chance(random, l->bad_end) : link_chance(random, l->bad))
 		l->in_bad = !l->in_bad;
 	return link_chance(random, l->in_bad ? l->bad_loss : l->loss);
@@ -47,7 +45,9 @@ enum link_fate link_take(struct link *l, uint64_t *random, uint64_t now_ns, size
 		l->busy_until = free_at + bytes * 8 * LINK_SEC / l->rate;
 		at = l->busy_until;
 	}
-	if (is_lost(l, random, now_ns, bytes))
+	if (l->hole && bytes > l->hole)
+		return l->says ? LINK_TOO_LONG : LINK_LOST;
+	if (is_lost(l, random, now_ns))
 		return LINK_LOST;
 	*ret_at_ns = at;
 	return LINK_PASSED;

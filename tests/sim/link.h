@@ -22,19 +22,21 @@
  * @bad:       Gilbert-Elliott: chance of a bad time to begin; @bad_end: to end; in it @bad_loss are
  * lost.
  * @reorder:   Of a frame to come up to 10 ms, and half the delay, later.
- * @hole:      Larger frames vanish; 0: none do.
+ * @hole:      Larger frames vanish; 0: none do. @says: but their sender is to hear of it, by ICMP
+ * (RFC 1191): that is for who runs the link.
  */
 struct link {
 	uint64_t delay_ns, jitter_ns, rate;
 	uint32_t queue_bytes, loss, bad, bad_end, bad_loss, dup, reorder, corrupt;
 	uint32_t hole;
+	bool says;
 	uint64_t cut_from[LINK_CUTS], cut_to[LINK_CUTS];
 	uint32_t cuts;
 	uint64_t busy_until;
 	bool in_bad;
 };
 
-enum link_fate { LINK_PASSED, LINK_QUEUE_FULL, LINK_LOST };
+enum link_fate { LINK_PASSED, LINK_QUEUE_FULL, LINK_LOST, LINK_TOO_LONG };
 
 /** link_random() - 64 bits. link_below() - Less than @n. link_chance() - True @of in 65536 times.
  */

@@ -2,256 +2,66 @@
 /*
  * main.c - Runs of the simulator.
  *
- *   sim [--first SEED] [--count N] [--verbose] [--pcap FILE]   random runs
+ *   sim [--first SEED] [--count N] [--verbose] [--pcap FILE] [--only KIND]
+ *   sim --grid
  *
- * A line `ok` for each kind of test; for a run that fails its seed, what was
- * wrong, and a capture (sim-SEED.pcapng in $SIM_DIR, or here).
+ * Without --only, each KIND: random, replay, ends, script, fair. A line `ok` for each; for a
+ * run that fails its seed, what was wrong, and for random ones a capture (sim-SEED.pcapng in
+ * $SIM_DIR, or here). --grid prints a table, for docs/performance.md.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app.h"
-#include "dev/pcapng.h"
+#include "runs.h"
 
-struct options {
-	uint64_t first, count;
-	const char *pcap;
-	bool verbose;
-};
+#define SHORT_FAIR_S 3u
+#define LONG_FAIR_S 30u
 
-/** struct result - What came of a run. @hash: of all frames, in order. */
-struct result {
-	char fault[300];
-	uint64_t hash, frames, lost, virtual_ns;
-	uint64_t bytes;
-};
-
-static void hash_frame(void *arg, unsigned host, const uint8_t *frame, size_t bytes)
+static bool wanted(const char *only, const char *kind)
 {
-	uint64_t h = *(uint64_t *)arg ^ host;
-
-	for (size_t i = 0; i < bytes; i++)
-		h = (h ^ frame[i]) * 0x100000001b3ull;
-	*(uint64_t *)arg = h;
-}
-
-#define PICK(s, ...) \
-	((const uint64_t[]){ \
-		__VA_ARGS__})[sim_below((s), sizeof((const uint64_t[]){__VA_ARGS__}) / 8)]
-#define PERCENT(p) ((uint32_t)((p)*655.36))
-
-static void random_link(struct sim *s, struct link *l)
-{
-	l->delay_ns = PICK(s, 20000, 1000000, 10000000, 40000000, 150000000);
-	l->jitter_ns = PICK(s, 0, 0, 100000, 1000000, 5000000);
-	l->rate = PICK(s, 0, 1000000, 10000000, 100000000, 1000000000);
-	l->queue_bytes = (uint32_t)PICK(s, 9100, 20000, 64000, 256000, 1000000);
-	l->loss = (uint32_t)PICK(s, 0, 0, 0, PERCENT(0.1), PERCENT(1), PERCENT(5), PERCENT(15));
-	if (sim_below(s, 4) == 0) {
-		l->bad = PERCENT(0.5);
-		l->bad_end = PERCENT(20);
-		l->bad_loss = PERCENT(70);
-	}
-	l->dup = (uint32_t)PICK(s, 0, 0, PERCENT(0.5), PERCENT(5));
-	l->reorder = (uint32_t)PICK(s, 0, 0, PERCENT(0.5), PERCENT(5), PERCENT(30));
-	l->corrupt = (uint32_t)PICK(s, 0, 0, PERCENT(0.5), PERCENT(3));
-	if (sim_below(s, 8) == 0) {
-		uint64_t from = s->now_ns + sim_below(s, 5 * SIM_SEC);
-
-		l->cuts = 1;
-		l->cut_from[0] = from;
-		l->cut_to[0] = from + sim_below(s, 8 * SIM_SEC);
-	}
-}
-
-static void random_flow(struct sim *s, struct app *a, unsigned flows)
-{
-	uint64_t up = PICK(s, 0, 1, 1000, 20000, 200000, 1000000) / (1 + flows / 4);
-	uint64_t down = PICK(s, 0, 1, 1000, 20000, 200000) / (1 + flows / 4);
-	struct app_flow *f = app_flow_add(a, 0, 1, up, down);
-
-	f->start_ns = s->now_ns + sim_below(s, flows == 1 ? 1 : 2 * SIM_SEC);
-	f->cc = (uint32_t)sim_below(s, ENGINE_CCS);
-	f->nodelay = sim_below(s, 2);
-	for (unsigned i = 0; i < 2; i++) {
-		const struct link *l = &s->host[i].link;
-
-		if (l->bad || l->cuts || l->loss > PERCENT(2))
-			f->client.linger = f->server.linger = true;
-	}
-	f->client.chunk = f->server.chunk = (uint32_t)PICK(s, 100, 3000, 65536);
-	if (up + down < 500000 && sim_below(s, 4) == 0)
-		f->server.pause_ns = PICK(s, 1000000, 100000000, 1000000000);
-	if (f->server.pause_ns && f->server.chunk < 3000)
-		f->server.chunk = 3000;
-}
-
-/* @move: copy the mappings to other addresses, time and again. */
-static void run(uint64_t seed, bool move, const char *pcap, struct result *ret)
-{
-	static struct sim s;
-	static struct app a;
-	struct engine_config c = {.tcps = 128,
-				  .ring_bytes = 8u << 20,
-				  .segs = 8192,
-				  .socks = 160,
-				  .ooos = 64,
-				  .pkts = 64,
-				  .cells = 64,
-				  .neighs = 16,
-				  .syns = 64};
-	unsigned flows;
-	bool done;
-
-	memset(ret, 0, sizeof(*ret));
-	sim_init(&s, seed);
-	/* Every second run has devices that cut and sum. */
-	c.offload = seed % 2 ? ENGINE_OFFLOAD_SUM | ENGINE_OFFLOAD_TSO : 0;
-	c.mtu = (uint16_t)PICK(&s, 1500, 1500, 1500, 576, 9000, 296);
-	for (unsigned i = 0; i < 2; i++) {
-		(void)sim_host_add(&s, &c);
-		random_link(&s, &s.host[i].link);
-		if (s.host[i].link.queue_bytes < 2u * c.mtu)
-			s.host[i].link.queue_bytes = 2u * c.mtu;
-	}
-	s.checker = checker_new(app_octet);
-	s.filter = hash_frame;
-	s.filter_arg = &ret->hash;
-	if (pcap) {
-		s.pcap = pcapng_open(pcap, 2);
-		if (!s.pcap)
-			perror(pcap);
-	}
-	app_init(&a, &s);
-	if (sim_below(&s, 4) == 0)
-		a.rcvbuf = (uint32_t)PICK(&s, 4096, 20000, 500000);
-	if (sim_below(&s, 4) == 0)
-		a.sndbuf = (uint32_t)PICK(&s, 4096, 20000, 500000);
-	flows = (unsigned)PICK(&s, 1, 1, 1, 2, 5, 16);
-	for (unsigned i = 0; i < flows; i++)
-		random_flow(&s, &a, flows);
-	ret->virtual_ns = s.now_ns;
-	if (move) {
-		/* In slices of time, a move after each. */
-		uint64_t until = s.now_ns;
-
-		do {
-			until += 211 * SIM_MSEC;
-			a.fault[0] = 0;
-			done = app_run(&a, until);
-			for (unsigned i = 0; i < s.hosts; i++)
-				sim_move(&s, i);
-		} while (!done && strstr(a.fault, "not done in time") &&
-			 until < ret->virtual_ns + 7200 * SIM_SEC);
-	} else {
-		done = app_run(&a, s.now_ns + 7200 * SIM_SEC);
-	}
-	if (done)
-		done = app_drain(&a, s.now_ns + 1000 * SIM_SEC);
-	ret->virtual_ns = s.now_ns - ret->virtual_ns;
-	ret->frames = s.frames;
-	ret->lost = s.lost;
-	for (unsigned i = 0; i < a.flows; i++)
-		ret->bytes += a.flow[i].client.received + a.flow[i].server.received;
-	if (checker_fault(s.checker))
-		snprintf(ret->fault, sizeof(ret->fault), "frame checker: %s",
-			 checker_fault(s.checker));
-	else if (!done)
-		snprintf(ret->fault, sizeof(ret->fault), "%s", a.fault);
-	sim_end(&s);
-}
-
-static void tell(uint64_t seed, const struct result *r)
-{
-	char path[300];
-	const char *dir = getenv("SIM_DIR");
-	struct result again;
-
-	snprintf(path, sizeof(path), "%s/sim-%llu.pcapng", dir ? dir : ".",
-		 (unsigned long long)seed);
-	run(seed, false, path, &again);
-	printf("seed %llu: %s\n  again: sim --first %llu --count 1; frames: %s\n",
-	       (unsigned long long)seed, r->fault, (unsigned long long)seed, path);
-}
-
-static unsigned random_runs(const struct options *o)
-{
-	unsigned failed = 0;
-	uint64_t frames = 0, lost = 0, bytes = 0;
-
-	for (uint64_t i = 0; i < o->count && failed < 5; i++) {
-		uint64_t seed = o->first + i;
-		struct result r;
-
-		run(seed, false, o->pcap, &r);
-		frames += r.frames;
-		lost += r.lost;
-		bytes += r.bytes;
-		if (o->verbose)
-			printf("seed %llu: %llu frames, %llu lost, %llu octets, %.3f s\n",
-			       (unsigned long long)seed, (unsigned long long)r.frames,
-			       (unsigned long long)r.lost, (unsigned long long)r.bytes,
-			       (double)r.virtual_ns / 1e9);
-		if (r.fault[0]) {
-			failed++;
-			tell(seed, &r);
-		}
-	}
-	printf("%llu runs, %llu frames of which %llu were lost, %llu octets\n",
-	       (unsigned long long)o->count, (unsigned long long)frames, (unsigned long long)lost,
-	       (unsigned long long)bytes);
-	printf(failed ? "not ok sim/random: %u failed\n" : "ok sim/random\n", failed);
-	return failed;
-}
-
-/* The same seed gives the same frames; so do mappings that are copied to other addresses. */
-static unsigned replays(const struct options *o)
-{
-	unsigned failed = 0;
-
-	for (uint64_t seed = o->first; seed < o->first + 5; seed++) {
-		struct result one, two, moved;
-
-		run(seed, false, NULL, &one);
-		run(seed, false, NULL, &two);
-		run(seed, true, NULL, &moved);
-		if (one.hash != two.hash) {
-			printf("seed %llu: another run, other frames\n", (unsigned long long)seed);
-			failed++;
-		}
-		if (one.hash != moved.hash) {
-			printf("seed %llu: moved, other frames: %s\n", (unsigned long long)seed,
-			       moved.fault);
-			failed++;
-		}
-	}
-	printf(failed ? "not ok sim/replay: %u failed\n" : "ok sim/replay\n", failed);
-	return failed;
+	return !only || strcmp(only, kind) == 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct options o = {.first = 1, .count = 300};
-	unsigned failed;
+	const char *only = NULL;
+	bool grid = false;
+	unsigned failed = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--verbose") == 0) {
 			o.verbose = true;
+		} else if (strcmp(argv[i], "--grid") == 0) {
+			grid = true;
 		} else if (i + 1 < argc && strcmp(argv[i], "--first") == 0) {
 			o.first = strtoull(argv[++i], NULL, 10);
 		} else if (i + 1 < argc && strcmp(argv[i], "--count") == 0) {
 			o.count = strtoull(argv[++i], NULL, 10);
 		} else if (i + 1 < argc && strcmp(argv[i], "--pcap") == 0) {
 			o.pcap = argv[++i];
+		} else if (i + 1 < argc && strcmp(argv[i], "--only") == 0) {
+			only = argv[++i];
 		} else {
-			fprintf(stderr, "usage: sim [--first SEED] [--count N] [--verbose] [--pcap "
-					"FILE]\n");
+			fprintf(stderr, "usage: sim [--first SEED] [--count N] [--verbose] "
+					"[--pcap FILE] [--only KIND] | --grid\n");
 			return 2;
 		}
 	}
-	failed = random_runs(&o);
-	if (o.count > 1)
-		failed += replays(&o);
+	if (grid)
+		return grid_runs(&o) + fair_runs(&o, LONG_FAIR_S, 64) ? 1 : 0;
+	if (wanted(only, "random"))
+		failed += random_runs(&o);
+	if (o.count > 1 || only) {
+		if (wanted(only, "replay"))
+			failed += replay_runs(&o);
+		if (wanted(only, "ends"))
+			failed += ends_runs(&o);
+		if (wanted(only, "script"))
+			failed += script_runs(&o);
+		if (wanted(only, "fair"))
+			failed += fair_runs(&o, SHORT_FAIR_S, 4);
+	}
 	return failed ? 1 : 0;
 }

@@ -16,12 +16,14 @@
 #define SIM_MSEC LINK_MSEC
 #define SIM_SEC LINK_SEC
 
-/** struct sim_host - @link: its way to the switch. */
+/** struct sim_host - @link: its way to the switch. @down: from it; without delay, rate and loss: as
+ * if there were none. */
 struct sim_host {
 	struct engine e;
 	void *mem;
 	size_t mem_bytes;
 	struct link link;
+	struct link down;
 	uint8_t mac[6];
 };
 
