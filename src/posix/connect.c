@@ -213,6 +213,8 @@ static long sock_connect(struct sock *s, addr_word to)
 		if (conn_poll(&s->conn) & POLLHUP &&
 		    load_relaxed(&s->half->side) & SIDE_RST_SEEN) {
 			r = conn_take_error(&s->conn);
+			/* Linux: it is unconnected again. */
+			atomic_fetch_or(&s->half->side, SIDE_UNTOLD);
 			return r ? -r : -ECONNABORTED;
 		}
 		return 0;

@@ -743,6 +743,8 @@ static uint32_t poll_unconnected(const struct sock *s)
 
 uint32_t sock_poll(struct sock *s)
 {
+	uint32_t r;
+
 	switch ((enum sock_stage)load_acquire(&s->stage)) {
 	case SOCK_NEW:
 		if (unlikely(load_relaxed(&s->refused)))
@@ -764,7 +766,10 @@ uint32_t sock_poll(struct sock *s)
 	}
 	if (unlikely(s->timed))
 		due_look(s);
-	return conn_poll(&s->conn);
+	r = conn_poll(&s->conn);
+	if (unlikely(r & POLLHUP) && load_relaxed(&s->half->side) & SIDE_UNTOLD)
+		return poll_unconnected(s);
+	return r;
 }
 
 int sock_shadow(const struct sock *s)

@@ -600,7 +600,7 @@ static long recv_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 		return errqueue_take(s, NULL);
 	if (unlikely(flags & MSG_OOB))
 		return recv_urgent(s, iov, n, flags);
-	if (load_acquire(&s->stage) != SOCK_OPEN)
+	if (load_acquire(&s->stage) != SOCK_OPEN || load_relaxed(&s->half->side) & SIDE_UNTOLD)
 		return load_relaxed(&s->refused) ? -sock_refusal(s) :
 		       load_relaxed(&s->half->side) & SIDE_RD_SHUT ? 0 : -ENOTCONN;
 	for (int k = 0; k < n; k++)

@@ -266,6 +266,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define SIDE_SHUT_EARLY 0x20u /* both ways were shut before the peer's FIN: see shut_tail */
 #define SIDE_LISTENS 0x800u   /* listen() was called: not only made ready for it */
 #define SIDE_WIRE 0x1000u     /* its peer is the wire's half: connected once that has END_UP */
+#define SIDE_UNTOLD 0x2000u   /* reset, as connect() had to say: as if it had never connected */
 #define SIDE_CHANNEL 0x400u   /* one end of a channel of datagrams: no socket of its own */
 
 /* half.dgram */

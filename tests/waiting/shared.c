@@ -369,6 +369,32 @@ static void shut_before_told(void)
 	said("connect", connect(c, (struct sockaddr *)&at, sizeof(at)));
 }
 
+/* The same, but connect() is asked first: there is no connection any more. */
+static void reset_before_told(void)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	char byte[4];
+	int l, c, a;
+
+	listen_at(&l, &at);
+	c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	said("asked", connect(c, (struct sockaddr *)&at, sizeof(at)));
+	a = accept(l, NULL, NULL);
+	MUST(write(a, "data", 4) == 4 && write(c, "data", 4) == 4);
+	nap(20);
+	close(a);
+	nap(50);
+	poll_say("before", c);
+	said("connect", connect(c, (struct sockaddr *)&at, sizeof(at)));
+	said("peek", recv(c, byte, 4, MSG_PEEK));
+	said("read", recv(c, byte, 4, 0));
+	said("nothing", recv(c, byte, 0, 0));
+	said("send", send(c, "x", 1, MSG_NOSIGNAL));
+	said("peer", getpeername(c, (struct sockaddr *)&at, &len));
+	poll_say("after", c);
+}
+
 /* What is wrong with the address goes before what is with the socket. */
 static void bind_inherited(void)
 {
@@ -653,6 +679,7 @@ const struct test shared_tests[] = {
 	{ "closed_in_call", closed_in_call },
 	{ "count_of_moved", count_of_moved },
 	{ "shut_before_told", shut_before_told },
+	{ "reset_before_told", reset_before_told },
 	{ "bind_inherited", bind_inherited },
 	{ "sndbuf_edge", sndbuf_edge },
 	{ "options_forked", options_forked },
