@@ -48,11 +48,9 @@ static int take_one(struct sock *s, struct sock *a)
 		return seat_take(s->party, s->half, &s->accept_cursor, a->handle, &a->conn);
 	seat_share(s->party, s->half, s->accept_cursor);
 	r = seat_take_shared(s->party, s->half, a->party, a->handle, &a->conn);
-	/* Nothing would tell us when it goes on: we look again at once. */
-	if (r == -EBUSY) {
+	/* While we tried, others passed over whom we leave there. */
+	if (r < 0 && r != -EAGAIN)
 		ring_again(s);
-		return -EAGAIN;
-	}
 	/* The others are not to wake for what has been taken. */
 	if (r == 0 && !(sock_poll(s) & POLLIN))
 		ring_drain(s);

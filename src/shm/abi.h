@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 7u
+#define ABI_VERSION 8u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -230,7 +230,7 @@ struct half {
 
 	/* Line 7: the side's own; the peer never uses it. */
 	_Atomic uint32_t tx_lock;    /* 0, or thread id of the holder | FUTEX_WAITERS */
-	_Atomic uint32_t rx_lock;    /* likewise; LISTEN: who accepts, where it is shared */
+	_Atomic uint32_t rx_lock;    /* likewise; of a datagram socket's: who reads */
 	_Atomic uint32_t file_flags; /* O_NONBLOCK | O_ASYNC */
 	_Atomic uint32_t side;       /* SIDE_*: own side's end of things */
 	_Atomic uint32_t error;      /* pending SO_ERROR, or 0 */
@@ -320,6 +320,7 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 #define ARENA_OFF_HANDLES 0x0010000ull /* _Atomic uint64_t[HANDLE_MAX] */
 #define ARENA_OFF_SEATS 0x0080000ull   /* _Atomic uint64_t[SEAT_MAX] */
 #define ARENA_OFF_KSOCK 0x0110000ull   /* struct ksock[KSOCK_MAX] */
+#define ARENA_OFF_LOCKS 0x0200000ull   /* _Atomic uint32_t[SEAT_MAX]: see seats[] */
 #define ARENA_OFF_HALVES 0x1000000ull  /* struct half[SLOT_MAX]: 16 MiB */
 #define ARENA_OFF_RINGS 0x2000000ull   /* ring memory, to the end */
 

@@ -8,8 +8,10 @@
  * In the process that made the listener, the seat's own half becomes the new
  * socket, and a fresh one takes its place in the row: seat_take().
  *
- * Where several processes hold the listener, accepting is done under
- * half.rx_lock of the listener, and the place to look from is in its half.
+ * Where several processes hold the listener, each accepts under the lock of the
+ * seat where it does so, passing over those that others hold: so one that is
+ * stopped there keeps its own connector waiting, and nobody else. The place to
+ * look from is in the listener's half, and is a hint.
  * A process other than the owner cannot take slots out of the owner's arena.
  * It makes the new socket in its own, and the seat says where that is
  * (END_MOVED, half.moved). The connector follows at its next look
@@ -32,7 +34,6 @@
  * the connector's may still be about to look at it. */
 #define MOVED_REST_NS NS_PER_MS
 #define MOVED_WAKE_NS (20 * NS_PER_MS)
-#define STOPPED_NS (10 * NS_PER_MS) /* who has the lock for longer is stopped */
 #define TIDY_FEW 2u
 #define TIDY_MANY 64u /* where nobody waits */
 #define TIDY_NEXT 8u  /* of the seats that are claimed next, of so many: */
@@ -80,12 +81,21 @@ static bool claim_defers(struct party *p, const struct half *l, uint32_t i, uint
 	return true;
 }
 
+/* Has seat @i a claim that is to be looked at? */
+static bool seat_waits(const struct party *p, const struct half *l, uint32_t i)
+{
+	uint32_t base = load_relaxed(&l->seat_base);
+
+	return load_acquire(&claim_words(p->mbox, base)[i]) != 0 && !seat_is_moved(p, l, i) &&
+	       load_relaxed(&seat_words(p, l)[i]) != 0;
+}
+
 /* Count them, up to @most. @ret_due: As in claim_defers(). */
 static uint32_t waiting(struct party *p, const struct half *listener, const uint64_t *cursor,
 			uint32_t most, uint64_t *ret_due)
 {
 	bool shared = load_acquire(&listener->shared);
-	uint32_t base = load_relaxed(&listener->seat_base);
+	_Atomic uint64_t *claims = claim_words(p->mbox, load_relaxed(&listener->seat_base));
 	uint32_t n = load_relaxed(&listener->seat_count), found = 0;
 	uint64_t from = shared ? load_relaxed(&listener->accept_cursor) : *cursor;
 
@@ -93,10 +103,15 @@ static uint32_t waiting(struct party *p, const struct half *listener, const uint
 		return 0;
 	for (uint32_t k = 0; k < n && found < most; k++) {
 		uint32_t i = (uint32_t)((from + k) % n);
-		uint64_t claim = load_relaxed(&claim_words(p->mbox, base)[i]);
+		uint64_t claim;
 
-		if (claim != 0 && !(shared && seat_is_moved(p, listener, i)) &&
-		    !claim_defers(p, listener, i, claim, ret_due))
+		if (!seat_waits(p, listener, i) ||
+		    /* Who is being accepted just now, or by one who is stopped,
+		     * waits for nobody else. */
+		    (shared && half_lock_lives(&seat_locks(p, listener)[i])))
+			continue;
+		claim = load_relaxed(&claims[i]);
+		if (seat_waits(p, listener, i) && !claim_defers(p, listener, i, claim, ret_due))
 			found++;
 	}
 	return found;
@@ -345,45 +360,56 @@ static bool seat_is_left(struct party *p, const struct party *lp, struct half *s
 	return left;
 }
 
-/* Where the connector of seat @i has followed, the seat is made anew in place. */
-static void seat_renew(struct party *p, struct party *lp, struct half *listener, uint32_t i)
+/* Is the seat @i, whose word is @seat, to be made anew, or half so by one who died? */
+static bool seat_is_old(struct party *p, struct party *lp, struct half *s, uint64_t seat)
 {
-	_Atomic uint64_t *word = &seat_words(lp, listener)[i];
-	uint64_t seat = load_relaxed(word);
-	struct half *s = arena_half(lp->base, slot_word_slot(seat) % SLOT_MAX);
-
-	if (seat == 0)
-		return;
-	if (half_gen(s) == slot_word_gen(seat)) {
-		if (!(load_acquire(&s->end) & END_MOVED) || !seat_is_left(p, lp, s, seat))
-			return;
-		half_renew(s);
-	}
-	/* Also where who did this before us died here. */
-	FAULT_POINT("tidy.renewed");
-	seat = seat_init(p, listener, s, slot_word_slot(seat));
-	store_release(word, seat);
-	FAULT_POINT("tidy.seated");
-	store_release(&claim_words(lp->mbox, load_relaxed(&listener->seat_base))[i], 0);
+	if (half_gen(s) != slot_word_gen(seat))
+		return true;
+	return load_acquire(&s->end) & END_MOVED && seat_is_left(p, lp, s, seat);
 }
 
-/*
- * row_tidy() - The next @most seats, round and round. Under the listener's rx_lock.
- */
+/* Where the connector of seat @i has followed, the seat is made anew in place.
+ * @of_dead: Also where one who is dead holds it. */
+static void seat_renew(struct party *p, struct party *lp, struct half *listener, uint32_t i,
+		       bool of_dead)
+{
+	_Atomic uint64_t *word = &seat_words(lp, listener)[i];
+	_Atomic uint32_t *lock = &seat_locks(lp, listener)[i];
+	uint64_t seat = load_acquire(word);
+	struct half *s = arena_half(lp->base, slot_word_slot(seat) % SLOT_MAX);
+
+	if (seat == 0 || (half_gen(s) == slot_word_gen(seat) && !(load_acquire(&s->end) & END_MOVED)))
+		return;
+	if (!half_trylock(lock, of_dead))
+		return;
+	/* Another may have been faster. */
+	if (load_acquire(word) == seat && seat_is_old(p, lp, s, seat)) {
+		if (half_gen(s) == slot_word_gen(seat))
+			half_renew(s);
+		/* Also where who did this before us died here. */
+		FAULT_POINT("tidy.renewed");
+		seat = seat_init(p, listener, s, slot_word_slot(seat));
+		store_release(word, seat);
+		FAULT_POINT("tidy.seated");
+		store_release(&claim_words(lp->mbox, load_relaxed(&listener->seat_base))[i], 0);
+	}
+	half_unlock(lock);
+}
+
+/* row_tidy() - The next @most seats, round and round. */
 static void row_tidy(struct party *p, struct party *lp, struct half *listener, uint32_t most)
 {
 	uint32_t n = load_relaxed(&listener->seat_count), at = load_relaxed(&listener->seat_tidy);
 
 	for (; most > 0; most--, at++)
-		seat_renew(p, lp, listener, at % n);
+		seat_renew(p, lp, listener, at % n, true);
 	store_relaxed(&listener->seat_tidy, at);
 }
 
 /*
  * row_tidy_next() - The seats that the next connectors will try. Going round is
  * too slow for them where connections are short: most of a row may have been
- * left, and all that the next tickets name still be taken. Under the
- * listener's rx_lock.
+ * left, and all that the next tickets name still be taken.
  */
 static void row_tidy_next(struct party *p, struct party *lp, struct half *listener)
 {
@@ -396,9 +422,51 @@ static void row_tidy_next(struct party *p, struct party *lp, struct half *listen
 
 		if (load_relaxed(&claim_words(lp->mbox, base)[at]) == 0)
 			continue;
-		seat_renew(p, lp, listener, at);
+		seat_renew(p, lp, listener, at, false);
 		most--;
 	}
+}
+
+/* Return: 0, -EAGAIN where there is nobody, another -errno where he stays there;
+ * -EBUSY: he is choosing, and says so when he has chosen. */
+static int take_seat(struct party *p, struct half *listener, uint32_t i, unsigned handle,
+		     const struct taker *by, struct conn *ret)
+{
+	_Atomic uint64_t *claim = &claim_words(p->mbox, load_relaxed(&listener->seat_base))[i];
+	half_ref claimant = load_acquire(claim);
+	int r;
+
+	if (!seat_waits(p, listener, i))
+		return -EAGAIN;
+	r = by ? take_away(p, listener, i, claimant, by, ret)
+	       : take_in_place(p, listener, i, claimant, handle, ret);
+	if (r != -EPROTO && r != -ESRCH)
+		return r;
+	/* Not true, or nobody's. */
+	party_distrust(p);
+	atomic_compare_exchange_strong(claim, &claimant, 0);
+	return -EAGAIN;
+}
+
+/* The same; where several processes accept, nobody else does so at this seat
+ * meanwhile. *@ret_held is set where somebody does.
+ * @of_dead: That he died is found out. */
+static int take_held(struct party *p, struct half *listener, uint32_t i, unsigned handle,
+		     const struct taker *by, bool of_dead, bool *ret_held, struct conn *ret)
+{
+	_Atomic uint32_t *lock = &seat_locks(p, listener)[i];
+	int r;
+
+	if (!load_relaxed(&listener->shared))
+		return take_seat(p, listener, i, handle, by, ret);
+	if (!half_trylock(lock, of_dead)) {
+		*ret_held = true;
+		return -EAGAIN;
+	}
+	FAULT_POINT("lock.held");
+	r = take_seat(p, listener, i, handle, by, ret);
+	half_unlock(lock);
+	return r;
 }
 
 /*
@@ -409,7 +477,8 @@ static void row_tidy_next(struct party *p, struct party *lp, struct half *listen
  *
  * All seats are looked at, not only those of tickets that were drawn since: a
  * connector may be slow between its ticket and its claim, and meanwhile another
- * may have been taken from the same seat.
+ * may have been taken from the same seat. Where nobody was found, the seats that
+ * another holds are looked at once more: he may be dead.
  */
 static int take_next(struct party *p, struct half *listener, uint64_t *cursor, unsigned handle,
 		     const struct taker *by, struct conn *ret)
@@ -420,39 +489,35 @@ static int take_next(struct party *p, struct half *listener, uint64_t *cursor, u
 	_Atomic uint64_t *claims = claim_words(p->mbox, base);
 	uint64_t next = load_acquire(&p->mbox->claims[base]), from = *cursor, due = 0;
 	int error = -EAGAIN;
-	bool stays = false;
+	bool stays = false, held = true;
 
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t i = (uint32_t)((from + k) % n);
-		half_ref claimant = load_acquire(&claims[i]);
-		int r;
+	for (int round = 0; round < 2 && held; round++) {
+		held = false;
+		for (uint32_t k = 0; k < n; k++) {
+			uint32_t i = (uint32_t)((from + k) % n);
+			int r;
 
-		if (claimant == 0 || seat_is_moved(p, listener, i) || load_relaxed(&seats[i]) == 0)
-			continue;
-		if (claim_defers(p, listener, i, claimant, &due)) {
-			stays = true;
-			continue;
+			if (!seat_waits(p, listener, i))
+				continue;
+			if (claim_defers(p, listener, i, load_relaxed(&claims[i]), &due)) {
+				stays = true;
+				continue;
+			}
+			r = take_held(p, listener, i, handle, by, round, &held, ret);
+			if (r == 0) {
+				*cursor = from + k + 1;
+				return 0;
+			}
+			/* It may be certain of its seat, and cannot be mapped
+			 * now: so it stays, as a connection does where accept()
+			 * gives EMFILE. */
+			stays |= r != -EAGAIN;
+			if (r != -EAGAIN && r != -EBUSY)
+				error = r;
 		}
-		r = by ? take_away(p, listener, i, claimant, by, ret)
-		       : take_in_place(p, listener, i, claimant, handle, ret);
-		if (r == 0) {
-			*cursor = from + k + 1;
-			return 0;
-		}
-		if (r != -EPROTO && r != -ESRCH) {
-			/* Still choosing. Or it cannot be mapped now: it may be
-			 * certain of its seat, so it stays, as a connection does
-			 * where accept() gives EMFILE. */
-			stays = true;
-			error = r == -EBUSY ? error : r;
-			continue;
-		}
-		/* Not true, or nobody's. */
-		party_distrust(p);
-		atomic_compare_exchange_strong(&claims[i], &claimant, 0);
 	}
 	/* Nobody waits: who draws the next ticket will be the first. */
-	if (!stays)
+	if (!stays && !held)
 		*cursor = next;
 	/* A seat that could not be made when its predecessor was taken. */
 	for (uint32_t i = 0; i < n && !p->inherited; i++)
@@ -480,11 +545,6 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 			return slot;
 		by.slot = (unsigned)slot;
 	}
-	if (!half_lock_until(&listener->rx_lock, clock_now_ns() + STOPPED_NS)) {
-		if (lp != p)
-			party_slot_free(p, by.slot);
-		return -EBUSY;
-	}
 	/* Its executor may have been faster, where our handle is not counted. */
 	if (half_state(listener) == HALF_LISTEN && load_relaxed(&listener->seat_count)) {
 		cursor = load_relaxed(&listener->accept_cursor);
@@ -493,7 +553,6 @@ int seat_take_shared(struct party *lp, struct half *listener, struct party *p, u
 		row_tidy_next(p, lp, listener);
 		row_tidy(p, lp, listener, TIDY_FEW);
 	}
-	half_unlock(&listener->rx_lock);
 	if (r < 0 && lp != p)
 		party_slot_free(p, by.slot); /* Nobody knows it. */
 	return r;
@@ -503,12 +562,8 @@ void seat_tidy(struct party *lp, struct half *listener, struct party *p)
 {
 	uint32_t n = load_relaxed(&listener->seat_count);
 
-	/* Who has the lock tidies himself, or is stopped. */
-	if (!half_lock_until(&listener->rx_lock, 1))
-		return;
 	if (half_state(listener) == HALF_LISTEN && n)
 		row_tidy(p, lp, listener, n < TIDY_MANY ? n : TIDY_MANY);
-	half_unlock(&listener->rx_lock);
 }
 
 void seat_share(struct party *p, struct half *listener, uint64_t cursor)
@@ -521,6 +576,7 @@ void seat_share(struct party *p, struct half *listener, uint64_t cursor)
 	if (!p->inherited && all > n) {
 		for (uint32_t i = n; i < all; i++) {
 			store_relaxed(&claim_words(p->mbox, base)[i], 0);
+			store_relaxed(&seat_locks(p, listener)[i], 0);
 			store_relaxed(&seat_words(p, listener)[i], seat_make(p, listener));
 		}
 		store_release(&listener->seat_count, all);

@@ -58,6 +58,13 @@ static inline _Atomic uint64_t *arena_handles(void *base)
 {
 	return (_Atomic uint64_t *)(void *)((char *)base + ARENA_OFF_HANDLES);
 }
+/** arena_seat_locks() - By seat index: the thread that accepts there, or makes the
+ * seat anew, where several processes do; as half.tx_lock. */
+static inline _Atomic uint32_t *arena_seat_locks(void *base)
+{
+	return (_Atomic uint32_t *)(void *)((char *)base + ARENA_OFF_LOCKS);
+}
+
 static inline _Atomic uint64_t *arena_seats(void *base)
 {
 	return (_Atomic uint64_t *)(void *)((char *)base + ARENA_OFF_SEATS);

@@ -237,6 +237,11 @@ void half_lock(_Atomic uint32_t *word);
  * @deadline_ns: 0: none; one that is over: not if it takes a sleep.
  * Return: whether it was taken. */
 bool half_lock_until(_Atomic uint32_t *word, uint64_t deadline_ns);
+/** half_trylock() - Only if nobody has it. @of_dead: or one who is dead; who lives
+ * is watched for some microseconds. */
+bool half_trylock(_Atomic uint32_t *word, bool of_dead);
+/** half_lock_lives() - Does somebody have it who lives? Likewise. */
+bool half_lock_lives(const _Atomic uint32_t *word);
 void half_unlock(_Atomic uint32_t *word);
 /** half_lock_forked() - In a forked child: the thread has another id. */
 void half_lock_forked(void);

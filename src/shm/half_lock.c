@@ -20,6 +20,7 @@
 #include "shm/futex.h"
 
 #define LOOK_NS (20 * NS_PER_MS)
+#define WATCH_SPINS 200
 
 static __thread uint32_t my_tid;
 
@@ -57,6 +58,39 @@ static bool tid_zombie(uint32_t tid)
 static bool tid_alive(uint32_t tid)
 {
 	return sys2(SYS_tkill, tid, 0) != -ESRCH && !tid_zombie(tid);
+}
+
+/* Its holder, where that is still the same after a while; 0: it was dropped. */
+static uint32_t holder_watched(const _Atomic uint32_t *word)
+{
+	uint32_t seen = load_relaxed(word);
+
+	for (int spin = 0; spin < WATCH_SPINS && seen; spin++) {
+		if (load_relaxed(word) != seen)
+			return 0;
+		cpu_relax();
+	}
+	return seen;
+}
+
+bool half_trylock(_Atomic uint32_t *word, bool of_dead)
+{
+	uint32_t me = tid_get(), seen = 0;
+
+	if (atomic_compare_exchange_strong(word, &seen, me))
+		return true;
+	if (!of_dead)
+		return false;
+	seen = holder_watched(word);
+	return (seen == 0 || !tid_alive(seen & FUTEX_TID_MASK)) &&
+	       atomic_compare_exchange_strong(word, &seen, me);
+}
+
+bool half_lock_lives(const _Atomic uint32_t *word)
+{
+	uint32_t seen = holder_watched(word);
+
+	return seen && tid_alive(seen & FUTEX_TID_MASK);
 }
 
 bool half_lock_until(_Atomic uint32_t *word, uint64_t deadline_ns)

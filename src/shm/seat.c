@@ -94,6 +94,7 @@ int seat_open(struct party *p, struct half *listener, unsigned backlog)
 	store_relaxed(&p->mbox->claims[base], 0);
 	for (unsigned i = 0; i < n; i++) {
 		store_relaxed(&p->mbox->claims[(unsigned)base + 1 + i], 0);
+		store_relaxed(&seat_locks(p, listener)[i], 0);
 		store_relaxed(&seat_words(p, listener)[i], seat_make(p, listener));
 	}
 	half_set_state(listener, HALF_LISTEN);

@@ -45,7 +45,7 @@ int seat_take(struct party *p, struct half *listener, uint64_t *cursor, unsigned
  * (half.shared): the cursor is in the listener's half.
  * @lp: The listener's party, perhaps inherited.
  * @p:  Our own, which the new socket belongs to.
- * Return: As seat_take(); -EBUSY where another process stopped in the middle of it.
+ * Return: As seat_take(). Whom another process is accepting just now is passed over.
  */
 int seat_take_shared(struct party *lp, struct half *listener, struct party *p, unsigned handle,
 		     struct conn *ret);

@@ -13,6 +13,12 @@ static inline _Atomic uint64_t *seat_words(const struct party *p, const struct h
 	return arena_seats(p->base) + load_relaxed(&l->seat_base) + 1;
 }
 
+/* The words by which they are held while somebody accepts there. */
+static inline _Atomic uint32_t *seat_locks(const struct party *p, const struct half *l)
+{
+	return arena_seat_locks(p->base) + load_relaxed(&l->seat_base) + 1;
+}
+
 /* The words by which they are claimed, in its mailbox; the tickets' counter
  * comes before them. */
 static inline _Atomic uint64_t *claim_words(struct mailbox *mb, uint32_t base)

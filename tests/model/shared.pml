@@ -8,7 +8,7 @@
  * conn_notify(), and execute_stream() for either side. One seat in the row, so
  * that all meet; two connections, one after the other, the second of which
  * needs the seat that the first one had. Acceptor X may die at any step, also
- * with the lock held, which Y then takes; it may stop anywhere, since nobody
+ * with the seat's lock held, which Y then takes; it may stop anywhere, since nobody
  * makes a process go on. The first connector may die at any step from its
  * claim on. Each publishes once while it is being accepted; whoever accepted
  * sleeps until there is something.
@@ -254,7 +254,7 @@ end:
 	   (mem[SEND] && !OF_SEAT(mem[NAME(mem[SPEER])]))
 	:: me == 1 && !connected -> goto died
 	fi;
-	/* half_lock(): of one who died it is taken. */
+	/* half_trylock(): of one who died it is taken. */
 #ifndef NO_LOCK
 	atomic {
 		if

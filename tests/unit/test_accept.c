@@ -199,6 +199,61 @@ static void seat_take_shared__in_the_order_of_arrival(void **state)
 	assert_int_equal(seat_take_shared(s->maker, s->l, s->maker, 9, &b), -EAGAIN);
 }
 
+#define NOBODY 0x3ffffffeu /* no thread has this number */
+
+/* Who holds a seat and lives, perhaps stopped, keeps nobody from the others. */
+static void seat_take_shared__passes_over_whom_another_holds(void **state)
+{
+	struct shop *s = *state;
+	_Atomic uint32_t *locks = arena_seat_locks(s->maker->base) + s->l->seat_base + 1;
+	unsigned in_use = slots_in_use(s->worker);
+	struct conn a[3], b;
+
+	for (unsigned i = 0; i < 3; i++)
+		must(world_connect(s->w, 1, PORT, &a[i], NULL) == 0);
+	store_relaxed(&locks[0], 1);
+	for (unsigned i = 1; i < 3; i++) {
+		assert_true(seat_waiting(s->lp, s->l, NULL));
+		must(take(s, &b) == 0);
+		assert_ptr_equal(b.peer, half_find(b.owner->base, half_ref_of(s->asker, a[i].own)));
+		assert_int_equal(locks[i], 0);
+	}
+	assert_false(seat_waiting(s->lp, s->l, NULL));
+	assert_int_equal(take(s, &b), -EAGAIN);
+	assert_int_equal(seat_take_shared(s->maker, s->l, s->maker, 9, &b), -EAGAIN);
+	assert_int_equal(locks[0], 1);
+	assert_int_equal(seat_of(s, 0)->peer, 0);
+	/* It dies. */
+	store_relaxed(&locks[0], NOBODY);
+	assert_true(seat_waiting(s->lp, s->l, NULL));
+	must(take(s, &b) == 0);
+	assert_ptr_equal(b.peer, half_find(b.owner->base, half_ref_of(s->asker, a[0].own)));
+	converse(&a[0], &b);
+	assert_int_equal(locks[0], 0);
+	assert_int_equal(slots_in_use(s->worker), in_use + 3);
+}
+
+/* Nor is a seat made anew under somebody's hands. */
+static void seat_tidy__leaves_whom_another_holds(void **state)
+{
+	struct shop *s = *state;
+	_Atomic uint32_t *locks = arena_seat_locks(s->maker->base) + s->l->seat_base + 1;
+	uint64_t was = *word_of(s, 0);
+	struct conn a, b;
+
+	must(world_connect(s->w, 1, PORT, &a, NULL) == 0);
+	must(take(s, &b) == 0);
+	conn_follow(&a);
+	rest();
+	store_relaxed(&locks[0], 1);
+	seat_tidy(s->lp, s->l, s->worker);
+	assert_int_equal(*word_of(s, 0), was);
+	store_relaxed(&locks[0], NOBODY);
+	seat_tidy(s->lp, s->l, s->worker);
+	assert_int_not_equal(*word_of(s, 0), was);
+	assert_int_equal(locks[0], 0);
+}
+
 static void seat_take_shared__nobody_costs_no_slot(void **state)
 {
 	struct shop *s = *state;
@@ -722,6 +777,8 @@ int main(void)
 		T(seat_take_shared__in_place_by_the_maker),
 		T(seat_take_shared__what_was_sent_and_ended_before),
 		T(seat_take_shared__in_the_order_of_arrival),
+		T(seat_take_shared__passes_over_whom_another_holds),
+		T(seat_tidy__leaves_whom_another_holds),
 		T(seat_take_shared__nobody_costs_no_slot),
 		T(seat_take_shared__no_slot_leaves_the_queue),
 		T(conn_follow__who_sleeps_is_woken),

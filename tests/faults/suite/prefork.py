@@ -139,7 +139,7 @@ def worker_dies(stage, point, count, kind, another):
 
 
 def worker_stops(stage, point, count, kind):
-    """Whoever waits for a stopped one's lock waits; nothing is lost."""
+    """The others serve meanwhile; whom it was about to accept waits for it; nothing is lost."""
     shot = stage.snapshot()
     p, port, before = warmed(stage, 3, kind, fault=(point, count, "stop"))
 
@@ -153,7 +153,7 @@ def worker_stops(stage, point, count, kind):
         time.sleep(0.05)
     victim = wait_for("%s to be met" % point, stopped)[0]
     clients += [stage.actor("wait", port, "recv") for _ in range(3)]
-    time.sleep(0.1)
+    served(stage, port, 2, 20)
     os.kill(victim, signal.SIGCONT)
     for c in clients:
         c.hear("open", SEEN_S)
