@@ -114,8 +114,8 @@ static void look_at_elf(struct findings *f, const char *path, const struct elf_f
 			    "cannot be executed", path, e->interpreter);
 	else if (e->liburing)
 		finding_add(f, topic, "io-uring", FINDING_BAD,
-			    "%s uses io_uring (liburing): what it does with sockets there does not "
-			    "go through libc, and would miss Mortise's", path);
+			    "%s uses io_uring (liburing), which does not go through libc: its sockets are "
+			    "the kernel's from the first ring on that it makes", path);
 	else
 		finding_add(f, topic, "dynamic", FINDING_OK,
 			    "%s is loaded by %s: its calls of libc are Mortise's", path,

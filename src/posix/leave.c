@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "posix/calls.h"
@@ -55,15 +56,26 @@ void leave_prepare(void)
 	section_leave();
 }
 
+/* @arg: enum reason. */
 static void listener_one(struct sock *s, void *arg)
 {
-	(void)arg;
+	const enum reason *why = arg;
+
 	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_LISTEN)
 		return;
 	lock_take(&s->lock);
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
-		fallback_listener(s, REASON_IDENTITY);
+		fallback_listener(s, *why);
 	lock_drop(&s->lock);
+}
+
+/* Who waits or may come, and datagrams. */
+static void all_to_kernel(enum reason why)
+{
+	section_enter();
+	socks_each(listener_one, &why);
+	dgram_leave_all();
+	section_leave();
 }
 
 /* Nobody can be asked afterwards either. */
@@ -86,10 +98,18 @@ void leave_uid_before(void)
 	 * began the program asked for a network of its own. */
 	if (process.policy != POLICY_SHARE)
 		return;
-	section_enter();
-	socks_each(listener_one, NULL);
-	dgram_leave_all();
-	section_leave();
+	all_to_kernel(REASON_IDENTITY);
+}
+
+long leave_ring(void)
+{
+	if (!process.enabled || process.ring)
+		return 0;
+	if (process.policy != POLICY_SHARE)
+		return -ENOSYS;
+	process.ring = true;
+	all_to_kernel(REASON_OPTION);
+	return 0;
 }
 
 void leave_done(void)

@@ -28,6 +28,14 @@ void leave_confine_before(void);
 /** leave_confined() - After. */
 void leave_confined(void);
 
+/**
+ * leave_ring() - The process is about to make an io_uring: what it submits there does not
+ * go through libc. So its sockets are the kernel's from now on (reason `option`), and its
+ * listeners become so; connections that it has stay where they are.
+ * Return: 0, or -ENOSYS under policies that have no kernel sockets to go on with.
+ */
+long leave_ring(void);
+
 /** leave_done() - After: new sockets are the kernel's from now on. */
 void leave_done(void);
 

@@ -584,6 +584,10 @@ long call_socket(int domain, int type, int protocol)
 	if (!process.enabled || (domain != AF_INET && domain != AF_INET6))
 		return NOT_OURS;
 	section_enter();
+	if (unlikely(process.ring)) {
+		r = kernel_socket(domain, type, protocol, REASON_OPTION);
+		goto out;
+	}
 	if (kind != SOCK_STREAM) {
 		if (kind == SOCK_DGRAM)
 			r = dgram_socket(domain, type, protocol);

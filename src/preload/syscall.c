@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "posix/exec.h"
+#include "posix/leave.h"
 #include "posix/rlimit.h"
 #include "preload/fork.h"
 #include "preload/identity.h"
@@ -122,6 +123,11 @@ EXPORT long syscall(long nr, ...)
 	case SYS_prlimit64:
 		return result(rlimit_prlimit((pid_t)a, (int)b, (const struct rlimit64 *)c,
 					     (struct rlimit64 *)d));
+	case SYS_io_uring_setup: {
+		long r = process.pid ? leave_ring() : 0;
+
+		return result(r < 0 ? r : sys2(nr, a, b));
+	}
 	case SYS_prctl:
 		return prctl((int)a, b, c, d, e);
 	case SYS_seccomp:
