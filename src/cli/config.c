@@ -348,7 +348,8 @@ static int net_add(struct file *f, const char *domain, const char *name, const c
 /** net_entry() - As on `mortise up`'s command line; what is wrong with a value, the daemon says. */
 static int net_entry(struct file *f, const char *domain, const char *name, const char *value)
 {
-	static const char *const names[] = { "tap", "address", "gateway", "mtu", "offload", "pcap",
+	static const char *const names[] = { "tap", "address", "gateway", "mtu", "offload",
+					     "loopback", "pcap",
 					     NULL };
 	const char *near, *const *at = names;
 
@@ -359,7 +360,7 @@ static int net_entry(struct file *f, const char *domain, const char *name, const
 		at++;
 	near = *at ? NULL : word_near(name, names);
 	if (!*at)
-		return file_fail(f, "[domain %s] has no \"%s\": tap, address, gateway, mtu, offload or "
+		return file_fail(f, "[domain %s] has no \"%s\": tap, address, gateway, mtu, offload, loopback or "
 				    "pcap%s%s%s", domain, name, near ? "; did you mean " : "",
 				 near ? near : "", near ? "?" : "");
 	if (strcmp(name, "address") != 0)

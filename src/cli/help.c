@@ -159,6 +159,7 @@ const struct verb verbs[] = {
 	  "  --address A/BITS       its address, with its network's bits; up to 8 of these\n"
 	  "  --gateway A            where the way to other networks leads\n"
 	  "  --mtu OCTETS           of its packets (the interface's)\n"
+	  "  --loopback memory|packets  how its programs reach each other (memory)\n"
 	  "  --offload on|off       leave checksums and large segments to the interface (on)\n"
 	  "  --pcap FILE            write its frames there: pcapng, with whose they are\n"
 	  "\n"

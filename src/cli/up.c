@@ -114,7 +114,7 @@ int verb_up(int argc, char **argv)
 	static const struct opt table[] = { CONFIG_OPTS,	    { 'f', "foreground", NULL },
 					    { 0, "tap", "NAME" },   { 0, "address", "ADDRESS/BITS" },
 					    { 0, "gateway", "ADDRESS" }, { 0, "mtu", "OCTETS" },
-					    { 0, "offload", "on|off" }, { 0, "pcap", "FILE" },
+					    { 0, "offload", "on|off" }, { 0, "loopback", "memory|packets" }, { 0, "pcap", "FILE" },
 					    { 0 } };
 	const char *more[CTL_START_MORE + 1] = { NULL };
 	unsigned n = 0;

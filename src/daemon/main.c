@@ -41,6 +41,7 @@ static const char usage[] =
 	"                     policy net\n"
 	"  --address A/BITS   its address there, and its network's bits; up to 8 of these\n"
 	"  --gateway A        where the way to other networks leads\n"
+	"  --loopback memory|packets  how the domain's programs reach each other (memory)\n"
 	"  --offload on|off   leave checksums and large segments to the interface (default: on)\n"
 	"  --pcap FILE        write its frames there: pcapng, with whose they are\n"
 	"  --mtu OCTETS       of its packets (default: the interface's)\n"
@@ -86,6 +87,8 @@ static void parse_net(struct options *o, int option)
 		n->mtu = optarg;
 	else if (option == 'O')
 		n->offload = optarg;
+	else if (option == 'L')
+		n->loopback = optarg;
 	else if (option == 'P' && *optarg != '/')
 		bad_usage("bad path", optarg, "use an absolute one");
 	else if (option == 'P')
@@ -125,6 +128,7 @@ static void parse(int argc, char **argv, struct options *o)
 		{ "gateway", required_argument, NULL, 'G' },
 		{ "mtu", required_argument, NULL, 'M' },
 		{ "offload", required_argument, NULL, 'O' },
+		{ "loopback", required_argument, NULL, 'L' },
 		{ "pcap", required_argument, NULL, 'P' },
 		{ "test-services", no_argument, NULL, 't' },
 		{ "keeper-handles", required_argument, NULL, 'k' },
@@ -159,6 +163,7 @@ static void parse(int argc, char **argv, struct options *o)
 		case 'G':
 		case 'M':
 		case 'O':
+		case 'L':
 		case 'P':
 			parse_net(o, c);
 			break;

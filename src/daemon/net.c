@@ -139,6 +139,9 @@ int net_parse(const struct net_options *o, struct net_config *ret, char *ret_why
 	n.mtu = o->mtu ? (uint32_t)mtu : 0;
 	if (o->offload && strcmp(o->offload, "on") != 0 && strcmp(o->offload, "off") != 0)
 		return say(ret_why, size, "offload \"%s\": say on or off", o->offload);
+	if (o->loopback && strcmp(o->loopback, "memory") != 0 && strcmp(o->loopback, "packets") != 0)
+		return say(ret_why, size, "loopback \"%s\": say memory or packets", o->loopback);
+	n.packets = o->loopback && strcmp(o->loopback, "packets") == 0;
 	n.offload = !o->offload || strcmp(o->offload, "on") == 0;
 	if (getrandom(n.mac, sizeof(n.mac), 0) != sizeof(n.mac))
 		return say(ret_why, size, "no random numbers: %s", strerror(errno));

@@ -11,7 +11,7 @@
  * struct net_options - As on the command line; NULL where it was not said.
  */
 struct net_options {
-	const char *tap, *gateway, *mtu, *pcap, *offload;
+	const char *tap, *gateway, *mtu, *pcap, *offload, *loopback;
 	const char *address[NET_ADDRESSES];
 	uint32_t addresses;
 };

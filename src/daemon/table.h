@@ -103,6 +103,7 @@ _Static_assert(HOLDER_FDS < HUNG_RING, "room for all that one holds");
  * @tap:      The interface; "": there is none.
  * @address:  Its own, host order; @prefix: bits of its network.
  * @gateway:  0: none.
+ * @packets:  Even what is between the domain's programs goes through the engine.
  * @offload:  Checksums and the cutting of large segments are left to the interface, and by it to
  *            us: wanted, and once it is open, had.
  */
@@ -114,7 +115,7 @@ struct net_config {
 		uint8_t prefix;
 	} address[NET_ADDRESSES];
 	uint8_t mac[6];
-	bool offload;
+	bool offload, packets;
 };
 
 struct table {

@@ -181,7 +181,8 @@ static bool listener_outside(const struct wire *w, addr_word at, uint32_t *ret)
 	if (addr_word_is_any(at))
 		return !addr_word_is6(at) || at & ADDR_WORD_DUAL;
 	*ret = addr_word_addr(at);
-	return !addr_word_is6(at) && !addr_word_is_loopback(at) &&
+	return !addr_word_is6(at) &&
+	       (w->in.d->t->net.packets || !addr_word_is_loopback(at)) &&
 	       registry_addr_is_own(w->in.d->reg, at);
 }
 
@@ -359,6 +360,7 @@ static int gate_open(struct wire *w)
 	dgram = wire_dgram_open(w);
 	if (!dgram)
 		return -ENOSPC;
+	store_relaxed(&w->in.d->reg->packets, w->in.d->t->net.packets);
 	registry_gate_set(w->in.d->reg, &ref, dgram);
 	return 0;
 }
@@ -369,6 +371,7 @@ static int engine_start(struct wire *w, const struct net_config *n)
 		.mtu = (uint16_t)n->mtu,
 		.addresses = n->addresses,
 		.gateway = n->gateway,
+		.loopback = n->packets,
 		.tcps = TCPS,
 		.segs = 8 * TCPS,
 		.syns = 4096,

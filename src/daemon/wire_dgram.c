@@ -155,8 +155,20 @@ static struct channel *channel_to(struct wire *w, const struct listener_ref *ref
 	return c;
 }
 
+/* Where @box is, for what came to the engine's socket @l. At the wildcard that does not say to
+ * which address: those that are at one of them by connect() are as good as there. */
+static addr_word place_of(const struct wire_listener *l, const struct half *box, addr_word to)
+{
+	addr_word local = load_relaxed(&box->local);
+
+	return l->addr || addr_word_is_any(local) || addr_word_is6(local)
+		       ? to
+		       : addr_word_at(local & ~ADDR_WORD_DUAL, l->port);
+}
+
 /* Whose it is, of the sockets that receive there. Return: false: nobody's. */
-static bool choose(struct wire *w, addr_word from, addr_word to, struct listener_ref *ret)
+static bool choose(struct wire *w, const struct wire_listener *l, addr_word from, addr_word to,
+		   struct listener_ref *ret)
 {
 	uint32_t pick = (uint32_t)((from * 31 + to) * 2654435761u) >> 8;
 	unsigned best = 0, same = 0;
@@ -170,7 +182,7 @@ static bool choose(struct wire *w, addr_word from, addr_word to, struct listener
 		if (party_peer_get(w->in.p, half_ref_party(ref.half), ref.party_gen, &owner) < 0)
 			continue;
 		box = half_find(owner->base, ref.half);
-		rank = box ? chan_rank(box, ref.half, from, to) : 0;
+		rank = box ? chan_rank(box, ref.half, from, place_of(l, box, to)) : 0;
 		if (rank > best ||
 		    (rank && rank == best &&
 		     (!(load_relaxed(&box->dgram) & DGRAM_GROUP) || pick % ++same == 0))) {
@@ -183,14 +195,14 @@ static bool choose(struct wire *w, addr_word from, addr_word to, struct listener
 	return best > 0;
 }
 
-static void deliver(struct wire *w, const struct dgram_record *r)
+static void deliver(struct wire *w, const struct wire_listener *l, const struct dgram_record *r)
 {
 	struct iovec piece = {payload, r->bytes};
 	struct listener_ref ref;
 	struct channel *c;
 	uint32_t room;
 
-	if (!choose(w, r->from, r->to, &ref)) {
+	if (!choose(w, l, r->from, r->to, &ref)) {
 		w->dgrams_undelivered++;
 		return;
 	}
@@ -222,7 +234,7 @@ void wire_dgram_in(struct wire *w, struct wire_listener *l)
 		r.bytes = (uint32_t)got;
 		r.from = addr_word_make(addr, port);
 		r.ticket_ns = w->now_ns;
-		deliver(w, &r);
+		deliver(w, l, &r);
 	}
 }
 

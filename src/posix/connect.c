@@ -149,7 +149,8 @@ static long connect_wire(struct sock *s, addr_word to)
 	    registry_gate(s->party->reg, &gate) < 0)
 		return -ENETUNREACH;
 	if (s->bound && (addr_word_is6(local) ? !addr_word_is_any(local)
-					      : addr_word_is_loopback(local)))
+					      : addr_word_is_loopback(local) &&
+						!addr_word_is_loopback(to)))
 		return -EINVAL;
 	store_relaxed(&s->half->remote, to);
 	atomic_fetch_or(&s->half->side, SIDE_WIRE);
@@ -232,7 +233,8 @@ static long sock_connect(struct sock *s, addr_word to)
 		return share ? FALLBACK(REASON_REMOTE) : -ENETUNREACH;
 	if (s->foreign && !sock_own(s))
 		return share ? FALLBACK(REASON_SHARED) : -EOPNOTSUPP;
-	if (!registry_addr_is_own(s->party->reg, to))
+	if (!registry_addr_is_own(s->party->reg, to) ||
+	    (unlikely(load_relaxed(&s->party->reg->packets)) && !addr_word_is6(to)))
 		return share ? FALLBACK(REASON_REMOTE) : connect_wire(s, to);
 	if (share && process_port_excluded(addr_word_port(to)))
 		return FALLBACK(REASON_EXCLUDED);

@@ -382,7 +382,7 @@ static long send_gate(struct sock *s, struct sending *g)
 	local = load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL;
 	/* At the wildcard the network decides. */
 	g->from = addr_word_is6(local) ? addr_word_make(0, addr_word_port(local)) : local;
-	if (addr_word_is_loopback(local))
+	if (addr_word_is_loopback(local) && !addr_word_is_loopback(g->to))
 		return -EINVAL;
 	for (int tries = 0; tries < 2; tries++) {
 		g->c = process_party() ? route_gate(process_party()) : NULL;
@@ -421,7 +421,8 @@ static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg
 		return -EOPNOTSUPP;
 	if (!dgram_is_own(s, to) && addr_word_is6(to))
 		return -ENETUNREACH;
-	r = dgram_is_own(s, to) ? send_memory(s, g) : send_gate(s, g);
+	r = dgram_is_own(s, to) && (addr_word_is6(to) || !load_relaxed(&s->party->reg->packets))
+		    ? send_memory(s, g) : send_gate(s, g);
 	/* Nobody receives there: it is lost, as on any host. */
 	if (r == 0 || r == -EPIPE) {
 		watch_sent(s);

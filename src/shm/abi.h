@@ -486,6 +486,7 @@ struct registry {
 	_Atomic uint32_t gate_gen; /* generation of the party of: */
 	_Atomic uint64_t gate;     /* half_ref of the wire's listener; 0: there is no wire */
 	_Atomic uint64_t gate_dgram; /* of the half that takes datagrams for the network */
+	_Atomic uint32_t packets;  /* 1: the gates take what is for the domain's own IPv4 addresses, too */
 	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
 	/* Port words: sequence << 32 | record + 1; low half 0: nobody. Streams',
 	 * then datagrams': see port_index(). */
