@@ -21,7 +21,7 @@ prefix ?= /usr/local
 JOBS ?= $(if $(CI),2,$(shell nproc 2>/dev/null || echo 2))
 export MORTISE_BUILD := $(abspath $(BUILD))
 
-.PHONY: all demo check bench bench-wire quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long packetdrill netns-long
+.PHONY: all demo check bench bench-wire quick lint install clean conform-long configure cpython deb walk fuzz-long programs-long sim-long sim-grid packetdrill netns-long
 
 all: configure
 	@ninja -C $(BUILD) -j$(JOBS)

@@ -366,6 +366,10 @@ void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct t
 	}
 	/* The SYN again: our answer was lost. */
 	if ((h->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && h->seq == y->irs) {
+		/* RFC 7323 4.3: the echo is of the newest, else the peer takes all the time since
+		 * the first for a round trip. */
+		if ((h->has & y->has & TCP_HAS_TS) && seq_geq(h->ts_value, y->ts_recent))
+			y->ts_recent = h->ts_value;
 		send_synack(e, y);
 		return;
 	}

@@ -250,6 +250,21 @@ static void hear(struct app *a, unsigned host)
 			uint32_t error = 0;
 
 			(void)engine_get(&a->sim->host[host].e, ev.sock, ENGINE_SO_ERROR, &error);
+			/* The server had forgotten the half-open connection, after 63 s, before our
+			 * first data came, and answered with a reset: once more, too. */
+			if (s == &f->client && error == ECONNRESET && !f->server.open &&
+			    !f->server.done && s->received == 0 &&
+			    a->sim->now_ns - f->tried_ns >= 60 * SIM_SEC) {
+				(void)engine_close(&a->sim->host[host].e, a->sim->now_ns, ev.sock);
+				*s = (struct app_side){.host = s->host,
+						       .total = s->total,
+						       .chunk = s->chunk,
+						       .pause_ns = s->pause_ns,
+						       .linger = s->linger,
+						       .next_ns = UINT64_MAX};
+				f->started = false;
+				continue;
+			}
 			/* Nobody answered our ARP, for 3 s, or our SYN, for 3 minutes at least (RFC
 			 * 9293 3.8.3, MUST-23): as a program would, once more. */
 			if (!s->connected && (error == EHOSTUNREACH ||

@@ -310,9 +310,39 @@ static void no_timestamps__neither_offered_nor_taken(void **state)
 	assert_int_equal(s.tcp.has & TCP_HAS_TS, 0);
 }
 
+static void syn_input__the_echo_is_of_the_newest(void **state)
+{
+	struct tcp_header h = {
+		.sport = 5000,
+		.dport = 80,
+		.flags = TCP_SYN,
+		.seq = 100,
+		.window = 60000,
+		.has = TCP_HAS_MSS | TCP_HAS_TS,
+		.mss = 1400,
+		.ts_value = 1000,
+	};
+
+	(void)state; /* RFC 7323 4.3 */
+	listen_with(5);
+	stack_tcp(&s, &h, NULL, 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.ts_echo, 1000);
+	h.ts_value = 32000; /* sent again much later */
+	stack_tcp(&s, &h, NULL, 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.ts_echo, 32000);
+	h.ts_value = 1000; /* an old duplicate */
+	stack_tcp(&s, &h, NULL, 0);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.ts_echo, 32000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(syn_input__the_echo_is_of_the_newest, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(syn_listen__handshake_and_accept, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_listen__what_is_no_syn, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_input__the_syn_again, setup, teardown),
