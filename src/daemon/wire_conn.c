@@ -272,16 +272,16 @@ static void where(struct wire *w, struct wire_conn *c)
 	w->program_cpu = load_relaxed(&c->conn.peer->cpu);
 }
 
-void wire_conn_deliver(struct wire *w, uint32_t index)
+bool wire_conn_deliver(struct wire *w, uint32_t index)
 {
 	struct wire_conn *c = &w->conns[index];
 
 	if (c->state != WIRE_OPEN || c->in_end || program_closed(c))
-		return;
+		return true;
 	conn_follow(&c->conn);
 	where(w, c);
 	c->in_ready = true;
-	pump_in(w, c);
+	return pump_in(w, c) != 0 || !c->in_ready;
 }
 
 /* Return: whether it has more to do at once. */

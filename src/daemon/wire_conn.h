@@ -122,8 +122,9 @@ void wire_conn_hint(void *wire, unsigned slot);
 /** wire_conn_event() - The engine says that something happened. */
 void wire_conn_event(struct wire *w, uint32_t index, uint32_t events);
 
-/** wire_conn_deliver() - Octets have come that had better be taken now, from the frame. */
-void wire_conn_deliver(struct wire *w, uint32_t index);
+/** wire_conn_deliver() - Octets have come that had better be taken now, from the frame. Return:
+ * false: the program has no room for all of them. */
+bool wire_conn_deliver(struct wire *w, uint32_t index);
 
 /** wire_gate() - Take those who wait at the gate. */
 void wire_gate(struct wire *w);

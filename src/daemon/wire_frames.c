@@ -20,9 +20,11 @@ unsigned wire_frames_in(struct wire *w)
 	static uint8_t frame[FRAME_BYTES];
 	size_t bytes = 0;
 	unsigned count = 0;
+	bool keeps_up = true;
 
 	w->readable = false;
-	while (count < FRAMES_IN && bytes < BYTES_IN) {
+	/* Where a program does not, its window closes; until then a frame a turn is enough. */
+	while (count < FRAMES_IN && bytes < BYTES_IN && keeps_up) {
 		struct vnet v;
 		ssize_t n = tap_read(w->tap, frame, sizeof(frame), &v);
 		struct engine_offload o;
@@ -48,9 +50,8 @@ unsigned wire_frames_in(struct wire *w)
 					    .cut_bytes = v.cut_bytes,
 					    .sum_ok = v.sum_ok};
 		wire_capture(w, false, &(struct iovec){frame, (size_t)n}, 1, &o);
-		if (engine_input_lent(&w->e, w->now_ns, frame, (size_t)n, &o, &cookie) &&
-		    cookie >> 32 == WIRE_KIND_CONN)
-			wire_conn_deliver(w, (uint32_t)cookie);
+		keeps_up = !engine_input_lent(&w->e, w->now_ns, frame, (size_t)n, &o, &cookie) ||
+			   cookie >> 32 != WIRE_KIND_CONN || wire_conn_deliver(w, (uint32_t)cookie);
 		engine_lent_end(&w->e);
 	}
 	w->readable = true;

@@ -47,7 +47,8 @@ struct engine_window {
 /**
  * struct engine_lent - Octets of a frame that the caller lets stay: see engine_input_lent().
  * @open:     They may be lent now.
- * @at, @bytes: Where they are, for the connection @tcp of generation @gen; 0: none are lent.
+ * @at, @bytes: Where they are; 0: none are lent.
+ * @tcp, @gen: The connection that octets have come for in order; gen 0: for none.
  * @position: In its receive ring, of the first.
  */
 struct engine_lent {
@@ -205,7 +206,8 @@ void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame
  * engine_input_lent() - engine_input_offloaded() of a frame that stays where it is until
  * engine_lent_end(), before which nothing but engine_recv(), engine_event() and what ends a socket
  * may be called.
- * @ret_cookie: Of the stream whose octets lie in the frame: to receive them now saves a copy.
+ * @ret_cookie: Of a stream for which octets have come: to receive now saves a copy, of these, or
+ *              where some were there before, of the next frame's.
  *
  * Return: false: there are none.
  */

@@ -19,20 +19,23 @@ static struct tcp *borrower(const struct engine *e)
 {
 	const struct engine_lent *l = &e->lent;
 
-	return l->bytes && slab_holds(&e->s->tcps, e->tcp, sizeof(*e->tcp), l->tcp, l->gen)
+	return l->gen && slab_holds(&e->s->tcps, e->tcp, sizeof(*e->tcp), l->tcp, l->gen)
 		       ? &e->tcp[l->tcp]
 		       : NULL;
 }
 
 bool lend_data(struct engine *e, const struct tcp *t, const uint8_t *octets, uint32_t bytes)
 {
-	if (!e->lent.open || t->rcv_head != t->rcv_tail || t->shut_rd || t->sock == NIL)
+	if (!e->lent.open || t->shut_rd || t->sock == NIL)
+		return false;
+	e->lent.tcp = TCP_INDEX(e, t);
+	e->lent.gen = t->head.gen;
+	/* Behind what was not received yet there is only the ring. */
+	if (t->rcv_head != t->rcv_tail)
 		return false;
 	e->lent.at = octets;
 	e->lent.bytes = bytes;
 	e->lent.position = t->rcv_tail;
-	e->lent.tcp = TCP_INDEX(e, t);
-	e->lent.gen = t->head.gen;
 	return true;
 }
 

@@ -94,10 +94,12 @@ static void lend_data__only_what_is_next(void **state)
 	give_back();
 	t.seq += 2000;
 	/* Behind what was not read. */
-	assert_false(lend(&t, 0, data + 2000, 1000, &cookie));
-	give_back();
-	reads(&t, data + 1500, 1500);
+	cookie = 0;
+	assert_true(lend(&t, 0, data + 2000, 1000, &cookie));
 	assert_int_equal(cookie, 7);
+	memset(frame, 0xee, sizeof(frame)); /* it is in the ring already */
+	reads(&t, data + 1500, 1500);
+	give_back();
 	/* Nothing at all. */
 	t.seq += 1000;
 	assert_false(lend(&t, 0, NULL, 0, &cookie));
