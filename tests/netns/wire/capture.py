@@ -24,8 +24,9 @@ def findings(path, lossy, sources):
     """{(source, what tshark says): frames} of all that is no chat, but for what is in order."""
     options = [o for c in CHECKS for o in ("-o", c)]
     r = subprocess.run(
-        ["tshark", "-n", "-r", path, *options, "-Y", "_ws.expert.severity >= %d" % NOTE,
-         "-T", "fields", "-E", "aggregator=|", "-e", "ip.src", "-e", "_ws.expert.severity",
+        # What the streams carry is not looked at.
+        ["tshark", "-n", "-r", path, *options, "--disable-protocol", "http",
+         "-Y", "_ws.expert.severity >= %d" % NOTE, "-T", "fields", "-E", "aggregator=|", "-e", "ip.src", "-e", "_ws.expert.severity",
          "-e", "_ws.expert.message"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         check=False)
