@@ -224,6 +224,7 @@ struct tcp {
 	uint32_t unacked_segs;
 	uint32_t rcv_mss; /* estimate of the peer's segments */
 	bool ack_now;
+	uint8_t dup_acks;	     /* owed besides, to a sender without SACK, who counts them */
 	uint8_t quick;		     /* segments still to be acknowledged at once */
 	uint64_t tune_ns, tune_head; /* receive buffer: since when, how far it was read then */
 

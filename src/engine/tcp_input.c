@@ -132,12 +132,17 @@ static bool take_data(struct engine *e, struct tcp *t, uint32_t seq, const uint8
 		}
 		if (!dup)
 			ring_put(e, &t->rcv, t->rcv_tail + ahead, octets, bytes);
-		t->ack_now = true; /* RFC 5681 4.2: at once */
+		/* RFC 5681 4.2: at once. Each one: without SACK it is by their number that the
+		 * sender learns of the loss. */
+		if (t->ack_now && !t->sack_ok && t->dup_acks < UINT8_MAX)
+			t->dup_acks++;
+		t->ack_now = true;
 		return true;
 	}
 	if (!lend_data(e, t, octets, bytes))
 		ring_put(e, &t->rcv, t->rcv_tail, octets, bytes);
 	t->rcv_nxt += bytes;
+	t->dup_acks = 0;
 	if (t->ooo != NIL) {
 		bytes += ooo_absorb(e, t);
 		t->ack_now = true; /* it fills a gap */

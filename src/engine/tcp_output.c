@@ -310,7 +310,8 @@ static void stamp(const struct engine *e, const struct tcp *t, struct tcp_header
 /* What is due with every segment that carries an ACK. */
 static void ack_said(struct tcp *t)
 {
-	t->ack_now = false;
+	t->ack_now = t->dup_acks > 0;
+	t->dup_acks -= t->ack_now;
 	t->unacked_segs = 0;
 	t->dsack = false;
 	t->last_ack_sent = t->rcv_nxt;

@@ -313,6 +313,33 @@ static void tcp_segment__a_gap_and_its_sack(void **state)
 	assert_int_equal(s.e.s->ooos.used, 0);
 }
 
+static void tcp_segment__a_gap_without_sack(void **state)
+{
+	struct talk t;
+	uint32_t seq;
+
+	(void)state; /* RFC 5681 4.2: one for each, though they came together */
+	talk_connect(&s, &t, 0);
+	seq = t.seq;
+	t.seq = seq + 5;
+	for (unsigned i = 0; i < 4; i++)
+		talk_send(&s, &t, TCP_ACK, "fghij", 5);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(stack_pull(&s));
+		assert_int_equal(s.tcp.ack, seq);
+		assert_int_equal(s.tcp.sacks, 0);
+	}
+	assert_false(stack_pull(&s));
+	/* What is owed is not, once the gap is filled. */
+	talk_send(&s, &t, TCP_ACK, "fghij", 5);
+	talk_send(&s, &t, TCP_ACK, "fghij", 5);
+	t.seq = seq;
+	talk_send(&s, &t, TCP_ACK, "abcde", 5);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.tcp.ack, seq + 35);
+	assert_false(stack_pull(&s));
+}
+
 static void tcp_segment__gaps_without_end(void **state)
 {
 	struct talk t;
@@ -781,6 +808,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__paws, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__a_gap_and_its_sack, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_segment__a_gap_without_sack, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__gaps_without_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_segment__the_window_closes_and_opens, setup,
 						teardown),
