@@ -46,7 +46,6 @@
 #define SNDBUF_LEAST 4608 /* Linux's */
 #define RCVBUF_LEAST 16384 /* bytes, as getsockopt() has it */
 #define LOOPBACK_FIRST 0x7f000000u
-#define LOOPBACK_LAST 0x7fffffffu
 
 static struct pool dgrams = { .size = sizeof(struct dgram) };
 static struct pool boxes = { .size = sizeof(struct inbox) };
@@ -162,9 +161,10 @@ static void open_box(struct sock *s)
 	atomic_fetch_or(&s->half->dgram, DGRAM_LATER);
 	b = get(&boxes);
 	if (!b || inbox_open(b, s->party, s->half) < 0) {
+		/* There are some thousand rows of seats. It can send nonetheless. */
 		if (b)
 			put(&boxes, b);
-		dgram_to_kernel(s);
+		s->dgram->no_box = true;
 		return;
 	}
 	__atomic_store_n(&s->dgram->box, b, __ATOMIC_RELEASE);
@@ -176,7 +176,7 @@ bool dgram_open(struct sock *s)
 
 	if (likely(__atomic_load_n(&d->box, __ATOMIC_ACQUIRE) && d->told != DGRAM_UNTOLD))
 		return true;
-	if (dgram_is_kernels(s))
+	if (dgram_is_kernels(s) || d->no_box)
 		return d->box != NULL;
 	lock_take(&s->lock);
 	if (!d->box)
@@ -212,7 +212,7 @@ bool dgram_is_own(const struct sock *s, addr_word at)
 	uint32_t addr = addr_word_addr(at);
 
 	/* The broadcast addresses of lo are not one host's. */
-	if (!addr_word_is6(at) && (addr == LOOPBACK_FIRST || addr == LOOPBACK_LAST))
+	if (!addr_word_is6(at) && (addr == LOOPBACK_FIRST || addr == DGRAM_BROADCAST))
 		return false;
 	return registry_addr_is_own(s->party->reg, at);
 }
@@ -504,7 +504,8 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 	if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE))
 		note_rcvbuf(s, fd);
 	else if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE))
-		d->sndbuf = (uint32_t)(value < SNDBUF_LEAST / 2 ? SNDBUF_LEAST : value);
+		store_relaxed(&s->half->sndbuf,
+			      (uint32_t)(value < SNDBUF_LEAST / 2 ? SNDBUF_LEAST : value));
 	else if (level == SOL_SOCKET && name == SO_NO_CHECK)
 		d->no_check = value != 0;
 	else if ((level == SOL_IP && name == IP_RECVERR) ||
@@ -776,7 +777,7 @@ static void share_one(struct sock *s, void *arg)
 		return;
 	d = s->dgram;
 	lock_take(&s->lock);
-	if (!d->box && !dgram_is_kernels(s))
+	if (!d->box && !dgram_is_kernels(s) && !d->no_box)
 		open_box(s);
 	if (!d->box) {
 		dgram_to_kernel(s);

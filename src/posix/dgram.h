@@ -33,6 +33,7 @@
 #define ANC_6 (ANC_PKTINFO6 | ANC_HOPLIMIT | ANC_TCLASS | ANC_ORIGDST6)
 
 #define NOBODY (~0ull)         /* half.remote: an address without an addr_word */
+#define DGRAM_BROADCAST 0x7fffffffu /* on lo */
 #define DGRAM_UDP_MOST 65507u  /* payload of one datagram over IPv4 */
 #define DGRAM_UDP6_MOST 65527u /* and over IPv6 */
 /* Segments that Linux leaves in one piece on lo: with headers less than 64 KiB. */
@@ -57,14 +58,14 @@ enum dgram_told {
  * @pending:   The kernel has the beginning of a datagram to @pending_to.
  * @segment:   UDP_SEGMENT, bytes; 0: none.
  * @no_check:  SO_NO_CHECK.
- * @sndbuf:    SO_SNDBUF, where it was set; 0: the default.
+ * @no_box:    There was no room for an inbox: what is sent to it goes through the kernel.
  * @turns:     Receives, so that it has its turn while memory is busy.
  * @peer_cpu:  Where the sender of the last datagram ran, + 1.
  */
 struct dgram {
 	struct inbox *box;
 	addr_word remote, peer;
-	bool no_check;
+	bool no_check, no_box;
 	enum dgram_told told;
 	uint32_t kernel_got;
 	_Atomic bool corked, pending;
@@ -73,7 +74,6 @@ struct dgram {
 	uint8_t ttl, tos, hops, tclass;
 	addr_word told_at;
 	addr_word source_to, source; /* addr_source()'s last answer */
-	uint32_t sndbuf;
 	uint32_t turns;
 	_Atomic uint32_t peer_cpu;
 };
@@ -201,13 +201,14 @@ void dgram_mark_read(struct sock *s, struct inbox_seat *mark);
  * struct dgram_pass - A datagram on its way through the kernel.
  * @to:   0: not to a socket of this host's.
  * @whole: Who has UDP_GRO finds them as one. Set by the caller of dgram_pass_begin().
+ * @nobody: There is no channel to @to, as far as the caller knows. Likewise.
  * @n:    Datagrams that the receiver finds; at most DGRAM_PASS_MOST.
  * @c:    Locked; NULL: there is none.
  * @mark: Where it is to be said what became of each.
  */
 struct dgram_pass {
 	addr_word from, to;
-	bool whole;
+	bool whole, nobody;
 	unsigned n;
 	struct channel *c;
 	_Atomic uint64_t *mark[DGRAM_PASS_MOST];

@@ -140,7 +140,7 @@ void dgram_pass_begin(struct sock *s, addr_word to, unsigned n, struct dgram_pas
 	if (!p)
 		return;
 	ret->from = dgram_source(s, to, 0);
-	ret->c = route_get(p, ret->from, to);
+	ret->c = ret->nobody ? NULL : route_get(p, ret->from, to);
 	if (!ret->c)
 		return;
 	dgram_mark_past(ret->c, ret->from, to);

@@ -15,6 +15,7 @@
 #include "posix/addr.h"
 #include "posix/dgram.h"
 #include "posix/process.h"
+#include "posix/ring.h"
 #include "posix/route.h"
 #include "posix/watch.h"
 
@@ -152,6 +153,9 @@ static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 		break;
 	}
 	dgram_box_unlock(s);
+	/* What others are told by is not to say that there is something still. */
+	if (unlikely(s->bell_fd >= 0) && r >= 0 && !(dgram_now(s) & POLLIN))
+		ring_drain(s);
 	/* Who sends may not know that it could do so through memory. */
 	if (unlikely(d->kernel_got >= KERNEL_MANY)) {
 		d->kernel_got = 0;

@@ -36,6 +36,9 @@
  * @iov, @n: The payload.
  * @bytes:   Of it.
  * @done:    Of them, those that were put in, or dropped.
+ * @marked:  Who is to know of it if it goes through the kernel: @to; of a broadcast and
+ *           a group, who receives at lo.
+ * @nobody:  Is reached at @to.
  * @how:     Size of the several, TTL, TOS, source that was asked for.
  */
 struct sending {
@@ -44,7 +47,8 @@ struct sending {
 	const struct iovec *iov;
 	int n;
 	size_t bytes, done;
-	addr_word from, to;
+	addr_word from, to, marked;
+	bool nobody;
 	struct ancillary_sent how;
 };
 
@@ -193,19 +197,26 @@ static long parse(const struct sock *s, const struct msghdr *msg, addr_word *ret
 	return addr_parse(s, msg->msg_name, msg->msg_namelen, ret);
 }
 
-/* Where it goes, if it is a host's own address: else 0. */
-static addr_word destination(const struct sock *s, const struct msghdr *msg)
+/* Where it goes, if it is a host's own address: else 0. @ret_marked: as sending.marked. */
+static addr_word destination(const struct sock *s, const struct msghdr *msg, addr_word *ret_marked)
 {
-	addr_word to = 0;
+	addr_word to = 0, lo;
 
+	*ret_marked = 0;
 	if (!msg->msg_name)
-		return peer(s);
+		return *ret_marked = peer(s);
 	if (parse(s, msg, &to) < 0)
 		return 0;
+	lo = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
 	if (addr_word_is_any(to))
-		to = addr_word_is6(to) ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to)) :
-					 addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
-	return dgram_is_own(s, to) ? to : 0;
+		to = addr_word_is6(to) ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to)) : lo;
+	if (dgram_is_own(s, to))
+		return *ret_marked = to;
+	/* Sockets that never joined get a group's datagrams, too: IP_MULTICAST_ALL. */
+	if (!addr_word_is6(to) &&
+	    (addr_word_addr(to) == DGRAM_BROADCAST || IN_MULTICAST(addr_word_addr(to))))
+		*ret_marked = lo;
+	return 0;
 }
 
 addr_word dgram_source(struct sock *s, addr_word to, addr_word wanted)
@@ -238,6 +249,7 @@ static bool families_meet(const struct sock *s, addr_word local, addr_word to)
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	addr_word local = load_relaxed(&s->half->local);
+	uint32_t sndbuf = load_relaxed(&s->half->sndbuf);
 	struct dgram *d = s->dgram;
 
 	g->how = (struct ancillary_sent){ .segment = d->segment,
@@ -251,7 +263,7 @@ static bool sends_by_memory(struct sock *s, struct sending *g, const struct msgh
 		return false;
 	/* The kernel says what is wrong with it. */
 	if (g->bytes > (addr_word_is6(g->to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST) ||
-	    (d->sndbuf && g->bytes > d->sndbuf) ||
+	    (sndbuf && g->bytes > sndbuf) ||
 	    (g->how.segment && (g->bytes == 0 || d->no_check)) ||
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
 	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
@@ -306,14 +318,14 @@ static long send_kernel(struct sock *s, struct sending *g, const struct msghdr *
 {
 	struct dgram *d = s->dgram;
 	bool more = flags & MSG_MORE || load_relaxed(&d->corked), goes_on = load_relaxed(&d->pending);
-	struct dgram_pass p = { .to = 0 };
+	struct dgram_pass p = { .nobody = g->nobody };
 	unsigned n = 1;
 	long r = 0;
 
 	if (!goes_on)
-		d->pending_to = g->to;
+		d->pending_to = g->marked;
 	/* The mark says whence it comes. */
-	if (g->to && unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
+	if (g->marked && unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
 		r = dgram_autobind(s);
 	if (r < 0)
 		return r;
@@ -355,6 +367,7 @@ static long send_memory(struct sock *s, struct sending *g)
 	g->from = dgram_source(s, g->to, g->how.from);
 	for (int tries = 0; tries < 2; tries++) {
 		g->c = route_get(p, g->from, g->to);
+		g->nobody = !g->c;
 		if (!g->c)
 			return -EPIPE;
 		/* What went through the kernel before there was a channel. */
@@ -442,7 +455,7 @@ static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 							     : g.bytes + g.iov[i].iov_len;
 	if (unlikely(process.policy == POLICY_NET))
 		return send_net(s, &g, msg, flags);
-	g.to = destination(s, msg);
+	g.to = destination(s, msg, &g.marked);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, &g);
 	if (r == 0) {

@@ -292,11 +292,16 @@ unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t re
 void route_learn(addr_word from, half_ref half, uint32_t party_gen)
 {
 	struct learned *l = &learned[hash(from, LEARNED)];
+	struct route *r = route_at(from);
 
 	if (likely(l->at == from && l->half == half && l->party_gen == party_gen))
 		return;
 	routes_lock();
 	*l = (struct learned){ from, half, party_gen };
+	/* The port may have been another socket's, of a program that has just ended, and
+	 * whose half has not been executed yet. */
+	if (r->to == from)
+		r->channel = NULL;
 	routes_unlock();
 }
 

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * carried.c - What goes through the kernel's socket of a datagram socket:
+ * broadcast, multicast, datagrams in pieces, ICMP echo. Each in one order with what else
+ * is sent to the same receiver, which goes through memory.
+ */
+#include <net/if.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+#include "waiting.h"
+
+#define LOOPBACK_INDEX 1 /* of lo */
+
+static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
+
+/* At any address, and read from once: from then on what comes goes through memory. */
+static int receiver(uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = *port };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t len = sizeof(at);
+	int one = 1;
+	char c;
+
+	MUST(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0);
+	MUST(bind(fd, (struct sockaddr *)&at, len) == 0);
+	MUST(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+	MUST(recv(fd, &c, 1, 0) < 0 && errno == EAGAIN);
+	*port = at.sin_port;
+	return fd;
+}
+
+static int sender(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	MUST(fd >= 0);
+	return fd;
+}
+
+static void send_to(int fd, uint32_t addr, uint16_t port, const char *text, int flags)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = port,
+				  .sin_addr.s_addr = htonl(addr) };
+	char what[64];
+
+	snprintf(what, sizeof(what), "send %s", text);
+	said(what, sendto(fd, text, strlen(text), flags, (struct sockaddr *)&at, sizeof(at)));
+}
+
+/* All that is there. */
+static void say_all(const char *who, int fd)
+{
+	char text[256];
+	ssize_t n;
+
+	nap(5);
+	while ((n = recv(fd, text, sizeof(text) - 1, 0)) >= 0) {
+		text[n] = 0;
+		say("%s: %zd '%s'", who, n, text);
+	}
+	said(who, n);
+}
+
+static void broadcast(void)
+{
+	uint16_t port = 0, other = 0;
+	int a = receiver(&port), b = receiver(&port), c = receiver(&other), s = sender(), one = 1;
+
+	send_to(s, INADDR_LOOPBACK, other, "one", 0);
+	send_to(s, 0x7fffffff, other, "not allowed", 0);
+	MUST(setsockopt(s, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one)) == 0);
+	send_to(s, 0x7fffffff, other, "two, to all", 0);
+	send_to(s, INADDR_LOOPBACK, other, "three", 0);
+	say_all("alone", c);
+	send_to(s, 0x7fffffff, port, "four, to both", 0);
+	say_all("first", a);
+	say_all("second", b);
+	close(a);
+	close(b);
+	close(c);
+	close(s);
+}
+
+static void join(int fd, bool in)
+{
+	struct ip_mreqn m = { .imr_ifindex = LOOPBACK_INDEX };
+
+	inet_pton(AF_INET, "239.255.17.4", &m.imr_multiaddr);
+	said(in ? "join" : "leave", setsockopt(fd, IPPROTO_IP, in ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP,
+					       &m, sizeof(m)));
+}
+
+static void multicast(void)
+{
+	struct ip_mreqn via = { .imr_ifindex = LOOPBACK_INDEX };
+	uint32_t group = 0xefff1104;
+	uint16_t port = 0;
+	int a = receiver(&port), b = receiver(&port), s = sender(), no = 0, ttl = 3;
+
+	inet_pton(AF_INET, "127.0.0.1", &via.imr_address);
+	said("interface", setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &via, sizeof(via)));
+	said("ttl", setsockopt(s, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)));
+	send_to(s, INADDR_LOOPBACK, port, "to the last", 0);
+	say_all("second", b);
+	join(a, true);
+	send_to(s, group, port, "to the group", 0);
+	send_to(s, INADDR_LOOPBACK, port, "to the last again", 0);
+	said("only who joined", setsockopt(b, IPPROTO_IP, IP_MULTICAST_ALL, &no, sizeof(no)));
+	say_all("first", a);
+	say_all("second", b);
+	send_to(s, group, port, "to the members", 0);
+	said("no loop", setsockopt(s, IPPROTO_IP, IP_MULTICAST_LOOP, &no, sizeof(no)));
+	send_to(s, group, port, "to nobody here", 0);
+	say_all("first", a);
+	say_all("second", b);
+	join(a, false);
+	join(a, false);
+	close(a);
+	close(b);
+	close(s);
+}
+
+static void multicast6(void)
+{
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = any6 }, group = at;
+	struct ipv6_mreq m = { .ipv6mr_interface = LOOPBACK_INDEX };
+	int a = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), lo = LOOPBACK_INDEX, no = 0;
+	socklen_t len = sizeof(at);
+
+	MUST(a >= 0 && s >= 0 && bind(a, (struct sockaddr *)&at, len) == 0);
+	MUST(getsockname(a, (struct sockaddr *)&at, &len) == 0);
+	inet_pton(AF_INET6, "ff02::1:1704", &m.ipv6mr_multiaddr);
+	group.sin6_addr = m.ipv6mr_multiaddr;
+	group.sin6_port = at.sin6_port;
+	at.sin6_addr = in6addr_loopback;
+	said("interface", setsockopt(s, IPPROTO_IPV6, IPV6_MULTICAST_IF, &lo, sizeof(lo)));
+	say_all("before", a);
+	said("to it", sendto(s, "one", 3, 0, (struct sockaddr *)&at, len));
+	said("join", setsockopt(a, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m, sizeof(m)));
+	said("to the group", sendto(s, "two", 3, 0, (struct sockaddr *)&group, len));
+	said("to it", sendto(s, "three", 5, 0, (struct sockaddr *)&at, len));
+	say_all("member", a);
+	said("no loop", setsockopt(s, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &no, sizeof(no)));
+	said("to the group", sendto(s, "four", 4, 0, (struct sockaddr *)&group, len));
+	said("leave", setsockopt(a, IPPROTO_IPV6, IPV6_LEAVE_GROUP, &m, sizeof(m)));
+	say_all("member", a);
+	close(a);
+	close(s);
+}
+
+/* A datagram in pieces stands where its last piece was sent. */
+static void pieces(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), other = sender(), on = 1, off = 0;
+
+	send_to(s, INADDR_LOOPBACK, port, "one", 0);
+	send_to(s, INADDR_LOOPBACK, port, "two, ", MSG_MORE);
+	send_to(other, INADDR_LOOPBACK, port, "in between", 0);
+	send_to(s, INADDR_LOOPBACK, port, "in three ", MSG_MORE);
+	send_to(s, INADDR_LOOPBACK, port, "pieces", 0);
+	send_to(s, INADDR_LOOPBACK, port, "three", 0);
+	said("cork", setsockopt(s, IPPROTO_UDP, UDP_CORK, &on, sizeof(on)));
+	send_to(s, INADDR_LOOPBACK, port, "four, ", 0);
+	send_to(other, INADDR_LOOPBACK, port, "before four", 0);
+	send_to(s, INADDR_LOOPBACK, port, "uncorked", 0);
+	said("uncork", setsockopt(s, IPPROTO_UDP, UDP_CORK, &off, sizeof(off)));
+	send_to(other, INADDR_LOOPBACK, port, "behind four", 0);
+	send_to(s, INADDR_LOOPBACK, port, "five", 0);
+	say_all("receiver", r);
+	close(r);
+	close(s);
+	close(other);
+}
+
+/* In a network of its own, where everybody may ping. */
+static bool may_ping(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd, net;
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	net = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY | O_CLOEXEC);
+	if (net < 0 || fd < 0 || ioctl(net, SIOCSIFFLAGS, &lo) < 0 || write(fd, "0 65535", 7) != 7)
+		return false;
+	close(fd);
+	close(net);
+	return true;
+}
+
+static void echo(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct icmphdr h = { .type = ICMP_ECHO, .un.echo.sequence = htons(7) };
+	struct pollfd p = { .events = POLLIN };
+	unsigned char packet[sizeof(h) + 1] = { 0 }, answer[64] = { 0 };
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	if (!may_ping()) {
+		say("no network of our own");
+		return;
+	}
+	p.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+	said("socket", p.fd < 0 ? -1 : 0);
+	memcpy(packet, &h, sizeof(h));
+	packet[sizeof(h)] = 'p';
+	said("send", sendto(p.fd, packet, sizeof(packet), 0, (struct sockaddr *)&to, sizeof(to)));
+	said("poll", poll(&p, 1, 1000));
+	n = recvfrom(p.fd, answer, sizeof(answer), 0, (struct sockaddr *)&from, &len);
+	said("answer", n);
+	memcpy(&h, answer, sizeof(h));
+	say("type %u sequence %u from %s '%c'", h.type, ntohs(h.un.echo.sequence),
+	    inet_ntoa(from.sin_addr), answer[sizeof(h)]);
+	said("no echo request", send(p.fd, "\10\1\0\0\0\0\0\0", 8, 0));
+	said("bind", bind(p.fd, (struct sockaddr *)&to, sizeof(to)));
+	close(p.fd);
+}
+
+const struct test carried_tests[] = {
+	{ "dgram_broadcast", broadcast },
+	{ "dgram_multicast", multicast },
+	{ "dgram_multicast6", multicast6 },
+	{ "dgram_pieces", pieces },
+	{ "dgram_echo", echo },
+	{ NULL, NULL },
+};
