@@ -13,6 +13,7 @@ ALWAYS = (r"the connection closing|Zero ?Window|window.* full|Connection reset|K
 # What a link may do that loses, delays and repeats.
 LOSSY = (ALWAYS + r"|[Rr]etransmission|[Oo]ut-[Oo]f-[Oo]rder|Duplicate ACK|D-SACK|"
          r"reassembl|[Pp]revious segment")
+NOT_LOOKED_AT = ["-d", "tcp.port==1-65535,data", "-d", "udp.port==1-65535,data"]
 CHECKS = ("tcp.check_checksum:TRUE", "udp.check_checksum:TRUE", "ip.check_checksum:TRUE")
 # Of these there may be so many over a good link as well: where the machine is busy, an ACK
 # comes late, and a segment once more.
@@ -24,10 +25,10 @@ def findings(path, lossy, sources):
     """{(source, what tshark says): frames} of all that is no chat, but for what is in order."""
     options = [o for c in CHECKS for o in ("-o", c)]
     r = subprocess.run(
-        # What the streams carry is not looked at.
-        ["tshark", "-n", "-r", path, *options, "--disable-protocol", "http",
-         "-Y", "_ws.expert.severity >= %d" % NOTE, "-T", "fields", "-E", "aggregator=|", "-e", "ip.src", "-e", "_ws.expert.severity",
-         "-e", "_ws.expert.message"],
+        # What the streams carry is not looked at: a port may be some protocol's.
+        ["tshark", "-n", "-r", path, *options, *NOT_LOOKED_AT,
+         "-Y", "_ws.expert.severity >= %d" % NOTE, "-T", "fields", "-E", "aggregator=|",
+         "-e", "ip.src", "-e", "_ws.expert.severity", "-e", "_ws.expert.message"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         check=False)
     if r.returncode != 0:

@@ -33,6 +33,7 @@ from .namespace import Namespace
 PEER, OURS = "10.0.0.1", "10.0.0.2"
 DOMAIN = "lab"
 OTHERS = 10000  # octets
+QUEUE = "50000"  # frames: a window of 16 MB at the least MTU; the bridge alone is to lose any
 ARRANGEMENTS = ("server", "client")  # which end is ours
 KERNEL = ("kernel-server", "kernel-client")
 
@@ -84,7 +85,7 @@ class Wire(harness.Bench):
             self.configure(self.ours, OURS)
 
     def configure(self, where, address):
-        where.run("ip", "link", "set", "dev", "tap0", "mtu", str(self.mtu), "txqueuelen", "10000", "up")
+        where.run("ip", "link", "set", "dev", "tap0", "mtu", str(self.mtu), "txqueuelen", QUEUE, "up")
         if self.kernel and not self.offload:
             where.run("ethtool", "-K", "tap0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
         where.run("ip", "address", "add", address + "/24", "dev", "tap0")
@@ -114,7 +115,7 @@ class Wire(harness.Bench):
         far.run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0",
                 "mcast_snooping", "0")
         for dev in ("cable", "tap0"):
-            far.run("ip", "link", "set", "dev", dev, "mtu", str(self.mtu), "txqueuelen", "10000",
+            far.run("ip", "link", "set", "dev", dev, "mtu", str(self.mtu), "txqueuelen", QUEUE,
                     "master", "br0", "up")
         far.run("ip", "link", "set", "dev", "br0", "up")
 
