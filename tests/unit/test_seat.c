@@ -620,7 +620,7 @@ static void seat_defer__until_it_is_late(void **state)
 	struct world *w = *state;
 	struct party *p = w->of[2].p;
 	struct half *l = world_listen(w, 2, 80, 4), *s;
-	struct conn a = { 0 }, b = { 0 };
+	struct conn a, b;
 	uint64_t cursor = 0, due;
 
 	seat_defer(p, l, LATE_MS);

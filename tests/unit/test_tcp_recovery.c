@@ -224,7 +224,6 @@ static void frto__sacks_of_what_was_lost_prove_nothing(void **state)
 
 	(void)state; /* RFC 5682 3.1: the SACKs are of what was sent after the timeout */
 	talk_connect(&s, &t, TCP_HAS_SACK_OK);
-	una = t.ack;
 	write_octets(&t, 20 * SEG);
 	want_full(&t, 10);
 	ack_all(&t); /* no loss probe: it would be the first to go again */
