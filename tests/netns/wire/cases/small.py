@@ -7,7 +7,7 @@ from suite import harness
 from suite.harness import PYTHON, check, wait_for
 
 from .. import PEERS_DIR
-from ..world import KERNEL, OURS, PEER
+from ..world import OURS, PEER
 
 # Of one fragment and of several; the last octet of one, the first of the next.
 SIZES = (0, 1, 2, 63, 64, 512, 1471, 1472, 1473, 1480, 2952, 2953, 4000, 8192, 20000, 40001, 65000,
@@ -55,9 +55,6 @@ def ping(b):
               "%d octets: ping said: %s" % (size, out))
 
 
-# So far the datagram sockets of a domain with a network are the kernel's (docs/wire.md).
-for t in (udp_sizes, udp_bad_link, udp_all_sizes):
-    t.arrangements = KERNEL
 udp_all_sizes.limit_s = 300
 ping.needs = ("ping",)
 udp_sizes.needs = ("tshark",)
