@@ -13,9 +13,12 @@
  * A mark whose datagram is not there any more must not stand for another one. What
  * was sent before the kernel's socket was found empty has been read, or dropped: its
  * mark is passed over. One whose datagram is about to be sent is waited for a little.
+ * Senders that have no channel set none: theirs may be before it in the kernel's
+ * queue, so a mark stays until one comes that is of its sender's port.
  *
  * Datagrams that were sent when there was no channel get their marks when there is
- * one (route_unmarked()). What the kernel's socket had when the inbox opened comes
+ * one (route_unmarked()); where that were too many, the kernel goes on to be used
+ * until there has been a pause. What the kernel's socket had when the inbox opened comes
  * first, and until it has been read (DGRAM_LATER) nobody sends through memory.
  *
  * Programs that know nothing of us set no marks. Theirs are read when there is

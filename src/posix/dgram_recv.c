@@ -5,6 +5,7 @@
  * first where a sender says that it used the kernel before.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -76,24 +77,49 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 	return flags & MSG_TRUNC ? all : got;
 }
 
+/* Is what the kernel gave what @mark stands for? Others, which had no channel, may be
+ * before it in the kernel's queue. @asked, @got: Before and after recvmsg(). */
+static bool is_marked(const struct sock *s, const struct inbox_seat *mark,
+		      const struct msghdr *asked, const struct msghdr *got)
+{
+	addr_word from;
+
+	/* A name that was cut off tells nothing. */
+	if (asked->msg_name && got->msg_namelen > asked->msg_namelen)
+		return true;
+	if (addr_parse(s, got->msg_name, got->msg_namelen, &from) < 0)
+		return true;
+	return addr_word_port(from) == addr_word_port(mark->rec.from);
+}
+
 /* Not by the program's number, which may be closed, and another socket's, by now.
  * Caller has the inbox. @mark: What stands for it in memory. */
 static long recv_kernel(struct sock *s, struct msghdr *msg, int flags, struct inbox_seat *mark)
 {
 	uint64_t now = clock_now_ns();
+	struct sockaddr_in6 from;
 	struct msghdr m = *msg;
-	long r = sys3(SYS_recvmsg, s->shadow_fd, &m, flags | MSG_DONTWAIT);
+	long r;
 
+	if (mark && !m.msg_name) {
+		m.msg_name = &from;
+		m.msg_namelen = sizeof(from);
+	}
+	r = sys3(SYS_recvmsg, s->shadow_fd, &m, flags | MSG_DONTWAIT);
 	if (r == -EAGAIN) {
 		store_relaxed(&s->half->kernel_empty_ns, now);
 		return r;
 	}
 	/* EFAULT: it is gone all the same. */
-	if (mark && (r >= 0 || r == -EFAULT) && !(flags & MSG_PEEK))
+	if (mark && (r == -EFAULT || (r >= 0 && is_marked(s, mark, msg, &m))) &&
+	    !(flags & MSG_PEEK))
 		dgram_mark_read(s, mark);
 	if (r < 0)
 		return r;
 	s->dgram->kernel_got++;
+	m.msg_name = msg->msg_name;
+	if (!m.msg_name)
+		m.msg_namelen = msg->msg_namelen;
 	*msg = m;
 	if (unlikely(load_relaxed(&s->half->ancillary) & ANC_RXQ_OVFL))
 		ancillary_add_drops(msg, inbox_drops(s->dgram->box));

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/single_threaded.h>
 
+#include "base/clock.h"
 #include "posix/pool.h"
 #include "posix/route.h"
 #include "shm/addr.h"
@@ -25,6 +26,7 @@
 #define LEARNED 1024u
 #define CHAINS 1024u
 #define UNMARKED 256u
+#define QUIET_NS NS_PER_SEC /* after so long a receiver has read what there was */
 #define SWEEP_FEW 2u /* chains that are looked through when a channel is made */
 
 /**
@@ -46,9 +48,13 @@ struct learned {
 	uint32_t party_gen;
 };
 
-/** struct unmarked - See route_unmarked(). */
+/**
+ * struct unmarked - See route_unmarked().
+ * @crowded: There was no seat for a channel to who receives at @port.
+ */
 struct unmarked {
 	uint16_t port;
+	bool crowded;
 	unsigned n;
 	struct {
 		addr_word to;
@@ -57,6 +63,7 @@ struct unmarked {
 };
 
 static struct lock the_lock;
+static struct lock unmarked_lock; /* A leaf: it is taken under a channel's lock, unlike the_lock. */
 static struct unmarked unmarked[UNMARKED];
 static struct route routes[ROUTES];
 static struct learned learned[LEARNED];
@@ -64,16 +71,26 @@ static struct channel *chains[CHAINS];
 static struct pool channels = { .size = sizeof(struct channel) };
 static unsigned sweep_at;
 
-static void routes_lock(void)
+static void take(struct lock *l)
 {
 	if (!__libc_single_threaded)
-		lock_take(&the_lock);
+		lock_take(l);
+}
+
+static void drop(struct lock *l)
+{
+	if (load_relaxed(&l->word))
+		lock_drop(l);
+}
+
+static void routes_lock(void)
+{
+	take(&the_lock);
 }
 
 static void routes_unlock(void)
 {
-	if (load_relaxed(&the_lock.word))
-		lock_drop(&the_lock);
+	drop(&the_lock);
 }
 
 static unsigned hash(uint64_t w, unsigned n)
@@ -209,6 +226,39 @@ static bool route_holds(const struct route *r, addr_word from, addr_word to, uin
 	       chan_rank(c->box, c->target, from, to) && !chan_over(&c->conn);
 }
 
+/* The entry of a port. Caller holds unmarked_lock. */
+static struct unmarked *unmarked_of(uint16_t port)
+{
+	struct unmarked *u = &unmarked[port % UNMARKED];
+
+	if (u->port != port)
+		*u = (struct unmarked){ .port = port };
+	return u;
+}
+
+/* More went through the kernel than there can be marks for, and some of it may still be
+ * in the receiver's queue: memory would overtake it. */
+static bool is_crowded(uint16_t port)
+{
+	const struct unmarked *u = &unmarked[port % UNMARKED];
+	bool is;
+
+	if (likely(u->port != port || !u->crowded))
+		return false;
+	take(&unmarked_lock);
+	is = u->port == port && u->crowded && u->n == UNMARKED_MOST &&
+	     clock_now_ns() - u->sent[u->n - 1].at_ns < QUIET_NS;
+	drop(&unmarked_lock);
+	return is;
+}
+
+static void crowded(uint16_t port)
+{
+	take(&unmarked_lock);
+	unmarked_of(port)->crowded = true;
+	drop(&unmarked_lock);
+}
+
 struct channel *route_get(struct party *p, addr_word from, addr_word to)
 {
 	uint64_t word = registry_dgram_word(p->reg, addr_word_port(to));
@@ -219,13 +269,15 @@ struct channel *route_get(struct party *p, addr_word from, addr_word to)
 	routes_lock();
 	if (likely(route_holds(r, from, to, word))) {
 		c = r->channel;
-	} else if (target_find(p, from, to, &best)) {
+	} else if (!is_crowded(addr_word_port(to)) && target_find(p, from, to, &best)) {
 		c = channel_get(p, &best.ref);
 		if (c)
 			*r = (struct route){ to, from, word, c, c->target };
+		else
+			crowded(addr_word_port(to));
 	}
-	if (c && !__libc_single_threaded)
-		lock_take(&c->lock);
+	if (c)
+		take(&c->lock);
 	routes_unlock();
 	return c;
 }
@@ -239,32 +291,28 @@ struct channel *route_gate(struct party *p)
 		return NULL;
 	routes_lock();
 	c = channel_get(p, &ref);
-	if (c && !__libc_single_threaded)
-		lock_take(&c->lock);
+	if (c)
+		take(&c->lock);
 	routes_unlock();
 	return c;
 }
 
 void route_put(struct channel *c)
 {
-	if (load_relaxed(&c->lock.word))
-		lock_drop(&c->lock);
+	drop(&c->lock);
 }
 
 void route_unmarked(addr_word to, uint64_t at_ns)
 {
-	uint16_t port = addr_word_port(to);
-	struct unmarked *u = &unmarked[port % UNMARKED];
+	struct unmarked *u;
 
-	routes_lock();
-	if (u->port != port)
-		u->n = 0;
-	u->port = port;
+	take(&unmarked_lock);
+	u = unmarked_of(addr_word_port(to));
 	if (u->n == UNMARKED_MOST)
 		memmove(&u->sent[0], &u->sent[1], --u->n * sizeof(u->sent[0]));
 	u->sent[u->n].to = to;
 	u->sent[u->n++].at_ns = at_ns;
-	routes_unlock();
+	drop(&unmarked_lock);
 }
 
 unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t ret_ns[UNMARKED_MOST])
@@ -275,7 +323,7 @@ unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t re
 
 	if (likely(u->port != port))
 		return 0;
-	routes_lock();
+	take(&unmarked_lock);
 	for (unsigned i = 0; u->port == port && i < u->n; i++)
 		if (addr_rank(local, u->sent[i].to) > 0)
 			ret_ns[n++] = u->sent[i].at_ns;
@@ -285,7 +333,7 @@ unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t re
 		u->port = 0;
 	if (n)
 		u->n = left;
-	routes_unlock();
+	drop(&unmarked_lock);
 	return n;
 }
 
@@ -308,6 +356,7 @@ void route_learn(addr_word from, half_ref half, uint32_t party_gen)
 void route_fork_child(void)
 {
 	the_lock = (struct lock){ 0 };
+	unmarked_lock = (struct lock){ 0 };
 	for (unsigned i = 0; i < ROUTES; i++)
 		routes[i] = (struct route){ .to = 0 };
 	for (unsigned i = 0; i < CHAINS; i++)
