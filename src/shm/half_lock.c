@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,6 +22,7 @@
 
 #define LOOK_NS (20 * NS_PER_MS)
 #define WATCH_SPINS 200
+#define EXITING 0x4u /* PF_EXITING, of the flags in /proc/PID/stat */
 
 static __thread uint32_t my_tid;
 
@@ -37,11 +39,13 @@ static uint32_t tid_get(void)
 }
 
 /* A zombie has a thread id for as long as its parent likes, and the parent may
- * be who waits here. */
-static bool tid_zombie(uint32_t tid)
+ * be who waits here. One that is killed closes its descriptors, by which others
+ * hear of it and come to look here, before it is a zombie: PF_EXITING is set first. */
+static bool tid_ends(uint32_t tid)
 {
 	char path[32], stat[128];
-	const char *paren;
+	const char *at;
+	char state;
 	long fd, n;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
@@ -51,13 +55,19 @@ static bool tid_zombie(uint32_t tid)
 	n = sys3(SYS_read, fd, stat, sizeof(stat) - 1);
 	sys1(SYS_close, fd);
 	stat[n > 0 ? n : 0] = 0;
-	paren = strrchr(stat, ')');
-	return paren && paren[1] && (paren[2] == 'Z' || paren[2] == 'X');
+	/* proc(5): pid (comm) state ppid pgrp session tty_nr tpgid flags */
+	at = strrchr(stat, ')');
+	if (!at || !at[1])
+		return false;
+	state = at[2];
+	for (int field = 0; at && field < 7; field++)
+		at = strchr(at + 1, ' ');
+	return state == 'Z' || state == 'X' || (at && strtoul(at, NULL, 10) & EXITING);
 }
 
 static bool tid_alive(uint32_t tid)
 {
-	return sys2(SYS_tkill, tid, 0) != -ESRCH && !tid_zombie(tid);
+	return sys2(SYS_tkill, tid, 0) != -ESRCH && !tid_ends(tid);
 }
 
 /* Its holder, where that is still the same after a while; 0: it was dropped. */
