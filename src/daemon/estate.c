@@ -99,8 +99,12 @@ static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
 	store_release(&d->t->handles[id][handle], HANDLE_DONE);
 	if (c->live)
 		c->live--;
-	if (c->live == 0 && daemon_state(d, id) == REC_DEAD)
+	if (daemon_state(d, id) != REC_DEAD)
+		return;
+	if (c->live == 0)
 		estate_died(d, id);
+	/* Its claim may have been held back until now (TCP_DEFER_ACCEPT). */
+	shares_ring(d);
 }
 
 /* Some entries of one holder's. Return: whether more waits. */
