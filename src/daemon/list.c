@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "daemon/daemon.h"
+#include "daemon/rows.h"
 #include "daemon/wire.h"
 #include "shm/addr.h"
 #include "shm/seat.h"
@@ -20,36 +21,10 @@
 #define LIST_ROWS_MAX 65536u
 #define QUEUE_MAX (1ull << 40) /* no ring holds more: a lie */
 
-struct rows {
-	struct ctl_msg *m;
-	size_t count, room;
-	uint32_t seq;
-	bool failed;
-};
-
+/* NULL: there is no room, or there are so many that the rest is left out. */
 static struct ctl_msg *row_add(struct rows *rows)
 {
-	struct ctl_msg *m;
-
-	if (rows->count >= LIST_ROWS_MAX)
-		return NULL;
-	if (rows->count == rows->room) {
-		size_t room = rows->room ? rows->room * 2 : 64;
-		void *bigger = realloc(rows->m, room * sizeof(*rows->m));
-
-		if (!bigger) {
-			rows->failed = true;
-			return NULL;
-		}
-		rows->m = bigger;
-		rows->room = room;
-	}
-	m = &rows->m[rows->count++];
-	*m = (struct ctl_msg){ .version = CTL_VERSION,
-			       .type = CTL_LIST | CTL_REPLY,
-			       .len = CTL_BYTES(row),
-			       .seq = rows->seq };
-	return m;
+	return rows->count < LIST_ROWS_MAX ? rows_add(rows) : NULL;
 }
 
 /* The half at the other end, where it is there and names us. */
@@ -284,7 +259,7 @@ static unsigned list_slots(const struct client *c)
 
 int list_rows(struct daemon *d, uint32_t seq, struct ctl_msg **ret)
 {
-	struct rows rows = { .seq = seq };
+	struct rows rows = { .seq = seq, .type = CTL_LIST };
 	struct ctl_msg *last;
 
 	for (unsigned id = 1; id < d->t->rec_high; id++) {

@@ -8,43 +8,22 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/rows.h"
 #include "daemon/wire.h"
 #include "daemon/wire_conn.h"
 
 #define ROWS_MAX 16384u
 
-struct net_rows {
-	struct ctl_msg *m;
-	size_t count, room;
-	uint32_t seq;
-	bool failed;
-};
-
-/* Another row, zeroed. NULL: there is no room. */
-static struct ctl_msg *row(struct net_rows *rows)
+/* NULL: there is no room. */
+static struct ctl_msg *row(struct rows *rows)
 {
-	struct ctl_msg *m;
-
-	if (rows->count == rows->room) {
-		size_t room = rows->room ? rows->room * 2 : 64;
-		void *bigger = room > ROWS_MAX ? NULL : reallocarray(rows->m, room, sizeof(*m));
-
-		if (!bigger) {
-			rows->failed = true;
-			return NULL;
-		}
-		rows->m = bigger;
-		rows->room = room;
-	}
-	m = &rows->m[rows->count++];
-	*m = (struct ctl_msg){.version = CTL_VERSION,
-			      .type = CTL_NET | CTL_REPLY,
-			      .len = CTL_BYTES(net),
-			      .seq = rows->seq};
-	return m;
+	if (rows->count < ROWS_MAX)
+		return rows_add(rows);
+	rows->failed = true;
+	return NULL;
 }
 
-static void rows_addr(const struct daemon *d, struct net_rows *rows)
+static void rows_addr(const struct daemon *d, struct rows *rows)
 {
 	const struct net_config *n = &d->t->net;
 
@@ -61,7 +40,7 @@ static void rows_addr(const struct daemon *d, struct net_rows *rows)
 	}
 }
 
-static void rows_route(const struct daemon *d, struct net_rows *rows)
+static void rows_route(const struct daemon *d, struct rows *rows)
 {
 	struct engine_route r;
 
@@ -78,7 +57,7 @@ static void rows_route(const struct daemon *d, struct net_rows *rows)
 	}
 }
 
-static void rows_neigh(const struct daemon *d, struct net_rows *rows)
+static void rows_neigh(const struct daemon *d, struct rows *rows)
 {
 	struct engine_neigh n;
 
@@ -95,7 +74,7 @@ static void rows_neigh(const struct daemon *d, struct net_rows *rows)
 	}
 }
 
-static void row_stat(struct net_rows *rows, const char *name, uint64_t value)
+static void row_stat(struct rows *rows, const char *name, uint64_t value)
 {
 	struct ctl_msg *m = row(rows);
 
@@ -105,7 +84,7 @@ static void row_stat(struct net_rows *rows, const char *name, uint64_t value)
 	m->net.value = value;
 }
 
-static void rows_stats(const struct daemon *d, struct net_rows *rows)
+static void rows_stats(const struct daemon *d, struct rows *rows)
 {
 	const struct wire *w = d->wire;
 	const char *name;
@@ -120,7 +99,7 @@ static void rows_stats(const struct daemon *d, struct net_rows *rows)
 
 int wire_rows(struct daemon *d, uint32_t seq, uint32_t what, struct ctl_msg **ret)
 {
-	struct net_rows rows = {.seq = seq};
+	struct rows rows = {.seq = seq, .type = CTL_NET};
 	struct ctl_msg *last;
 
 	if (!d->wire)
