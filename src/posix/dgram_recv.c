@@ -21,7 +21,7 @@
 #include "posix/watch.h"
 
 #define KERNEL_TURN 64u       /* receives from memory in a row */
-#define EMPTY_NS 4000u        /* so lately, the kernel's socket was empty */
+#define EMPTY_NS 4000u        /* so lately, the kernel's socket was empty: who waits looks at it then */
 #define KERNEL_MANY 16u       /* datagrams through the kernel */
 #define SPIN_LOOKS 32u        /* looks between two at the clock */
 #define KERNEL_FLAGS MSG_ERRQUEUE /* the others it has no use for, or we know */
@@ -126,17 +126,35 @@ static long recv_kernel(struct sock *s, struct msghdr *msg, int flags, struct in
 	return r;
 }
 
+/* Has the kernel's socket something, for who receives? Half as dear as dgram_kernel_has().
+ * Return: 1; -EAGAIN; the error that is pending: Linux tells it before any datagram. */
+static long kernel_peek(struct sock *s)
+{
+	uint64_t now = clock_now_ns();
+	long r;
+
+	/* SO_PEEK_OFF, which only the kernel's have, may point behind what there is. */
+	if (dgram_is_kernels(s))
+		return dgram_kernel_has(s) ? 1 : -EAGAIN;
+	r = sys6(SYS_recvfrom, s->shadow_fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+	if (r == -EAGAIN)
+		store_relaxed(&s->half->kernel_empty_ns, now);
+	return r < 0 ? r : 1;
+}
+
 /* Nothing is in memory. @force: As recv_now()'s. */
 static long recv_other(struct sock *s, struct msghdr *msg, int flags, bool force)
 {
 	struct inbox_seat *seat;
+	long r;
 
 	if (!force && clock_now_ns() - load_relaxed(&s->half->kernel_empty_ns) <= EMPTY_NS)
 		return -EAGAIN;
 	/* What came through memory since, and before what the kernel has. */
 	if (s->dgram->box->open) {
-		if (!dgram_kernel_has(s))
-			return -EAGAIN;
+		r = kernel_peek(s);
+		if (r < 0)
+			return r;
 		switch (dgram_next(s, &seat)) {
 		case DGRAM_NEXT_MEMORY:
 			return take(s, seat, msg, flags);
@@ -243,7 +261,8 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 	if (flags & KERNEL_FLAGS || !dgram_open(s))
 		return sock_leave(s, NOT_OURS);
 	for (;;) {
-		r = recv_now(s, msg, flags & ~(MSG_WAITFORONE | MSG_WAITALL), force);
+		/* Who does not wait may know that there is one, and is told so. */
+		r = recv_now(s, msg, flags & ~(MSG_WAITFORONE | MSG_WAITALL), force || !may_wait);
 		if (r != -EAGAIN || !may_wait)
 			break;
 		/* Nothing comes through memory any more, and nothing is there. */

@@ -178,6 +178,34 @@ static void pieces(void)
 	close(other);
 }
 
+/* What has been sent is there for who looks the next moment, though he has just looked
+ * in vain. Its buffer is so small that nothing comes through memory. */
+static void at_once(void)
+{
+	enum { TIMES = 2000 };
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), small = 4096, found = 0;
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = port,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	char c;
+
+	MUST(setsockopt(r, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) == 0);
+	MUST(connect(s, (struct sockaddr *)&at, sizeof(at)) == 0);
+	for (int i = 0; i < TIMES; i++) {
+		MUST(recv(r, &c, 1, 0) < 0 && errno == EAGAIN);
+		MUST(send(s, "d", 1, 0) == 1);
+		if (recv(r, &c, 1, 0) == 1) {
+			found++;
+			continue;
+		}
+		nap(1);
+		MUST(recv(r, &c, 1, 0) == 1);
+	}
+	say("%d of %d were there at once", found, TIMES);
+	close(r);
+	close(s);
+}
+
 /* In a network of its own, where everybody may ping. */
 static bool may_ping(void)
 {
@@ -230,6 +258,7 @@ const struct test carried_tests[] = {
 	{ "dgram_multicast", multicast },
 	{ "dgram_multicast6", multicast6 },
 	{ "dgram_pieces", pieces },
+	{ "dgram_at_once", at_once },
 	{ "dgram_echo", echo },
 	{ NULL, NULL },
 };
