@@ -113,6 +113,7 @@ static long connect_local(struct sock *s, addr_word to, addr_word from)
 			return FALLBACK(REASON_LIMIT);
 	}
 	from = addr_word_at(from, port ? port : addr_word_port(was));
+	s->unconnected_at = was;
 	store_relaxed(&s->half->local, from);
 	store_relaxed(&s->half->remote, to);
 	pick = addr_word_port(from) * 2654435761u >> 16;
@@ -152,6 +153,7 @@ static long connect_wire(struct sock *s, addr_word to)
 					      : addr_word_is_loopback(local) &&
 						!addr_word_is_loopback(to)))
 		return -EINVAL;
+	s->unconnected_at = local;
 	store_relaxed(&s->half->remote, to);
 	atomic_fetch_or(&s->half->side, SIDE_WIRE);
 	r = seat_claim(s->party, s->half, &gate, &s->conn);
@@ -162,6 +164,18 @@ static long connect_wire(struct sock *s, addr_word to)
 	atomic_fetch_and(&s->half->side, ~SIDE_WIRE);
 	store_relaxed(&s->half->remote, 0);
 	return r == -EAGAIN ? r : -ENETUNREACH;
+}
+
+/* It has failed, and connect() says so: Linux has it unconnected from then on, with the port
+ * that was chosen. Caller holds s->lock. */
+static void connect_failed(struct sock *s)
+{
+	addr_word at = s->bound ? s->unconnected_at : addr_any(s);
+
+	sock_wire_name(s);
+	store_relaxed(&s->half->local,
+		      addr_word_at(at, addr_word_port(load_relaxed(&s->half->local))));
+	atomic_fetch_or(&s->half->side, SIDE_UNTOLD);
 }
 
 /* Until the network has answered. Return: 0 or -errno. */
@@ -188,8 +202,22 @@ static long connect_wait(struct sock *s)
 	r = -conn_take_error(&s->conn);
 	if (r == 0)
 		sock_wire_name(s);
+	else
+		connect_failed(s);
 	lock_drop(&s->lock);
 	return r;
+}
+
+/* Caller holds s->lock. Return: Is the network to be waited for? */
+static bool connect_begun(struct sock *s)
+{
+	bool wire = load_relaxed(&s->half->side) & SIDE_WIRE;
+
+	s->connect_told = !wire && !sock_nonblocking(s);
+	watch_changed(s);
+	if (!wire)
+		owner_signal(s->half, POLL_OUT);
+	return wire;
 }
 
 /* Return: 0, -errno, or FALLBACK | reason. */
@@ -199,6 +227,9 @@ static long sock_connect(struct sock *s, addr_word to)
 	addr_word from = 0;
 	long r;
 
+	if (load_relaxed(&s->stage) == SOCK_OPEN && load_relaxed(&s->half->side) & SIDE_UNTOLD &&
+	    !sock_anew(s))
+		return -EISCONN;
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_LISTEN:
 		if (!sock_listens(s))
@@ -214,8 +245,7 @@ static long sock_connect(struct sock *s, addr_word to)
 		if (conn_poll(&s->conn) & POLLHUP &&
 		    load_relaxed(&s->half->side) & SIDE_RST_SEEN) {
 			r = conn_take_error(&s->conn);
-			/* Linux: it is unconnected again. */
-			atomic_fetch_or(&s->half->side, SIDE_UNTOLD);
+			connect_failed(s);
 			return r ? -r : -ECONNABORTED;
 		}
 		return 0;
@@ -274,14 +304,9 @@ static long connect_again(struct sock *s, addr_word to)
 			return r;
 		lock_take(&s->lock);
 		r = sock_connect(s, to);
-		wire = load_relaxed(&s->half->side) & SIDE_WIRE;
-		if (r == 0) {
-			s->connect_told = !wire;
-			watch_changed(s);
-			owner_signal(s->half, POLL_OUT);
-		}
+		wire = r == 0 && connect_begun(s);
 		lock_drop(&s->lock);
-		if (r == 0 && wire)
+		if (wire)
 			return connect_wait(s);
 		if (pause_ns < 64 * NS_PER_MS)
 			pause_ns *= 2;
@@ -300,7 +325,8 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!s)
 		return dgram_connect(fd, addr, len);
 	lock_take(&s->lock);
-	was_open = load_relaxed(&s->stage) == SOCK_OPEN;
+	was_open = load_relaxed(&s->stage) == SOCK_OPEN &&
+		   !(load_relaxed(&s->half->side) & SIDE_UNTOLD);
 	first = !was_open && !load_relaxed(&s->refused);
 	r = addr_parse(s, addr, len, &to);
 	/* Bound to an interface, it may do without a scope. */
@@ -313,14 +339,9 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		if (r == 0)
 			r = NOT_OURS; /* libc's connect() does the rest */
 	} else if (r == 0 && !was_open) {
-		wire = load_relaxed(&s->half->side) & SIDE_WIRE;
+		wire = connect_begun(s);
 		if (sock_nonblocking(s))
 			r = -EINPROGRESS;
-		else
-			s->connect_told = !wire;
-		watch_changed(s);
-		if (!wire)
-			owner_signal(s->half, POLL_OUT);
 	}
 	lock_drop(&s->lock);
 	if (r == 0 && wire)

@@ -28,9 +28,8 @@ static long sock_announce(struct sock *s, bool both_listen)
 
 void sock_unlisten(struct sock *s)
 {
-	uint64_t local = load_relaxed(&s->half->local);
-	uint32_t flags = load_relaxed(&s->half->file_flags);
-	uint32_t defer_ms = load_relaxed(&s->half->defer_ms);
+	const struct half *was = s->half;
+	uint64_t local = load_relaxed(&was->local);
 	unsigned old = s->slot;
 	int slot = party_slot_alloc(s->party);
 
@@ -41,9 +40,8 @@ void sock_unlisten(struct sock *s)
 		s->retired = true; /* good for nothing but close() */
 		return;
 	}
-	sock_begin_half(s, (unsigned)slot, flags);
+	sock_half_next(s, was, (unsigned)slot);
 	store_relaxed(&s->half->local, local);
-	store_relaxed(&s->half->defer_ms, defer_ms);
 }
 
 /* A local address. Under share the kernel chooses it. */

@@ -442,6 +442,18 @@ static void numbers_rehandle(const struct sock *s, int handle)
 	}
 }
 
+/* What the program has set, from another half. */
+static void half_settings_copy(struct sock *s, const struct half *was)
+{
+	store_relaxed(&s->half->sndbuf, load_relaxed(&was->sndbuf));
+	store_relaxed(&s->half->rcvbuf, load_relaxed(&was->rcvbuf));
+	store_relaxed(&s->half->rcvlowat, load_relaxed(&was->rcvlowat));
+	store_relaxed(&s->half->oob_inline, load_relaxed(&was->oob_inline));
+	store_relaxed(&s->half->defer_ms, load_relaxed(&was->defer_ms));
+	store_relaxed(&s->half->notsent_lowat, load_relaxed(&was->notsent_lowat));
+	kept_copy(s, was);
+}
+
 bool sock_own(struct sock *s)
 {
 	uint32_t epoch = load_acquire(&process.epoch), number;
@@ -466,16 +478,45 @@ bool sock_own(struct sock *s)
 	s->handle = number;
 	sock_begin_half(s, (unsigned)slot, load_relaxed(&was->file_flags));
 	store_relaxed(&s->half->local, load_relaxed(&was->local));
-	store_relaxed(&s->half->sndbuf, load_relaxed(&was->sndbuf));
-	store_relaxed(&s->half->rcvbuf, load_relaxed(&was->rcvbuf));
-	store_relaxed(&s->half->rcvlowat, load_relaxed(&was->rcvlowat));
+	half_settings_copy(s, was);
 	store_relaxed(&s->half->side, load_relaxed(&was->side));
-	store_relaxed(&s->half->oob_inline, load_relaxed(&was->oob_inline));
-	store_relaxed(&s->half->defer_ms, load_relaxed(&was->defer_ms));
-	kept_copy(s, was);
 	numbers_rehandle(s, (int)fd);
 	process_fd_high_close((int)fd);
 	watch_changed(s);
+	return true;
+}
+
+void sock_half_next(struct sock *s, const struct half *was, unsigned slot)
+{
+	sock_begin_half(s, slot, load_relaxed(&was->file_flags));
+	half_settings_copy(s, was);
+	options_linger_note(s);
+	/* Which of our bells its watches sleep on, and who gets its signals. */
+	store_relaxed(&s->half->bell, load_relaxed(&was->bell));
+	store_relaxed(&s->half->owner_how, load_relaxed(&was->owner_how));
+	store_relaxed(&s->half->owner_fd, load_relaxed(&was->owner_fd));
+	store_relaxed(&s->half->owner_born, load_relaxed(&was->owner_born));
+	store_release(&s->half->owner, load_relaxed(&was->owner));
+}
+
+bool sock_anew(struct sock *s)
+{
+	const struct half *was = s->half;
+	unsigned old = s->slot;
+	int slot = s->foreign || load_relaxed(&was->shared) ? -EISCONN : party_slot_alloc(s->party);
+
+	if (slot < 0)
+		return false;
+	conn_finish(&s->conn, false);
+	store_release(&arena_handles(s->party->base)[s->handle], 0);
+	half_release(s->half);
+	by_slot[old] = NULL;
+	/* Its view stays as it is: another thread may be looking at the old half just now. */
+	store_release(&s->stage, SOCK_NEW);
+	sock_half_next(s, was, (unsigned)slot);
+	store_relaxed(&s->half->local, s->unconnected_at);
+	party_slot_retire(s->party, old);
+	s->connect_told = s->disconnecting = false;
 	return true;
 }
 
@@ -643,14 +684,20 @@ void sock_wire_name(struct sock *s)
 {
 	struct timespec t = { .tv_nsec = NAME_LOOK_NS };
 	addr_word local = load_relaxed(&s->half->local), at = 0;
+	uint32_t side = load_relaxed(&s->half->side);
 
-	if (load_relaxed(&s->stage) != SOCK_OPEN || !(load_relaxed(&s->half->side) & SIDE_WIRE) ||
+	if (load_relaxed(&s->stage) != SOCK_OPEN || (side & (SIDE_WIRE | SIDE_UNTOLD)) != SIDE_WIRE ||
 	    (addr_word_port(local) && !addr_word_is_any(local)))
 		return;
 	for (unsigned i = 0; i < NAME_LOOKS && !addr_word_port(at); i++) {
+		bool over = load_acquire(&s->conn.peer->end) & END_RST;
+
 		if (i > 0)
 			sys2(SYS_nanosleep, &t, NULL);
 		at = load_relaxed(&s->conn.peer->remote);
+		/* It failed before it had one. */
+		if (over)
+			break;
 	}
 	if (addr_word_port(at))
 		store_relaxed(&s->half->local, at);

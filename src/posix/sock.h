@@ -28,7 +28,8 @@ enum sock_stage {
  * malloc, so that a stale pointer points to a sock.
  * @obj:       Reference count and kind, for the descriptor table.
  * @lock:      Guards everything here but @conn's send and receive sides.
- * @stage:     Goes up only.
+ * @stage:     Goes up; back to SOCK_NEW where it listens no more (sock_unlisten()), or did not
+ *             become connected (sock_anew()).
  * @conn:      SOCK_OPEN: the connection. @conn.own is our half at all stages.
  * @tx_lock, @rx_lock: Between threads of this process, where it has several;
  *             a side that several processes share takes half.tx_lock as well.
@@ -46,6 +47,7 @@ enum sock_stage {
  * @bound:     bind() has succeeded.
  * @closing:   The program closed its last number here: its end may linger.
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
+ * @unconnected_at: SOCK_OPEN: its address before connect() gave it another.
  * @accept_cursor: For seat_take().
  * @watches:   Who waits for it: poll.c, epoll.c. Guarded by watch_lock().
  * @timed:     TCP_USER_TIMEOUT is set.
@@ -73,6 +75,7 @@ struct sock {
 	bool accept_busy; /* an ordinary client was accepted last */
 	uint32_t handle;
 	int parked_fd, shadow_fd, bell_fd;
+	addr_word unconnected_at;
 	uint64_t accept_cursor;
 	bool accept_shadow_first;
 	struct watch *watches;

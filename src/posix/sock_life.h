@@ -27,6 +27,14 @@ void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags);
  * Return: False where it stays what it was.
  */
 bool sock_own(struct sock *s);
+/** sock_half_next() - As sock_begin_half(), in place of @was, with what was set on that. */
+void sock_half_next(struct sock *s, const struct half *was, unsigned slot);
+/**
+ * sock_anew() - A connection that failed before connect() could report success is a socket
+ * as it was before: with another half, where it was bound. Caller holds s->lock.
+ * Return: False where other processes have it as well, or there is no room.
+ */
+bool sock_anew(struct sock *s);
 /** sock_close_listener() - sock_listen_end(), and its half and handle go. */
 void sock_close_listener(struct sock *s);
 /** sock_number_take() - The lowest free number for @s, whose handle is parked,

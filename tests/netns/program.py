@@ -88,6 +88,38 @@ def fails(at):
     s.close()
 
 
+def again(at, port):
+    """connect() after one that failed, with the same socket."""
+    good = (at[0], int(port))
+    for where in ((), ("0.0.0.0", 0), ("0.0.0.0", 34568)):
+        s = socket.socket()
+        if where:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(where)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        watched = select.epoll()
+        watched.register(s, select.EPOLLIN | select.EPOLLOUT)
+
+        def events():
+            return "%#x" % dict(watched.poll(TIMEOUT))[s.fileno()]
+
+        print("blocking", name(s.connect_ex(at)), events(), s.getsockname()[0], s.getsockname()[1] > 0,
+              result(s.getpeername), result(s.recv, 1), name(s.connect_ex(at)))
+        s.setblocking(False)
+        print("nonblocking", name(s.connect_ex(at)), events(), name(s.connect_ex(at)), events())
+        first = name(s.connect_ex(at)), events()
+        print("asked", first, name(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)), events(),
+              name(s.connect_ex(good)))
+        print("then", name(s.connect_ex(good)))
+        while watched.poll(TIMEOUT) != [(s.fileno(), select.EPOLLOUT)]:
+            pass
+        s.setblocking(True)
+        s.sendall(b"x")
+        print("echo", s.recv(1), s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+              s.getsockname()[1] == (where or at)[1], name(s.connect_ex(good)))
+        s.close()
+
+
 def bound(at, local):
     """From an address and port that it chose."""
     s = socket.socket()
@@ -304,7 +336,7 @@ def udp_bind(at):
     print("after", result(two.bind, at))
 
 
-CASES = {f.__name__: f for f in (names, fails, bound, halves, reset, linger, unread, many, at_once,
+CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, unread, many, at_once,
                                  stream, held, echo, serves, udp_client, udp_echo, udp_bind)}
 
 if __name__ == "__main__":
