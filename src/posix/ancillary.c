@@ -127,32 +127,85 @@ void ancillary_give(const struct sock *s, const struct dgram_record *rec, uint64
 	msg->msg_controllen = used;
 }
 
-static bool take_one(const struct cmsghdr *c, struct ancillary_sent *ret)
+static bool interface_is_lo(uint32_t index)
+{
+	return index == 0 || index == LOOPBACK_INDEX;
+}
+
+static bool take_ip4(const struct cmsghdr *c, size_t n, int value, struct ancillary_sent *ret)
+{
+	struct in_pktinfo info;
+
+	if (c->cmsg_type == IP_TTL && n == sizeof(int)) {
+		ret->ttl = (uint8_t)value;
+		return value > 0 && value <= UINT8_MAX;
+	}
+	if (c->cmsg_type == IP_TOS && n == sizeof(int)) {
+		ret->tos = (uint8_t)value;
+		return value >= 0 && value <= UINT8_MAX;
+	}
+	if (c->cmsg_type != IP_PKTINFO || n != sizeof(info))
+		return false;
+	memcpy(&info, CMSG_DATA(c), sizeof(info));
+	ret->from = addr_word_make(ntohl(info.ipi_spec_dst.s_addr), 0);
+	return interface_is_lo((uint32_t)info.ipi_ifindex);
+}
+
+/* @v6: As take_one()'s. */
+static bool take_pktinfo6(const struct sock *s, bool v6, const struct cmsghdr *c,
+			  struct ancillary_sent *ret)
+{
+	struct sockaddr_in6 from = { .sin6_family = AF_INET6 };
+	struct in6_pktinfo info;
+
+	memcpy(&info, CMSG_DATA(c), sizeof(info));
+	if (!interface_is_lo(info.ipi6_ifindex))
+		return false;
+	if (v6 && IN6_IS_ADDR_UNSPECIFIED(&info.ipi6_addr))
+		return true;
+	from.sin6_addr = info.ipi6_addr;
+	from.sin6_scope_id = info.ipi6_ifindex;
+	/* Linux has no way from one family to the other. */
+	return addr_parse(s, (struct sockaddr *)&from, sizeof(from), &ret->from) == 0 &&
+	       addr_word_is6(ret->from) == v6;
+}
+
+static bool take_ip6(const struct cmsghdr *c, size_t n, int value, struct ancillary_sent *ret)
+{
+	if (n != sizeof(int))
+		return false;
+	if (c->cmsg_type == IPV6_HOPLIMIT) {
+		ret->ttl = (uint8_t)value;
+		return value > 0 && value <= UINT8_MAX;
+	}
+	ret->tos = (uint8_t)value;
+	return c->cmsg_type == IPV6_TCLASS && value >= 0 && value <= UINT8_MAX;
+}
+
+/* @v6: Whether it goes over IPv6. */
+static bool take_one(const struct sock *s, bool v6, const struct cmsghdr *c,
+		     struct ancillary_sent *ret)
 {
 	size_t n = c->cmsg_len - CMSG_LEN(0);
-	struct in_pktinfo info;
 	int value = 0;
 
 	memcpy(&value, CMSG_DATA(c), n < sizeof(value) ? n : sizeof(value));
 	if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT && n == sizeof(uint16_t)) {
 		ret->segment = (uint16_t)value;
-	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL && n == sizeof(int)) {
-		ret->ttl = (uint8_t)value;
-		return value > 0 && value <= UINT8_MAX;
-	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_TOS && n == sizeof(int)) {
-		ret->tos = (uint8_t)value;
-		return value >= 0 && value <= UINT8_MAX;
-	} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO && n == sizeof(info)) {
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		ret->from = addr_word_make(ntohl(info.ipi_spec_dst.s_addr), 0);
-		return info.ipi_ifindex == 0 || info.ipi_ifindex == LOOPBACK_INDEX;
-	} else {
-		return false;
+		return true;
 	}
-	return true;
+	if (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_PKTINFO && s->family == AF_INET6)
+		return n == sizeof(struct in6_pktinfo) && take_pktinfo6(s, v6, c, ret);
+	/* Linux passes over what is the other family's. */
+	if (c->cmsg_level == SOL_IP)
+		return v6 || take_ip4(c, n, value, ret);
+	if (c->cmsg_level == SOL_IPV6)
+		return !v6 || take_ip6(c, n, value, ret);
+	return false;
 }
 
-bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret)
+bool ancillary_take(const struct sock *s, addr_word to, const struct msghdr *msg,
+		    struct ancillary_sent *ret)
 {
 	struct msghdr copy = *msg, *m = &copy;
 	size_t end = 0;
@@ -161,7 +214,7 @@ bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret)
 		size_t at = (size_t)((char *)c - (char *)m->msg_control);
 
 		if (c->cmsg_len < CMSG_LEN(0) || c->cmsg_len > m->msg_controllen - at ||
-		    !take_one(c, ret))
+		    !take_one(s, addr_word_is6(to), c, ret))
 			return false;
 		end = at + c->cmsg_len;
 	}

@@ -44,6 +44,8 @@
 #define TTL_DEFAULT 64
 #define STANDARD_FDS 3u
 #define SNDBUF_LEAST 4608 /* Linux's */
+#define LO_MTU 65536u
+#define IP6_UDP_HEADERS 48u
 #define RCVBUF_LEAST 16384 /* bytes, as getsockopt() has it */
 #define LOOPBACK_FIRST 0x7f000000u
 
@@ -458,11 +460,11 @@ static bool option_is_kernels(int level, int name)
 		       name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP ||
 		       name == IP_UNICAST_IF || name == IP_MULTICAST_ALL;
 	if (level == SOL_IPV6)
-		return name == IPV6_RECVERR || name == IPV6_MTU_DISCOVER ||
+		return name == IPV6_RECVERR ||
 		       name == IPV6_MULTICAST_IF || name == IPV6_MULTICAST_HOPS ||
 		       name == IPV6_MULTICAST_LOOP || name == IPV6_MULTICAST_ALL ||
 		       name == IPV6_UNICAST_IF || name == IPV6_FREEBIND ||
-		       name == IPV6_AUTOFLOWLABEL || name == IPV6_DONTFRAG;
+		       name == IPV6_AUTOFLOWLABEL;
 	return level == SOL_UDP && (name == UDP_NO_CHECK6_TX || name == UDP_NO_CHECK6_RX);
 }
 
@@ -486,6 +488,15 @@ static void note_timeout(struct sock *s, int fd)
 
 	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t, &len) == 0)
 		s->rcvtimeo_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_usec * NS_PER_US;
+}
+
+/* What is larger than a packet may be refused, or go in fragments: the kernel knows. */
+static void note_size6(struct dgram *d, int name, int value)
+{
+	uint32_t mtu = name == IPV6_MTU && value ? (uint32_t)value : LO_MTU;
+
+	if (mtu - IP6_UDP_HEADERS < d->whole6)
+		d->whole6 = mtu - IP6_UDP_HEADERS;
 }
 
 /* @value: Of the ones that are numbers. */
@@ -523,6 +534,9 @@ static void note_option(struct sock *s, int fd, int level, int name, int value)
 		d->tclass = (uint8_t)(value < 0 ? 0 : value);
 	else if (level == SOL_IPV6 && name == IPV6_V6ONLY)
 		s->v6only = value != 0;
+	else if (level == SOL_IPV6 && (name == IPV6_MTU || name == IPV6_MTU_DISCOVER ||
+				       name == IPV6_DONTFRAG))
+		note_size6(d, name, value);
 	else if (level == SOL_UDP && name == UDP_SEGMENT)
 		d->segment = (uint16_t)value;
 	else if (level == SOL_UDP && name == UDP_CORK)
@@ -640,6 +654,7 @@ static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t fil
 		return NULL;
 	}
 	d->ttl = d->hops = TTL_DEFAULT;
+	d->whole6 = DGRAM_UDP6_MOST;
 	s->dgram = d;
 	s->family = (uint16_t)domain;
 	s->v6only = domain == AF_INET6 && template_v6only_default();

@@ -58,6 +58,8 @@ enum dgram_told {
  * @pending:   The kernel has the beginning of a datagram to @pending_to.
  * @segment:   UDP_SEGMENT, bytes; 0: none.
  * @no_check:  SO_NO_CHECK.
+ * @whole6:    Bytes that go over IPv6 in memory; what is longer the kernel judges, since
+ *             IPV6_DONTFRAG, IPV6_MTU_DISCOVER or IPV6_MTU may forbid it.
  * @no_box:    There was no room for an inbox: what is sent to it goes through the kernel.
  * @turns:     Receives, so that it has its turn while memory is busy.
  * @peer_cpu:  Where the sender of the last datagram ran, + 1.
@@ -66,6 +68,7 @@ struct dgram {
 	struct inbox *box;
 	addr_word remote, peer;
 	bool no_check, no_box;
+	uint32_t whole6;
 	enum dgram_told told;
 	uint32_t kernel_got;
 	_Atomic bool corked, pending;
@@ -235,7 +238,8 @@ addr_word dgram_source(struct sock *s, addr_word to, addr_word wanted);
 /**
  * struct ancillary_sent - What the control messages of a send ask for.
  * @segment:  As dgram.segment. @ttl, @tos: likewise.
- * @from:     IP_PKTINFO's address, as an addr_word without a port; 0: none.
+ * @from:     IP_PKTINFO's or IPV6_PKTINFO's address, as an addr_word without a port;
+ *            0: none.
  */
 struct ancillary_sent {
 	uint16_t segment;
@@ -243,9 +247,10 @@ struct ancillary_sent {
 	addr_word from;
 };
 
-/** ancillary_take() - Read them; *@ret is what holds without them to begin with.
- * Return: False where memory cannot serve one, or Linux would refuse it. */
-bool ancillary_take(const struct msghdr *msg, struct ancillary_sent *ret);
+/** ancillary_take() - Read them, of a send to @to; *@ret is what holds without them to
+ * begin with. Return: False where memory cannot serve one, or Linux would refuse it. */
+bool ancillary_take(const struct sock *s, addr_word to, const struct msghdr *msg,
+		    struct ancillary_sent *ret);
 
 /** ancillary_add_drops() - SO_RXQ_OVFL of a datagram that the kernel gave counts
  * those of memory, too. */

@@ -246,28 +246,34 @@ static bool families_meet(const struct sock *s, addr_word local, addr_word to)
 	return addr_word_is_any(local) || addr_word_is6(local) == addr_word_is6(to);
 }
 
+/* Its own address, though it is bound to one, or another one of this host's. */
+static bool may_be_from(const struct sock *s, addr_word local, addr_word from)
+{
+	local &= ~ADDR_WORD_DUAL;
+	return addr_word_is_any(local) ? dgram_is_own(s, from) : addr_word_at(local, 0) == from;
+}
+
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	addr_word local = load_relaxed(&s->half->local);
 	uint32_t sndbuf = load_relaxed(&s->half->sndbuf);
 	struct dgram *d = s->dgram;
+	uint32_t most = addr_word_is6(g->to) ? d->whole6 : DGRAM_UDP_MOST;
 
 	g->how = (struct ancillary_sent){ .segment = d->segment,
 					  .ttl = addr_word_is6(g->to) ? d->hops : d->ttl,
 					  .tos = addr_word_is6(g->to) ? d->tclass : d->tos };
-	if (msg->msg_controllen && !ancillary_take(msg, &g->how))
+	if (msg->msg_controllen && !ancillary_take(s, g->to, msg, &g->how))
 		return false;
 	if (dgram_is_kernels(s) || flags & ~MEMORY_FLAGS ||
 	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
 	    msg->msg_iovlen > PIECES_MOST)
 		return false;
 	/* The kernel says what is wrong with it. */
-	if (g->bytes > (addr_word_is6(g->to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST) ||
-	    (sndbuf && g->bytes > sndbuf) ||
+	if (g->bytes > most || g->how.segment > most || (sndbuf && g->bytes > sndbuf) ||
 	    (g->how.segment && (g->bytes == 0 || d->no_check)) ||
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
-	    (g->how.from && (!addr_word_is_any(load_relaxed(&s->half->local)) ||
-			     !dgram_is_own(s, g->how.from))))
+	    (g->how.from && !may_be_from(s, local, g->how.from)))
 		return false;
 	if (!families_meet(s, local, g->to))
 		return false;
