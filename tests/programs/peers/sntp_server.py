@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""usage: sntp_server.py PORT - Tells this machine's time (RFC 4330), at stratum 2."""
+"""usage: sntp_server.py ADDRESS PORT - Tells this machine's time (RFC 4330), at stratum 2."""
 import socket
 import struct
 import sys
@@ -12,8 +12,8 @@ def stamp(t):
     return struct.pack("!II", int(t) + ERA & 0xffffffff, int(t % 1 * (1 << 32)))
 
 
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("127.0.0.1", int(sys.argv[1])))
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], int(sys.argv[2])))
 while True:
     data, where = s.recvfrom(1000)
     now = time.time()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs that speak UDP: how they are started and waited for; small ones of each kind.
 
-Where a server's datagrams go is not asserted here yet beyond what share.py
-says: the answers must be right in each arrangement, over both families.
+The answers must be right in each arrangement, over both families; share.py says which
+part of them is to be in memory.
 """
 import hashlib
 import json
@@ -11,7 +11,8 @@ import re
 import subprocess
 import time
 
-from .harness import PEERS_DIR, PYTHON, Failed, check, free_port, wait_for
+from . import share
+from .harness import PEERS_DIR, PYTHON, Failed, Skipped, check, free_port, wait_for
 from .share import Meter
 
 HOMES = ("127.0.0.1", "::1")
@@ -80,12 +81,12 @@ def socat_udp(b):
 def netcat_udp(b):
     """nc -u at both ends; what is written at one is read at the other."""
     with open(b.path("received"), "wb") as out:
-        p = start_udp(b, ["nc", "-u", "-l", "127.0.0.1", str(b.port)], stdout=out)
+        p = start_udp(b, ["nc", "-u", "-l", b.addr, str(b.port)], stdout=out)
     data = b"".join(b"line %d\n" % i for i in range(100))
     with open(b.path("up"), "wb") as f:
         f.write(data)
     with open(b.path("up"), "rb") as f:
-        b.client(["nc", "-u", "-w", "1", "-q", "0", "127.0.0.1", str(b.port)], stdin=f)
+        b.client(["nc", "-u", "-w", "1", "-q", "0", b.addr, str(b.port)], stdin=f)
 
     def received():
         with open(b.path("received"), "rb") as f:
@@ -97,11 +98,11 @@ def netcat_udp(b):
 def iperf3_udp(b):
     """Paced, so that nothing need be lost: what was sent is what arrived, in order."""
     meter = Meter(b)
-    b.server(["iperf3", "-s", "-B", "127.0.0.1", "-p", str(b.port)])
+    b.server(["iperf3", "-s", "-B", b.addr, "-p", str(b.port)])
     octets = 0
     for options in (("-b", "100M", "-l", "1400"), ("-R", "-b", "100M", "-l", "1400"),
                     ("-b", "20M", "-l", "8000", "-P", "3")):
-        out = json.loads(b.client(["iperf3", "-u", "-c", "127.0.0.1", "-p", str(b.port), "-J",
+        out = json.loads(b.client(["iperf3", "-u", "-c", b.addr, "-p", str(b.port), "-J",
                                    "-t", "1", *options]))
         name = " ".join(("iperf3 -u",) + options)
         check("error" not in out, "%s: %s" % (name, out.get("error")))
@@ -118,13 +119,16 @@ def iperf3_udp(b):
 
 def multicast(b):
     """A group on the loopback interface: each member has each datagram, once."""
+    if b.six and not share.alone:
+        raise Skipped("IPv6's groups have no route at lo")
     out = b.path("members")
     members = []
     with open(out, "wb") as f:
         for _ in range(2):
-            members.append(b.start("server", peer("multicast.py", "member", b.port), stdout=f))
+            members.append(b.start("server", peer("multicast.py", "member", b.addr, b.port),
+                                   stdout=f))
     wait_for("members", lambda: udp_bound(b.port) and open(out).read().count("member") == 2, 5)
-    b.client(peer("multicast.py", "send", b.port, 50))
+    b.client(peer("multicast.py", "send", b.addr, b.port, 50))
     for m in members:
         check(m.wait(5) == 0, "a member: %s" % m.output())
 
@@ -133,15 +137,15 @@ def sntp(b):
     """A small SNTP server, asked by chronyd -Q; and chronyd as the server."""
     ask = ["chronyd", "-Q", "-x", "-t", "10", "-u", "root"]
     far = free_port()
-    b.start("server", peer("sntp_server.py", b.port))
+    b.start("server", peer("sntp_server.py", b.addr, b.port))
     wait_for("socket at port %d" % b.port, lambda: udp_bound(b.port), 5)
     with open(b.path("chrony.conf"), "w") as f:
-        f.write("local stratum 8\nallow\nport %d\nbindaddress 127.0.0.1\ncmdport 0\n"
-                "bindcmdaddress /\npidfile %s\n" % (far, b.path("chrony.pid")))
+        f.write("local stratum 8\nallow\nport %d\nbindaddress %s\ncmdport 0\n"
+                "bindcmdaddress /\npidfile %s\n" % (far, b.addr, b.path("chrony.pid")))
     start_udp(b, ["chronyd", "-d", "-x", "-u", "root", "-f", b.path("chrony.conf")], far)
     for port in (b.port, far):
         p = b.start("client", [*ask, "pidfile " + b.path("pid-%d" % port),
-                               "server 127.0.0.1 port %d iburst maxsamples 1" % port])
+                               "server %s port %d iburst maxsamples 1" % (b.addr, port)])
         status = p.wait(15)
         check(status == 0 and re.search(r"System clock wrong by -?\d+\.\d+ seconds", p.output()),
               "chronyd -Q: exit %s: %s" % (status, p.output()[-300:]))
@@ -154,9 +158,9 @@ def nio(b):
     subprocess.run(["javac", "-d", classes, os.path.join(PEERS_DIR, "NioPeer.java")], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
     java = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", classes, "NioPeer"]
-    b.start("server", [*java, "server", "127.0.0.1", str(b.port)])
+    b.start("server", [*java, "server", b.addr, str(b.port)])
     wait_for("both sockets", lambda: udp_bound(b.port), 20)
-    out = b.client([*java, "client", "127.0.0.1", str(b.port)], seconds=40)
+    out = b.client([*java, "client", b.addr, str(b.port)], seconds=40)
     check(out == b"2000 datagrams, 2000 records\n", "the client said: %r" % out)
 
 
@@ -194,5 +198,6 @@ netcat_udp.needs = ("nc",)
 iperf3_udp.needs = ("iperf3",)
 sntp.needs = ("chronyd",)
 nio.needs = ("java", "javac")
+netcat_udp.six = iperf3_udp.six = multicast.six = sntp.six = nio.six = True
 mosquitto.needs = ("mosquitto", "mosquitto_sub", "mosquitto_pub")
 TESTS = (udp_echo, socat_udp, netcat_udp, iperf3_udp, multicast, sntp, mosquitto, nio)

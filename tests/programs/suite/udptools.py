@@ -9,14 +9,15 @@ from .udp import start_udp
 def coturn(b):
     """Two clients that meet at a relay, and exchange datagrams through it."""
     low = free_port()
-    start_udp(b, ["turnserver", "-n", "-L", "127.0.0.1", "-p", str(b.port), "--no-tls", "--no-dtls",
+    start_udp(b, ["turnserver", "-n", "-L", b.addr, "-p", str(b.port), "--no-tls", "--no-dtls",
                   "--no-cli", "--allow-loopback-peers", "-u", "user:secret", "-r", "example.test",
                   "--lt-cred-mech", "--min-port", str(low), "--max-port", str(low + 100),
                   "--pidfile", b.path("turn.pid"), "--log-file", "stdout", "--no-software-attribute",
-                  "--db", b.path("turn.db"), "--relay-ip", "127.0.0.1"])
+                  "--db", b.path("turn.db"), "--relay-ip", b.addr])
+    family = ("-x",) if b.six else ()   # Of the relay's address.
     for options in ((), ("-t",)):       # Datagrams to the relay; a stream to it.
         out = b.client(["turnutils_uclient", "-u", "user", "-w", "secret", "-p", str(b.port), "-y",
-                        "-n", "60", "-l", "200", "-m", "2", "-c", *options, "127.0.0.1"],
+                        "-n", "60", "-l", "200", "-m", "2", "-c", *options, *family, b.addr],
                        seconds=40).decode()
         sent, got = (re.findall(r"tot_%s_msgs=(\d+)" % w, out) for w in ("send", "recv"))
         lost = re.search(r"Total lost packets (\d+)", out)
@@ -43,11 +44,12 @@ def sockperf(b):
 
 def nuttcp(b):
     """Its own count, at a rate that the reader keeps up with; then a stream."""
+    family = ("-6",) if b.six else ()
     for options in (("-u", "-R50M", "-l1400"), ()):
         control, data = free_port(), free_port()
-        b.server(["nuttcp", "-S", "--nofork", "-P%d" % control], port=control)
-        out = b.client(["nuttcp", "-fparse", "-T1", "-P%d" % control, "-p%d" % data, *options,
-                        "127.0.0.1"], seconds=20).decode()
+        b.server(["nuttcp", *family, "-S", "--nofork", "-P%d" % control], port=control)
+        out = b.client(["nuttcp", *family, "-fparse", "-T1", "-P%d" % control, "-p%d" % data, *options,
+                        b.addr], seconds=20).decode()
         megabytes = re.search(r"megabytes=([\d.]+)", out)
         check(megabytes and float(megabytes.group(1)) > 1, "nuttcp said: %s" % out[-300:])
         if options:
@@ -58,4 +60,5 @@ def nuttcp(b):
 coturn.needs = ("turnserver", "turnutils_uclient")
 sockperf.needs = ("sockperf",)
 nuttcp.needs = ("nuttcp",)
+coturn.six = nuttcp.six = True  # sockperf knows no IPv6.
 TESTS = (coturn, sockperf, nuttcp)
