@@ -34,7 +34,17 @@ int ask_connect(const char *domain, bool quiet)
 	return -2;
 }
 
-static void failed(const char *what, int err)
+int ask_open(const char *domain, int *ret_fd)
+{
+	int fd = ask_connect(domain, false);
+
+	if (fd < 0)
+		return fd == -1 ? EXIT_NO_DAEMON : EXIT_FAILURE;
+	*ret_fd = fd;
+	return 0;
+}
+
+void ask_failed(const char *what, int err)
 {
 	if (err == -EPROTONOSUPPORT)
 		complain("%s: the daemon is of another version; end it with the `mortise` that "
@@ -54,7 +64,7 @@ int ask_status(int fd, struct ctl_msg *ret)
 	if (!err && m.len < CTL_BYTES(status))
 		err = -EPROTO;
 	if (err) {
-		failed("status", err);
+		ask_failed("status", err);
 		return -1;
 	}
 	m.status.domain[sizeof(m.status.domain) - 1] = 0;
@@ -107,7 +117,7 @@ long ask_list(int fd, const char *domain, const struct ss_show *show, struct ss_
 		n += ss_row_make(&m, &rows[n]);
 	}
 	if (err) {
-		failed("ss", err);
+		ask_failed("ss", err);
 		free(rows);
 		return -1;
 	}

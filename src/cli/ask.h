@@ -16,6 +16,15 @@
  */
 int ask_connect(const char *domain, bool quiet);
 
+/**
+ * ask_open() - As ask_connect(), with a message in any case.
+ * Return: 0; or the exit status.
+ */
+int ask_open(const char *domain, int *ret_fd);
+
+/** ask_failed() - Say why @what failed. @err: negative errno. */
+void ask_failed(const char *what, int err);
+
 /** ask_status() - Return: 0, or -1 with a message. */
 int ask_status(int fd, struct ctl_msg *ret);
 

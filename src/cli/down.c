@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
-#include "cli/opt.h"
+#include "cli/domain_verb.h"
 #include "cli/ss_format.h"
 #include "cli/verbs.h"
 #include "ctl/client.h"
@@ -42,40 +42,33 @@ static void list_live(int fd, const char *domain, uint32_t connections)
 
 int verb_down(int argc, char **argv)
 {
-	static const struct opt table[] = { { 0, "domain", "NAME" }, { 'f', "force", NULL }, { 0 } };
+	enum { FORCE };
+	static const struct opt table[] = { [FORCE] = { 'f', "force", NULL },
+					    { 0, "domain", "NAME" },
+					    { 0 } };
 	struct opt_walk w = { .verb = "down", .table = table, .argc = argc, .argv = argv, .next = 1 };
 	struct ctl_msg m = { .type = CTL_DOWN, .len = CTL_BYTES(down) };
-	const char *domain = NULL, *name = NULL;
+	struct domain_verb v;
 	unsigned nfds = 0;
-	int i, fd, err;
+	int fd, err, status = domain_verb_read(&w, NULL, &v);
 
-	while ((i = opt_next_name(&w, &name)) >= 0) {
-		if (i == 0)
-			domain = w.value;
-		else
-			m.down.force = 1;
-	}
-	if (i == OPT_HELP)
-		return verb_help("down");
-	if (i == OPT_BAD || !opt_name(&w, name, &domain))
-		return EXIT_USAGE;
-	domain = opt_domain(domain);
-	if (!domain)
-		return EXIT_USAGE;
-	fd = ask_connect(domain, true);
+	if (status >= 0)
+		return status;
+	m.down.force = v.given >> FORCE & 1;
+	fd = ask_connect(v.domain, true);
 	if (fd == -1) {
-		complain("down: no daemon runs for domain \"%s\"; nothing to do", domain);
+		complain("down: no daemon runs for domain \"%s\"; nothing to do", v.domain);
 		return EXIT_SUCCESS;
 	}
 	if (fd < 0)
 		return EXIT_FAILURE;
 	err = ctl_call(fd, &m, NULL, 0, NULL, &nfds);
 	if (err == -EBUSY)
-		list_live(fd, domain, m.status.connections);
+		list_live(fd, v.domain, m.status.connections);
 	else if (err == -EPIPE)
 		err = 0; /* It was gone before it could say so. */
 	else if (err)
-		complain("down: %s", strerror(-err));
+		ask_failed("down", err);
 	if (!err)
 		wait_gone(fd);
 	close(fd);

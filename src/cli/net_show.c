@@ -12,12 +12,15 @@
 
 #include "base/clock.h"
 #include "cli/ask.h"
+#include "cli/domain_verb.h"
 #include "cli/json.h"
-#include "cli/opt.h"
 #include "cli/verbs.h"
 #include "ctl/client.h"
 
 enum { TIMEOUT_MS = 5000, NUD_INCOMPLETE = 0, NUD_REACHABLE, NUD_PROBE };
+
+/* Options; ALL is of stats alone. */
+enum { JSON, DOMAIN, ALL };
 
 /** struct show - How it is wanted. @all: counters that are 0, too. */
 struct show {
@@ -152,41 +155,22 @@ static int rows(int fd, uint32_t what, void (*one)(const struct ctl_msg *, struc
 	return err;
 }
 
-static int show(const char *verb, int argc, char **argv, uint32_t what,
+/**
+ * show() - A verb.
+ * @w:     With the verb's options, at the beginning.
+ * @words: As domain_verb_read()'s.
+ */
+static int show(struct opt_walk w, const char *const *words, uint32_t what,
 		void (*one)(const struct ctl_msg *, struct show *))
 {
-	static const struct opt table[] = {
-		{0, "json", NULL}, {0, "domain", "NAME"}, {'a', "all", NULL}, {0}};
-	struct opt_walk w = {.verb = verb, .table = table, .argc = argc, .argv = argv, .next = 1};
-	const char *domain = NULL, *word = NULL;
 	bool object = what == CTL_NET_STATS;
-	struct show s = {.json = false};
-	int i, fd, err;
+	struct domain_verb v;
+	struct show s;
+	int fd, err, status = domain_verb_open(&w, words, &v, &fd);
 
-	while ((i = opt_next_name(&w, &word)) >= 0) {
-		s.json |= i == 0;
-		s.all |= i == 2;
-		if (i == 1)
-			domain = w.value;
-	}
-	if (i == OPT_HELP)
-		return verb_help(verb);
-	/* As ip has it: `ip route show`. */
-	if (i == OPT_END && word &&
-	    (object || (strcmp(word, "show") != 0 && strcmp(word, "list") != 0))) {
-		complain(
-			"%s: what is \"%s\"? It shows, and changes nothing; see: mortise %s --help",
-			verb, word, verb);
-		return EXIT_USAGE;
-	}
-	if (i == OPT_BAD || !opt_none_left(&w))
-		return EXIT_USAGE;
-	domain = opt_domain(domain);
-	if (!domain)
-		return EXIT_USAGE;
-	fd = ask_connect(domain, false);
-	if (fd < 0)
-		return fd == -1 ? EXIT_NO_DAEMON : EXIT_FAILURE;
+	if (status >= 0)
+		return status;
+	s = (struct show){.json = v.given & 1u << JSON, .all = v.given & 1u << ALL};
 	if (s.json)
 		fputc(object ? '{' : '[', stdout);
 	err = rows(fd, what, one, &s);
@@ -195,30 +179,52 @@ static int show(const char *verb, int argc, char **argv, uint32_t what,
 		puts(object ? "\n}" : "\n]");
 	if (err == -ENONET)
 		complain("%s: the domain has no network of its own; `mortise up %s --tap NAME "
-			 "--address "
-			 "A/BITS` brings one up",
-			 verb, domain);
+			 "--address A/BITS` brings one up",
+			 w.verb, v.domain);
 	else if (err)
-		complain("%s: %s", verb, strerror(-err));
+		ask_failed(w.verb, err);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/** show_as_ip() - `ip route show`, and so on. */
+static int show_as_ip(const char *verb, int argc, char **argv, uint32_t what,
+		      void (*one)(const struct ctl_msg *, struct show *))
+{
+	static const struct opt table[] = {
+		[JSON] = {0, "json", NULL}, [DOMAIN] = {0, "domain", "NAME"}, {0}};
+	static const char *const words[] = {"show", "list", NULL};
+
+	return show(
+		(struct opt_walk){
+			.verb = verb, .table = table, .argc = argc, .argv = argv, .next = 1},
+		words, what, one);
 }
 
 int verb_addr(int argc, char **argv)
 {
-	return show("addr", argc, argv, CTL_NET_ADDR, show_addr);
+	return show_as_ip("addr", argc, argv, CTL_NET_ADDR, show_addr);
 }
 
 int verb_route(int argc, char **argv)
 {
-	return show("route", argc, argv, CTL_NET_ROUTE, show_route);
+	return show_as_ip("route", argc, argv, CTL_NET_ROUTE, show_route);
 }
 
 int verb_neigh(int argc, char **argv)
 {
-	return show("neigh", argc, argv, CTL_NET_NEIGH, show_neigh);
+	return show_as_ip("neigh", argc, argv, CTL_NET_NEIGH, show_neigh);
 }
 
 int verb_stats(int argc, char **argv)
 {
-	return show("stats", argc, argv, CTL_NET_STATS, show_stats);
+	static const struct opt table[] = {[JSON] = {0, "json", NULL},
+					   [DOMAIN] = {0, "domain", "NAME"},
+					   [ALL] = {'a', "all", NULL},
+					   {0}};
+	static const char *const words[] = {NULL};
+
+	return show(
+		(struct opt_walk){
+			.verb = "stats", .table = table, .argc = argc, .argv = argv, .next = 1},
+		words, CTL_NET_STATS, show_stats);
 }

@@ -194,9 +194,9 @@ int verb_ping(int argc, char **argv)
 	p.ask.ping.bytes = (uint32_t)size;
 	p.ask.ping.ttl = (uint32_t)ttl;
 	p.ask.ping.timeout_ms = (uint32_t)(p.timeout_s * 1000);
-	fd = ask_connect(domain, false);
-	if (fd < 0)
-		return fd == -1 ? EXIT_NO_DAEMON : EXIT_FAILURE;
+	status = ask_open(domain, &fd);
+	if (status)
+		return status;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	status = run(&p, fd);

@@ -125,11 +125,11 @@ static void show_rows(const struct command *c, const struct ss_row *rows, size_t
 static int ask_and_show(struct command *c)
 {
 	struct ss_row *rows = NULL;
-	int fd = ask_connect(c->domain, false);
+	int fd, status = ask_open(c->domain, &fd);
 	long n;
 
-	if (fd < 0)
-		return fd == -1 ? EXIT_NO_DAEMON : EXIT_FAILURE;
+	if (status)
+		return status;
 	n = ask_list(fd, c->domain, &c->show, &rows);
 	close(fd);
 	if (n < 0)

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "cli/ask.h"
+#include "cli/domain_verb.h"
 #include "cli/json.h"
-#include "cli/opt.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
 #include "shm/abi.h"
@@ -93,35 +93,23 @@ void status_json(FILE *out, const struct ctl_msg *m, uint64_t now_ns)
 
 int verb_status(int argc, char **argv)
 {
-	static const struct opt table[] = { { 0, "domain", "NAME" }, { 0, "json", NULL }, { 0 } };
+	enum { JSON };
+	static const struct opt table[] = { [JSON] = { 0, "json", NULL },
+					    { 0, "domain", "NAME" },
+					    { 0 } };
 	struct opt_walk w = {
 		.verb = "status", .table = table, .argc = argc, .argv = argv, .next = 1
 	};
-	const char *domain = NULL, *name = NULL;
-	bool json = false;
+	struct domain_verb v;
 	struct ctl_msg m;
-	int i, fd, err;
+	int fd, err, status = domain_verb_open(&w, NULL, &v, &fd);
 
-	while ((i = opt_next_name(&w, &name)) >= 0) {
-		if (i == 0)
-			domain = w.value;
-		else
-			json = true;
-	}
-	if (i == OPT_HELP)
-		return verb_help("status");
-	if (i == OPT_BAD || !opt_name(&w, name, &domain))
-		return EXIT_USAGE;
-	domain = opt_domain(domain);
-	if (!domain)
-		return EXIT_USAGE;
-	fd = ask_connect(domain, false);
-	if (fd < 0)
-		return fd == -1 ? EXIT_NO_DAEMON : EXIT_FAILURE;
+	if (status >= 0)
+		return status;
 	err = ask_status(fd, &m);
 	close(fd);
 	if (err)
 		return EXIT_FAILURE;
-	(json ? status_json : status_text)(stdout, &m, clock_now_ns());
+	(v.given & 1u << JSON ? status_json : status_text)(stdout, &m, clock_now_ns());
 	return EXIT_SUCCESS;
 }
