@@ -49,7 +49,9 @@ struct app {
 	uint32_t rcvbuf, sndbuf;
 };
 
-uint8_t app_octet(uint16_t port, bool from_client, uint64_t at);
+/** app_octets() - Octets [at, at + bytes) of the stream that @port (the client's) sends, or is sent.
+ */
+void app_octets(uint16_t port, bool from_client, uint64_t at, uint8_t *room, size_t bytes);
 
 void app_init(struct app *a, struct sim *s);
 

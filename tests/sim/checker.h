@@ -10,9 +10,12 @@
 
 struct checker;
 
-/** checker_new() - @expected: octet @at of the stream that @port (the client's) sends, or is sent.
- */
-struct checker *checker_new(uint8_t (*expected)(uint16_t port, bool from_client, uint64_t at));
+/** checker_octets - Octets [at, at + bytes) of the stream that @port (the client's) sends, or is
+ * sent, into @room. */
+typedef void checker_octets(uint16_t port, bool from_client, uint64_t at, uint8_t *room,
+			    size_t bytes);
+
+struct checker *checker_new(checker_octets *expected);
 void checker_free(struct checker *c);
 
 /** checker_may_give_up() - Programs close sockets that are not connected yet, and try again: a SYN

@@ -134,8 +134,7 @@ static void run(uint64_t seed, const struct ends_case *k, struct result *ret)
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		s->host[i].link.loss = k->lossy ? PERCENT(20) : 0;
-		for (uint32_t at = 0; at < OCTETS; at++)
-			octets[at] = app_octet(port, i == 0, at);
+		app_octets(port, i == 0, 0, octets, OCTETS);
 		(void)engine_send(&s->host[i].e, s->now_ns, x.side[i].sock, octets, OCTETS);
 	}
 	let_pass(&x, 5 * SIM_MSEC);

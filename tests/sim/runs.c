@@ -8,8 +8,16 @@ static void hash_frame(void *arg, unsigned host, const uint8_t *frame, size_t by
 {
 	uint64_t h = *(uint64_t *)arg ^ host;
 
-	for (size_t i = 0; i < bytes; i++)
-		h = (h ^ frame[i]) * 0x100000001b3ull;
+	while (bytes) {
+		uint64_t word = 0;
+		size_t n = bytes < 8 ? bytes : 8;
+
+		memcpy(&word, frame, n);
+		h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 32;
+		frame += n;
+		bytes -= n;
+	}
 	*(uint64_t *)arg = h;
 }
 
@@ -32,7 +40,7 @@ void run_begin(struct sim *s, struct app *a, uint64_t seed, struct result *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	sim_init(s, seed);
-	s->checker = checker_new(app_octet);
+	s->checker = checker_new(app_octets);
 	s->filter = hash_frame;
 	s->filter_arg = &ret->hash;
 	app_init(a, s);

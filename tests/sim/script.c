@@ -98,8 +98,7 @@ static void write_some(struct script *x, unsigned host, struct held *h)
 			return;
 		if (h->client)
 			h->port = info.lport;
-		for (size_t i = 0; i < want; i++)
-			octets[i] = app_octet(h->port, h->client, h->sent + i);
+		app_octets(h->port, h->client, h->sent, octets, want);
 	} else if (want > 3000) {
 		want = 3000;
 	}
