@@ -9,7 +9,7 @@
 #   make fuzz-long    each fuzzer for ten minutes (SECONDS=)
 #   make packetdrill  packetdrill's scripts on the engine: PACKETDRILL=program SCRIPTS=folders
 #   make sim-long     100,000 runs of the simulator (COUNT=, FIRST=)
-#   make sim-grid     300 links and 1 to 64 flows, for each congestion control: tables
+#   make sim-grid     300 links and 1 to 64 flows, for each congestion control: tables (PART=K/N STATE=file)
 #   make bench-wire   the network beside veth, pasta and slirp4netns; as root
 #   make netns-long   the network against the kernel at length, as root: connections, programs, bad links
 #
@@ -102,7 +102,7 @@ sim-long: all
 	@SIM_DIR=$(BUILD) $(BUILD)/tests/sim/sim --first $(or $(FIRST),1000000) --count $(or $(COUNT),100000)
 
 sim-grid: all
-	@$(BUILD)/tests/sim/sim --grid
+	@$(BUILD)/tests/sim/sim --grid $(if $(PART),--part $(PART)) $(if $(STATE),--state $(STATE))
 
 netns-long: all
 	@scripts/deps check

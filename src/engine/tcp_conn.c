@@ -603,9 +603,12 @@ void tcp_neigh_lost(struct engine *e, uint32_t addr)
 
 void tcp_too_long(struct engine *e, struct tcp *t, uint32_t packet_bytes, uint32_t said)
 {
-	uint32_t mtu = route_pmtu_learn(e, t->raddr, packet_bytes, said);
+	uint32_t mtu;
 
-	if (!mtu)
+	(void)route_pmtu_learn(e, t->raddr, packet_bytes, said);
+	/* Another connection may have been told before, since when this one did not look. */
+	mtu = route_pmtu(e, t->raddr);
+	if (mtu >= t->pmtu)
 		return;
 	t->pmtu = mtu;
 	t->proved = 0;

@@ -557,10 +557,18 @@ bool tcp_frame(struct engine *e, struct engine_frame *f)
 		rest(e, t);
 		return false;
 	}
-	if (t->route_change != e->s->route_change && tcp_route(e, t) != 0) {
-		/* No way there now: as if it had been lost on the way. */
-		timer_not_sent(e, t, ENETUNREACH);
-		return false;
+	if (t->route_change != e->s->route_change) {
+		if (tcp_route(e, t) != 0) {
+			/* No way there now: as if it had been lost on the way. */
+			timer_not_sent(e, t, ENETUNREACH);
+			return false;
+		}
+		/* The new way may take less in a segment. */
+		p = choose(e, t);
+		if (p.kind == SEND_NOTHING) {
+			rest(e, t);
+			return false;
+		}
 	}
 	if (neigh_resolve(e, t->next_hop, &t->neigh, mac) != 0) {
 		ilist_push(&e->s->arp_wait, tcp_out_links(e), TCP_INDEX(e, t));

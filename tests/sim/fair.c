@@ -13,8 +13,6 @@
 #define SENDERS 16u
 #define START_S 2u /* not counted */
 
-static const char *const cc_name[ENGINE_CCS] = {[ENGINE_CUBIC] = "cubic", [ENGINE_RENO] = "reno"};
-
 /** struct share - Of what @flows flows got. */
 struct share {
 	double jain, used;
@@ -74,28 +72,47 @@ static struct share run(uint64_t seed, uint32_t cc, unsigned flows, unsigned sec
 	return share;
 }
 
-unsigned fair_runs(const struct options *o, unsigned seconds, unsigned most)
+/* Return: it went wrong. */
+static bool run_cell(const struct options *o, uint32_t cc, unsigned flows, unsigned seconds,
+		     struct cells *cells)
+{
+	uint64_t seed = o->first + flows;
+	double value[CELL_VALUES];
+	struct result r = {0};
+	struct share share;
+	enum cells_fate fate;
+	char name[40];
+
+	snprintf(name, sizeof(name), "fair-%s-%u-%u", cc_name[cc], flows, seconds);
+	fate = cells_next(cells, name, value);
+	if (fate == CELL_OTHERS)
+		return false;
+	if (fate == CELL_OURS) {
+		share = run(seed, cc, flows, seconds, &r);
+		value[0] = share.jain;
+		value[1] = share.used;
+	}
+	printf("| %u | %s | %.3f | %.1f %% |\n", flows, cc_name[cc], value[0], 100 * value[1]);
+	/* Far less than usual: something starves, or stands still. */
+	if (r.fault[0] || value[0] < 0.6 || value[1] < 0.7) {
+		printf("%u flows, %s, seed %llu: %s\n", flows, cc_name[cc],
+		       (unsigned long long)seed, r.fault[0] ? r.fault : "unfair, or idle");
+		return true;
+	}
+	if (fate == CELL_OURS)
+		cells_keep(cells, name, value);
+	return false;
+}
+
+unsigned fair_runs(const struct options *o, unsigned seconds, unsigned most, struct cells *cells)
 {
 	unsigned failed = 0;
-	struct result r;
 
 	printf("| flows | congestion control | Jain's index | of the link |\n"
 	       "| --- | --- | --- | --- |\n");
 	for (uint32_t cc = 0; cc < ENGINE_CCS; cc++) {
-		for (unsigned flows = 1; flows <= most; flows *= 2) {
-			uint64_t seed = o->first + flows;
-			struct share share = run(seed, cc, flows, seconds, &r);
-
-			printf("| %u | %s | %.3f | %.1f %% |\n", flows, cc_name[cc], share.jain,
-			       100 * share.used);
-			/* Far less than usual: something starves, or stands still. */
-			if (r.fault[0] || share.jain < 0.6 || share.used < 0.7) {
-				failed++;
-				printf("%u flows, %s, seed %llu: %s\n", flows, cc_name[cc],
-				       (unsigned long long)seed,
-				       r.fault[0] ? r.fault : "unfair, or idle");
-			}
-		}
+		for (unsigned flows = 1; flows <= most; flows *= 2)
+			failed += run_cell(o, cc, flows, seconds, cells);
 	}
 	printf(failed ? "not ok sim/fair: %u failed\n" : "ok sim/fair\n", failed);
 	return failed;

@@ -4,6 +4,8 @@
 
 #include "runs.h"
 
+const char *const cc_name[ENGINE_CCS] = {[ENGINE_CUBIC] = "cubic", [ENGINE_RENO] = "reno"};
+
 static void hash_frame(void *arg, unsigned host, const uint8_t *frame, size_t bytes)
 {
 	uint64_t h = *(uint64_t *)arg ^ host;

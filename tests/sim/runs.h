@@ -6,6 +6,7 @@
 #define MORTISE_TESTS_SIM_RUNS_H
 
 #include "app.h"
+#include "cells.h"
 
 /** struct result - What came of a run. @hash: of all frames, in order. */
 struct result {
@@ -48,10 +49,12 @@ unsigned ends_runs(const struct options *o);
 /** script_runs() - Any calls, in any order, by both sides. */
 unsigned script_runs(const struct options *o);
 
-/** fair_runs() - 1 to 64 flows at a bottleneck. @seconds: virtual ones. */
-unsigned fair_runs(const struct options *o, unsigned seconds, unsigned most);
+/** fair_runs() - 1 to @most flows at a bottleneck. @seconds: virtual ones. */
+unsigned fair_runs(const struct options *o, unsigned seconds, unsigned most, struct cells *cells);
 
 /** grid_runs() - Loss x delay x buffer x MTU, 300 cells for each congestion control. */
-unsigned grid_runs(const struct options *o);
+unsigned grid_runs(const struct options *o, struct cells *cells);
+
+extern const char *const cc_name[ENGINE_CCS];
 
 #endif

@@ -552,6 +552,50 @@ static void tcp_heard_error__too_long(void **state)
 	assert_int_equal(total, 2920);
 }
 
+static void tcp_heard_error__too_long_as_another_heard(void **state)
+{
+	struct icmp4 h = {
+		.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_FRAGMENT, .seq = 1000};
+	struct talk t, u;
+
+	(void)state; /* Both are there before either sends. */
+	talk_connect(&s, &t, 0);
+	talk_connect(&s, &u, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	while (stack_pull(&s))
+		;
+	assert_int_equal(engine_send(&s.e, s.now, u.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.bytes, 1514);
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	assert_int_equal(info_of(u.sock).pmtu, 1000);
+	assert_true(stack_pull(&s)); /* at once */
+	assert_int_equal(s.bytes, 1014);
+}
+
+static void tcp_frame__a_new_route_takes_less(void **state)
+{
+	struct icmp4 h = {
+		.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_FRAGMENT, .seq = 1000};
+	struct talk t, u;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	talk_connect(&s, &u, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
+	while (stack_pull(&s))
+		;
+	/* It looks again, having planned a segment of the old size. */
+	assert_int_equal(engine_route_add(&s.e, 0x0b000000, 8, ROUTER), 0);
+	assert_int_equal(engine_send(&s.e, s.now, u.sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	assert_int_equal(s.bytes, 1014);
+}
+
 static void tcp_heard_error__too_long_though_such_arrived(void **state)
 {
 	struct icmp4 h = {
@@ -824,6 +868,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_heard_error__soft_in_a_connection, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long_as_another_heard, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(tcp_frame__a_new_route_takes_less, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_heard_error__too_long_though_such_arrived,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_black_hole__what_vanishes_gets_smaller, setup,
