@@ -39,9 +39,10 @@ static bool is_acceptable(const struct tcp *t, uint32_t seq, uint32_t len)
 	uint32_t wnd = rcv_window(t);
 	uint32_t last = seq + len - 1;
 
+	/* Right behind the window, too, which the table has not: so looks each ACK of a peer that
+	 * has filled it, and of whose data something was lost. */
 	if (len == 0)
-		return wnd == 0 ? seq == t->rcv_nxt
-				: seq_geq(seq, t->rcv_nxt) && seq_lt(seq, t->rcv_nxt + wnd);
+		return seq_geq(seq, t->rcv_nxt) && seq_leq(seq, t->rcv_nxt + wnd);
 	if (wnd == 0)
 		return false;
 	return (seq_geq(seq, t->rcv_nxt) && seq_lt(seq, t->rcv_nxt + wnd)) ||

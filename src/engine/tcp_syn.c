@@ -373,7 +373,9 @@ void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct t
 		send_synack(e, y);
 		return;
 	}
-	if (seq_lt(h->seq, nxt) || seq_geq(h->seq, nxt + wnd)) {
+	/* Right behind the window is where the ACK of a peer is that has filled it already: see
+	 * is_acceptable(). */
+	if (seq_lt(h->seq, nxt) || seq_gt(h->seq, nxt + wnd)) {
 		COUNT(e, TCP_OUT_OF_WINDOW);
 		return;
 	}

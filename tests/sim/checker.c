@@ -258,12 +258,12 @@ static void begin(struct flow *f, const struct seg *s, uint64_t now_ns)
 	*f = fresh;
 }
 
-/* The old connection has ended; or it was half open, and nobody answered for so long that it was
- * forgotten. */
+/* The old connection has ended, by either side's reset; or it was half open, and nobody answered
+ * for so long that it was forgotten. */
 static bool may_begin_again(const struct checker *c, const struct flow *f, const struct flow *back,
 			    const struct seg *s)
 {
-	return f->reset || (f->fin && f->sent_end > 1) ||
+	return f->reset || back->reset || (f->fin && f->sent_end > 1) ||
 	       ((s->flags & ACK) && f->syn_acks && s->ack != f->answered) || /* another SYN */
 	       (c->may_give_up && f->sent_end <= 1 && !f->acked_known) ||
 	       ((s->flags & ACK) && !back->acked_known &&
