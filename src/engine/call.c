@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "engine/icmp.h"
+#include "engine/igmp.h"
 #include "engine/pkt.h"
 #include "engine/raw.h"
 #include "engine/route.h"
@@ -57,11 +58,11 @@ int engine_bind(struct engine *e, struct engine_sock ref, uint32_t addr, uint16_
 static int connect_datagram(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
 {
 	uint32_t src, next_hop;
-	int err = route_find_from(e, addr, s->laddr, &src, &next_hop);
+	int err = route_find_from(e, addr, sock_from(s, addr), &src, &next_hop);
 
 	if (err != 0)
 		return err;
-	if ((next_hop == 0 || ipv4_is_multicast(addr)) && !s->broadcast && !ipv4_is_multicast(addr))
+	if (next_hop == 0 && !s->broadcast)
 		return -EACCES;
 	if (!s->lport) {
 		err = sock_bind_port(e, s, 0, 0, addr, port);
@@ -157,14 +158,26 @@ int64_t engine_sendto(struct engine *e, uint64_t now_ns, struct engine_sock ref,
 	return send_datagram(e, s, octets, bytes, addr, port);
 }
 
-int64_t engine_send_urgent(struct engine *e, uint64_t now_ns, struct engine_sock ref,
-			   const void *octets, size_t bytes)
+static int64_t send_stream(struct engine *e, uint64_t now_ns, struct engine_sock ref,
+			   const void *octets, size_t bytes, enum tcp_send how)
 {
 	struct sock *s = enter(e, now_ns, ref);
 
 	if (!s)
 		return -EBADF;
-	return s->kind == SOCK_TCP ? tcp_send(e, s, octets, bytes, true) : -EOPNOTSUPP;
+	return s->kind == SOCK_TCP ? tcp_send(e, s, octets, bytes, how) : -EOPNOTSUPP;
+}
+
+int64_t engine_send_more(struct engine *e, uint64_t now_ns, struct engine_sock ref,
+			 const void *octets, size_t bytes)
+{
+	return send_stream(e, now_ns, ref, octets, bytes, TCP_SEND_MORE);
+}
+
+int64_t engine_send_urgent(struct engine *e, uint64_t now_ns, struct engine_sock ref,
+			   const void *octets, size_t bytes)
+{
+	return send_stream(e, now_ns, ref, octets, bytes, TCP_SEND_URGENT);
 }
 
 int engine_urgent(struct engine *e, struct engine_sock ref, uint64_t *ret)
@@ -184,7 +197,7 @@ int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock ref, c
 	if (!s)
 		return -EBADF;
 	if (s->kind == SOCK_TCP)
-		return tcp_send(e, s, octets, bytes, false);
+		return tcp_send(e, s, octets, bytes, TCP_SEND);
 	if (!s->connected)
 		return -EDESTADDRREQ;
 	return send_datagram(e, s, octets, bytes, s->raddr, s->rport);
@@ -303,8 +316,10 @@ int engine_abort(struct engine *e, uint64_t now_ns, struct engine_sock ref)
 	return give_back(e, now_ns, ref, true);
 }
 
-static int set_group(struct sock *s, uint32_t group, bool add)
+static int set_group(struct engine *e, struct sock *s, uint32_t group, bool add)
 {
+	int err;
+
 	if (s->kind != SOCK_UDP || !ipv4_is_multicast(group))
 		return -EINVAL;
 	for (uint32_t i = 0; i < s->groups; i++) {
@@ -313,18 +328,21 @@ static int set_group(struct sock *s, uint32_t group, bool add)
 		if (add)
 			return -EADDRINUSE;
 		s->group[i] = s->group[--s->groups];
+		igmp_leave(e, group);
 		return 0;
 	}
 	if (!add)
 		return -EADDRNOTAVAIL;
 	if (s->groups == SOCK_GROUPS)
 		return -ENOBUFS;
-	s->group[s->groups++] = group;
-	return 0;
+	err = igmp_join(e, group);
+	if (err == 0)
+		s->group[s->groups++] = group;
+	return err;
 }
 
 /* Those of any socket. Return: 1: not one of these. */
-static int set_common(struct sock *s, enum engine_option o, uint32_t v)
+static int set_common(struct engine *e, struct sock *s, enum engine_option o, uint32_t v)
 {
 	switch (o) {
 	case ENGINE_SO_BROADCAST:
@@ -364,7 +382,20 @@ static int set_common(struct sock *s, enum engine_option o, uint32_t v)
 		return 0;
 	case ENGINE_IP_ADD_MEMBERSHIP:
 	case ENGINE_IP_DROP_MEMBERSHIP:
-		return set_group(s, v, o == ENGINE_IP_ADD_MEMBERSHIP);
+		return set_group(e, s, v, o == ENGINE_IP_ADD_MEMBERSHIP);
+	case ENGINE_IP_MULTICAST_TTL:
+		if (v > 255)
+			return -EINVAL;
+		s->group_ttl = (uint8_t)v;
+		return 0;
+	case ENGINE_IP_MULTICAST_LOOP:
+		s->group_loop = v != 0;
+		return 0;
+	case ENGINE_IP_MULTICAST_IF:
+		if (v && !engine_is_ours(e, v))
+			return -EADDRNOTAVAIL;
+		s->group_from = v;
+		return 0;
 	default:
 		return 1;
 	}
@@ -422,14 +453,11 @@ int engine_set(struct engine *e, uint64_t now_ns, struct engine_sock ref, enum e
 
 	if (!s)
 		return -EBADF;
-	err = set_common(s, o, value);
+	err = set_common(e, s, o, value);
 	if (err == 1)
 		err = s->kind == SOCK_TCP ? set_stream(s, o, value) : -ENOPROTOOPT;
 	if (err == 0 && s->kind == SOCK_TCP)
-		tcp_options_changed(e, s);
-	/* As on Linux: what is held back now goes, even under a cork. */
-	if (err == 0 && o == ENGINE_TCP_NODELAY && value && s->tcp != NIL)
-		e->tcp[s->tcp].force = true;
+		tcp_options_changed(e, s, o == ENGINE_TCP_NODELAY && value);
 	return err;
 }
 
@@ -466,6 +494,15 @@ int engine_get(struct engine *e, struct engine_sock ref, enum engine_option o, u
 		return 0;
 	case ENGINE_IP_MTU_DISCOVER:
 		*ret = s->pmtu_discover;
+		return 0;
+	case ENGINE_IP_MULTICAST_TTL:
+		*ret = s->group_ttl;
+		return 0;
+	case ENGINE_IP_MULTICAST_LOOP:
+		*ret = s->group_loop;
+		return 0;
+	case ENGINE_IP_MULTICAST_IF:
+		*ret = s->group_from;
 		return 0;
 	default:
 		break;

@@ -41,6 +41,10 @@
 	X(ICMP_UNMATCHED, "icmp-unmatched") \
 	X(ICMP_IGNORED, "icmp-ignored") \
 	X(ERROR_QUEUE_FULL, "error-queue-full") \
+	X(IGMP_IN, "igmp-in") \
+	X(IGMP_OUT, "igmp-out") \
+	X(IGMP_IGNORED, "igmp-ignored") \
+	X(IGMP_GROUPS_FULL, "igmp-groups-full") \
 	X(UDP_IN, "udp-in") \
 	X(UDP_NO_PORT, "udp-no-port") \
 	X(UDP_CHECKSUM, "udp-checksum") \
@@ -74,6 +78,7 @@
 	X(SYN_COOKIES_IN, "syn-cookies-in") \
 	X(SYN_COOKIES_BAD, "syn-cookies-bad") \
 	X(SYN_TIMEOUT, "syn-timeout") \
+	X(SYN_UNREACHABLE, "syn-unreachable") \
 	X(TIME_WAIT_REUSED, "time-wait-reused")
 
 #define ENGINE_COUNT_ENUM(name, text) COUNT_##name,
@@ -82,7 +87,8 @@ enum engine_count {
 	COUNT_ARP_FAULT = COUNT_ETH_FAULT + WIRE_FAULTS,
 	COUNT_IP_FAULT = COUNT_ARP_FAULT + WIRE_FAULTS,
 	COUNT_ICMP_FAULT = COUNT_IP_FAULT + WIRE_FAULTS,
-	COUNT_UDP_FAULT = COUNT_ICMP_FAULT + WIRE_FAULTS,
+	COUNT_IGMP_FAULT = COUNT_ICMP_FAULT + WIRE_FAULTS,
+	COUNT_UDP_FAULT = COUNT_IGMP_FAULT + WIRE_FAULTS,
 	COUNT_TCP_FAULT = COUNT_UDP_FAULT + WIRE_FAULTS,
 	ENGINE_COUNT_MAX = COUNT_TCP_FAULT + WIRE_FAULTS
 };

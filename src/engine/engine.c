@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/acd.h"
+#include "engine/igmp.h"
 #include "engine/ip.h"
 #include "engine/neigh.h"
 #include "engine/tcp_conn.h"
@@ -15,8 +16,9 @@
 	layer "-fault-none", layer "-short", layer "-version", layer "-length", layer "-checksum", \
 		layer "-option", layer "-foreign",
 
-static const char *const count_names[] = {ENGINE_COUNTS(COUNT_NAME) FAULT_NAMES("eth") FAULT_NAMES(
-	"arp") FAULT_NAMES("ip") FAULT_NAMES("icmp") FAULT_NAMES("udp") FAULT_NAMES("tcp")};
+static const char *const count_names[] = {
+	ENGINE_COUNTS(COUNT_NAME) FAULT_NAMES("eth") FAULT_NAMES("arp") FAULT_NAMES("ip")
+		FAULT_NAMES("icmp") FAULT_NAMES("igmp") FAULT_NAMES("udp") FAULT_NAMES("tcp")};
 _Static_assert(ARRAY_LEN(count_names) == ENGINE_COUNT_MAX, "each counter has a name");
 
 #define TABLE_MAX (1u << 24)
@@ -366,8 +368,10 @@ void engine_time(struct engine *e, uint64_t now_ns)
 			neigh_timer(e, id - s->timer_neigh);
 		else if (id < s->timer_other)
 			reass_timer(e, id - s->timer_reass);
-		else
+		else if (id == s->timer_other + TIMER_ACD)
 			acd_timer(e);
+		else
+			igmp_timer(e);
 	}
 }
 
@@ -391,6 +395,7 @@ void engine_usage(const struct engine *e, struct engine_usage *ret)
 		.ooos = s->ooos.used,
 		.ring_pages = s->buddy.used,
 		.timers = s->wheel.set,
+		.groups = s->igmp.groups,
 	};
 }
 

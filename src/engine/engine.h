@@ -82,6 +82,7 @@ struct engine {
 };
 
 #define ENGINE_ADDRESSES 8u
+#define ENGINE_GROUPS 64u /* multicast groups that are joined at once, by whatever sockets */
 #define ENGINE_ROUTES 64u
 
 /** struct engine_address - One of the interface's own. @prefix: Bits of its network, 1 to 32. */
@@ -326,6 +327,16 @@ int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock s, con
 		    size_t bytes);
 
 /**
+ * engine_send_more() - engine_send() for a stream, to which more is to be added soon.
+ *
+ * What is no full segment waits for that: until engine_send(), until something is acknowledged, or
+ * for 200 ms, whatever ENGINE_TCP_NODELAY says.
+ * Return: as engine_send(), and -EOPNOTSUPP: no stream.
+ */
+int64_t engine_send_more(struct engine *e, uint64_t now_ns, struct engine_sock s,
+			 const void *octets, size_t bytes);
+
+/**
  * engine_send_urgent() - engine_send() for a stream; the last of @octets is urgent (RFC 6093).
  *
  * It is where fewer than @bytes are taken not urgent yet: call again with the rest.
@@ -445,8 +456,12 @@ enum engine_option {
 	ENGINE_IP_MTU_DISCOVER,	  /* 0: never set DF, 1: do */
 	ENGINE_IP_ADD_MEMBERSHIP, /* a multicast group */
 	ENGINE_IP_DROP_MEMBERSHIP,
-	ENGINE_IP_RECVERR,  /* 0, 1: keep errors for engine_recverr(); all of them are told */
-	ENGINE_ICMP_FILTER, /* of a raw socket: a bit for each type that is not wanted */
+	ENGINE_IP_MULTICAST_TTL,  /* 0 to 255; 1 at first. 0: it does not leave the host */
+	ENGINE_IP_MULTICAST_LOOP, /* 0, 1: who has joined here gets what this socket sends; 1 at
+				     first */
+	ENGINE_IP_MULTICAST_IF,	  /* the address of ours to send from; 0: the first */
+	ENGINE_IP_RECVERR,	  /* 0, 1: keep errors for engine_recverr(); all of them are told */
+	ENGINE_ICMP_FILTER,	  /* of a raw socket: a bit for each type that is not wanted */
 	ENGINE_SO_MAX_PACING_RATE, /* octets a second, of a stream; UINT32_MAX: no limit */
 };
 
@@ -500,10 +515,11 @@ int engine_info(struct engine *e, struct engine_sock s, struct engine_info *ret)
 
 /**
  * struct engine_usage - How many of each table are in use: all zero but neighs when
- * nothing is open and nothing is on its way.
+ * nothing is open and nothing is on its way. @groups: multicast groups, of at most ENGINE_GROUPS.
  */
 struct engine_usage {
 	uint32_t tcps, segs, syns, socks, pkts, cells, neighs, ooos, ring_pages, timers;
+	uint32_t groups;
 };
 
 void engine_usage(const struct engine *e, struct engine_usage *ret);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/icmp.h"
+#include "engine/igmp.h"
 #include "engine/ip.h"
 #include "engine/tcp_conn.h"
 #include "engine/udp.h"
@@ -19,6 +20,9 @@ void ip_deliver(struct engine *e, const struct ip_in *in, struct cursor payload)
 		break;
 	case IPV4_PROTO_ICMP:
 		icmp_input(e, in, payload);
+		break;
+	case IPV4_PROTO_IGMP:
+		igmp_input(e, in, payload);
 		break;
 	default:
 		COUNT(e, IP_PROTO_UNKNOWN);
@@ -72,11 +76,13 @@ void ip_input(struct engine *e, struct cursor c, bool link_unicast, enum engine_
 	/* RFC 1122 3.3.6: a packet to one address in a frame to all is dropped. */
 	if (!(ours && link_unicast) &&
 	    !(!ours && from == ENGINE_DEVICE &&
-	      (ipv4_is_multicast(h.dst) || engine_is_broadcast(e, h.dst)))) {
+	      (ipv4_is_multicast(h.dst) ? igmp_wants(e, h.dst) : engine_is_broadcast(e, h.dst)))) {
 		COUNT(e, IP_NOT_FOR_US);
 		return;
 	}
-	if (from == ENGINE_DEVICE && !source_is_sane(e, h.src)) {
+	/* RFC 4541 2.1.1: a switch that asks for groups may have no address. */
+	if (from == ENGINE_DEVICE && !source_is_sane(e, h.src) &&
+	    !(h.src == 0 && h.proto == IPV4_PROTO_IGMP)) {
 		COUNT(e, IP_SOURCE_BAD);
 		return;
 	}

@@ -65,7 +65,7 @@ bool ip_frame(struct engine *e, struct engine_frame *f)
 	uint32_t i = e->s->tx.head;
 	struct pkt *p = &e->pkt[i];
 	struct emit out = emit_to(f->header, sizeof(f->header));
-	uint32_t mtu, bytes;
+	uint32_t mtu, bytes, header;
 	struct ipv4 h;
 	uint8_t mac[6];
 	int err;
@@ -91,14 +91,15 @@ bool ip_frame(struct engine *e, struct engine_frame *f)
 	}
 	mtu = p->df ? e->s->config.mtu : route_pmtu(e, p->dst);
 	bytes = p->bytes - p->sent;
-	if (bytes + IPV4_HEADER_BYTES > mtu) {
+	header = IPV4_HEADER_BYTES + (p->alert ? IPV4_ALERT_BYTES : 0);
+	if (bytes + header > mtu) {
 		if (p->df) {
 			COUNT(e, IP_TOO_LONG_FOR_DF);
 			ilist_remove(&e->s->tx, pkt_links(e), i);
 			pkt_free(e, p);
 			return false;
 		}
-		bytes = (mtu - IPV4_HEADER_BYTES) & ~7u;
+		bytes = (mtu - header) & ~7u;
 	}
 	h = (struct ipv4){
 		.src = p->src,
@@ -110,7 +111,8 @@ bool ip_frame(struct engine *e, struct engine_frame *f)
 		.df = p->df,
 		.offset_bytes = (uint16_t)p->sent,
 		.mf = p->sent + bytes < p->bytes,
-		.total_bytes = (uint16_t)(IPV4_HEADER_BYTES + bytes),
+		.total_bytes = (uint16_t)(header + bytes),
+		.options = p->alert ? IPV4_OPT_ROUTER_ALERT : 0,
 	};
 	if (h.mf || h.offset_bytes)
 		COUNT(e, IP_FRAGMENTS_OUT);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 
+#include "engine/igmp.h"
 #include "engine/pkt.h"
 #include "engine/raw.h"
 #include "engine/sock.h"
@@ -67,6 +68,8 @@ struct sock *sock_new(struct engine *e, uint8_t kind, uint64_t cookie)
 	s->kind = kind;
 	s->cookie = cookie;
 	s->ttl = 64;
+	s->group_ttl = 1; /* RFC 1112 6.1 */
+	s->group_loop = true;
 	s->rcvbuf = SOCK_BUF_DEFAULT;
 	s->sndbuf = SOCK_BUF_DEFAULT;
 	s->keep_idle_s = 7200; /* RFC 9293 3.8.4, MUST-28 */
@@ -89,6 +92,8 @@ void sock_free(struct engine *e, struct sock *s)
 	while ((p = ilist_pop(&s->queue, pkt_links(e))) != NIL ||
 	       (p = ilist_pop(&s->errors, pkt_links(e))) != NIL)
 		pkt_free(e, &e->pkt[p]);
+	while (s->groups)
+		igmp_leave(e, s->group[--s->groups]);
 	if (s->events)
 		ilist_remove(&e->s->events, sock_event_links(e), i);
 	if (s->lport)

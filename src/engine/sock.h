@@ -41,6 +41,12 @@ int sock_error_take(struct sock *s);
 struct sock *sock_find(struct engine *e, uint8_t kind, uint32_t laddr, uint16_t lport,
 		       uint32_t raddr, uint16_t rport);
 
+/** sock_from() - From which address of ours the user wants what goes to @dst; 0: from any. */
+static inline uint32_t sock_from(const struct sock *s, uint32_t dst)
+{
+	return ipv4_is_multicast(dst) && s->group_from ? s->group_from : s->laddr;
+}
+
 /** sock_first_at() - The first socket in the chain of @port, in which others' may be, too. */
 uint32_t sock_first_at(const struct engine *e, uint16_t port);
 

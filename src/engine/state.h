@@ -22,7 +22,7 @@
 #include "wire/ipv4.h"
 #include "wire/tcp.h"
 
-#define ENGINE_MAGIC 0x4d54534533ull /* "MTSE3": changes with the layout */
+#define ENGINE_MAGIC 0x4d54534534ull /* "MTSE4": changes with the layout */
 
 #define NS_SEC 1000000000ull
 #define NS_MSEC 1000000ull
@@ -53,6 +53,7 @@ enum pkt_kind { PKT_IP, PKT_ARP };
  * @sent:     Of the payload, in fragments that have gone.
  * @sock, @sock_gen: Whose send buffer it counts in; sock NIL: nobody's.
  * @begun:    Something of it has gone.
+ * @alert:    With the option for routers to look at it (RFC 2113).
  * @mac:      For PKT_ARP: where to.
  * @sport:    Received UDP: the sender's port.
  * @about:    For one that waits in a socket's queue of errors.
@@ -65,7 +66,7 @@ struct pkt {
 	uint32_t sock, sock_gen;
 	uint16_t id, sport;
 	uint8_t kind, proto, ttl, tos;
-	bool df, begun;
+	bool df, begun, alert;
 	uint8_t mac[6];
 	struct engine_error about;
 	uint32_t cell[PKT_CELLS];
@@ -134,6 +135,33 @@ struct acd {
 	uint8_t state, sent;
 };
 
+/* ------------------------------------------------------------ multicast groups: igmp.h */
+
+#define IGMP_GROUPS ENGINE_GROUPS
+
+/**
+ * struct igmp_group - A group that is joined, or whose end is still being said.
+ * @users:     Sockets that have joined it.
+ * @change_ns: When its last change is said next, @changes times from now on; 0: it has been.
+ * @answer_ns: When a query is answered; 0: none is to be.
+ * @last:      Nobody has reported it since we did.
+ */
+struct igmp_group {
+	uint32_t addr, users;
+	uint64_t change_ns, answer_ns;
+	uint8_t changes;
+	bool last;
+};
+
+/** struct igmp_state - @until_ns: Until when routers of version 1, and 2, are taken to be there.
+ * @robustness: How often a change is said; 0: no router has said. */
+struct igmp_state {
+	struct igmp_group group[IGMP_GROUPS];
+	uint32_t groups;
+	uint8_t robustness;
+	uint64_t until_ns[2];
+};
+
 /* ------------------------------------------------------------ sockets */
 
 enum sock_kind {
@@ -143,7 +171,7 @@ enum sock_kind {
 	SOCK_RAW_ICMP = ENGINE_RAW_ICMP,
 };
 
-#define SOCK_GROUPS 8u
+#define SOCK_GROUPS 20u /* as Linux has it at first */
 
 /**
  * struct sock - What the user has. A connection (tcp) outlives it when it is
@@ -174,6 +202,7 @@ struct sock {
 	uint32_t icmp_filter;
 	uint32_t sending, sndbuf;
 	uint32_t groups, group[SOCK_GROUPS];
+	uint32_t group_from; /* from which address to send to groups; 0: the first */
 	uint32_t keep_idle_s, keep_interval_s, keep_count, user_timeout_ms;
 	uint32_t maxseg;
 	uint32_t pacing_max; /* octets a second; PACE_NONE: no limit */
@@ -181,6 +210,8 @@ struct sock {
 	uint8_t kind, cc, ttl, tos, pmtu_discover;
 	bool listening, connected, full, shut_rd, shut_wr;
 	bool recverr;
+	uint8_t group_ttl;
+	bool group_loop;
 	bool broadcast, keepalive, nodelay, cork, quickack, rcvbuf_fixed, sndbuf_fixed;
 };
 
@@ -213,7 +244,7 @@ struct token_bucket {
 
 /* Timers: one for each connection, half-open connection and neighbour, one for each
  * reassembly, then these. Their numbers follow each other in that order. */
-enum timer_other { TIMER_ACD, TIMER_OTHERS };
+enum timer_other { TIMER_ACD, TIMER_IGMP, TIMER_OTHERS };
 
 struct engine_offsets {
 	uint64_t tcp, seg, syn, sock, pkt, cell, neigh, ooo, timer, book, tcp_bucket, syn_bucket,
@@ -247,6 +278,7 @@ struct engine_state {
 	struct reass reass[REASS_MAX];
 	struct token_bucket icmp_limit;
 	struct acd acd[ENGINE_ADDRESSES];
+	struct igmp_state igmp;
 	uint64_t cookie_ns;   /* when a SYN cookie was last sent */
 	uint32_t tcp_last;    /* the connection that was found last: the next segment is often its,
 				 too; NIL: it is gone */

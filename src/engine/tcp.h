@@ -198,6 +198,9 @@ struct tcp {
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	struct ring snd;
 	uint64_t snd_base, snd_tail;
+	/* Position behind what the user wrote and means to be read; and that more is to come. */
+	uint64_t snd_push;
+	bool more;
 	uint64_t snd_up; /* position behind the last urgent octet; 0: there never was one */
 	uint32_t sndbuf, sndbuf_max;
 	struct ilist sent, by_time;

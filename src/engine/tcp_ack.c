@@ -68,7 +68,8 @@ static void duplicate(struct tcp *t, const struct ack *a)
 /* RFC 9293 3.10.7.4: SND.WND is set from the newest segment. Return: it has changed. */
 static bool update_window(struct engine *e, struct tcp *t, const struct tcp_header *h)
 {
-	uint32_t wnd = (uint32_t)h->window << t->snd_wscale;
+	/* RFC 7323 2.2: that of a SYN is not scaled. */
+	uint32_t wnd = (uint32_t)h->window << (h->flags & TCP_SYN ? 0 : t->snd_wscale);
 	uint32_t before = t->snd_wnd;
 	struct tcp_seg *s;
 

@@ -266,7 +266,7 @@ void tcp_inherit(struct tcp *t, const struct sock *s)
 		t->sndbuf = min_u32(s->sndbuf, t->sndbuf_max);
 }
 
-void tcp_options_changed(struct engine *e, struct sock *s)
+void tcp_options_changed(struct engine *e, struct sock *s, bool push)
 {
 	struct tcp *t = s->tcp == NIL ? NULL : &e->tcp[s->tcp];
 
@@ -277,6 +277,7 @@ void tcp_options_changed(struct engine *e, struct sock *s)
 		tcp_sync_mss(e, t);
 		keep_arm(e, t);
 	}
+	t->force |= push && tcp_unsent(t);
 	tcp_wake(e, t); /* without cork or Nagle there may be something to send */
 }
 
@@ -405,7 +406,8 @@ static int send_error(struct sock *s, const struct tcp *t)
 	return t->fin_wanted ? -EPIPE : 0;
 }
 
-int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, bool urgent)
+int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes,
+		 enum tcp_send how)
 {
 	struct tcp *t = s->tcp == NIL ? NULL : &e->tcp[s->tcp];
 	uint64_t una;
@@ -445,8 +447,11 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	ring_put(e, &t->snd, t->snd_tail, octets, bytes);
 	t->snd_tail += bytes;
 	/* What was not taken holds the urgent octet: it is still to come. */
-	if (urgent && bytes == wanted)
+	if (how == TCP_SEND_URGENT && bytes == wanted)
 		urgent_wanted(e, t);
+	t->more = how == TCP_SEND_MORE;
+	if (!t->more)
+		t->snd_push = t->snd_tail;
 	tcp_wake(e, t);
 	return (int64_t)bytes;
 }
@@ -644,7 +649,7 @@ bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 	struct tcp_seg *s;
 
 	if (!t)
-		return false;
+		return syn_heard_error(e, laddr, lport, raddr, rport, error);
 	/* RFC 5927 4.1: about something that is in flight. */
 	if (seq_lt(error->seq, t->snd_una) || seq_geq(error->seq, t->snd_nxt))
 		return false;

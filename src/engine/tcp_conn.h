@@ -46,12 +46,16 @@ bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 /* The commands of engine.h, for streams. */
 int tcp_connect(struct engine *e, struct sock *s, uint32_t addr, uint16_t port);
 int tcp_accept(struct engine *e, struct sock *s, uint64_t cookie, struct engine_sock *ret);
-int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, bool urgent);
+enum tcp_send { TCP_SEND, TCP_SEND_MORE, TCP_SEND_URGENT };
+
+int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes,
+		 enum tcp_send how);
 int tcp_urgent(const struct engine *e, const struct sock *s, uint64_t *ret);
 int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes);
 int tcp_shutdown(struct engine *e, struct sock *s, unsigned how);
 void tcp_close(struct engine *e, struct sock *s, bool abort);
-void tcp_options_changed(struct engine *e, struct sock *s);
+/** tcp_options_changed() - @push: What is held back now goes, even under a cork, as on Linux. */
+void tcp_options_changed(struct engine *e, struct sock *s, bool push);
 void tcp_info(const struct engine *e, const struct tcp *t, struct engine_info *ret);
 
 #endif

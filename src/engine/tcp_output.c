@@ -102,7 +102,7 @@ static bool small_may_go(const struct tcp *t, uint32_t bytes, uint32_t unsent, b
 	if (bytes == unsent) { /* (2), (3): all there is */
 		if (fin)
 			return true;
-		if (t->cork)
+		if (t->cork || t->more)
 			return false;
 		/* Minshall's rule for Nagle's: one small segment in flight, not one behind full
 		 * ones, whose ACK might be delayed for want of it. */
@@ -402,12 +402,18 @@ static bool do_syn(struct engine *e, struct tcp *t, struct tcp_header *h)
 	return true;
 }
 
+/* RFC 9293 3.9.1, MUST-61: PSH on the last of what there is, unless the user said that more comes.
+ */
+static bool pushes(const struct tcp *t, const struct plan *p)
+{
+	return p->bytes && p->bytes == tcp_unsent(t) && t->snd_push == t->snd_tail;
+}
+
 /* Each segment that the device cuts is one of the book's; what there is no room for stays unsent.
  * Return: false: there is none for the first. */
 static bool note_new(struct engine *e, struct tcp *t, struct plan *p, uint32_t max)
 {
-	/* RFC 9293 3.9.1, MUST-60: PSH on the last of what there is. */
-	bool push = p->bytes && p->bytes == tcp_unsent(t);
+	bool push = pushes(t, p);
 	uint32_t noted = 0;
 
 	do {
@@ -434,7 +440,7 @@ static bool do_new(struct engine *e, struct tcp *t, struct plan *p, struct tcp_h
 	h->seq = t->snd_nxt;
 	if (!note_new(e, t, p, max))
 		return false;
-	push = p->bytes && p->bytes == tcp_unsent(t);
+	push = pushes(t, p);
 	end = t->snd_nxt + p->bytes + (p->fin ? 1 : 0);
 	if (t->snd_una == t->snd_nxt || !t->stalled_ns)
 		t->stalled_ns = e->s->now_ns;

@@ -318,6 +318,11 @@ void syn_listen(struct engine *e, struct sock *l, const struct ip_in *in, struct
 		struct cursor data, const uint32_t *floor);
 void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct tcp_header *h,
 	       struct cursor data);
+
+/** syn_heard_error() - tcp_heard_error() for a half-open one. */
+bool syn_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		     uint16_t rport, const struct tcp_error *error);
+
 /** syn_drop_all() - The listener goes. */
 void syn_drop_all(struct engine *e, struct sock *l);
 

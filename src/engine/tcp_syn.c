@@ -409,3 +409,19 @@ void syn_input(struct engine *e, struct syn *y, const struct ip_in *in, struct t
 	drop(e, y);
 	tcp_segment(e, t, in, h, data);
 }
+
+bool syn_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
+		     uint16_t rport, const struct tcp_error *error)
+{
+	struct syn *y = syn_find(e, laddr, lport, raddr, rport);
+
+	/* RFC 5927 4.1: about our SYN-ACK. */
+	if (!y || error->seq != y->iss)
+		return false;
+	/* Nothing is lost by that but a place in the table: who is there after all, asks again. */
+	if (!error->too_long) {
+		COUNT(e, SYN_UNREACHABLE);
+		drop(e, y);
+	}
+	return true;
+}

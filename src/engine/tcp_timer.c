@@ -120,6 +120,7 @@ static void fire_rto(struct engine *e, struct tcp *t)
 	if (t->snd_wnd && t->sent.head == NIL) {
 		/* The window is open, but small, or data are held back: long enough. */
 		t->force = true;
+		t->snd_push = t->snd_tail;
 		tcp_wake(e, t);
 		return;
 	}

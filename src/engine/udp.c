@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "engine/icmp.h"
+#include "engine/igmp.h"
 #include "engine/pkt.h"
 #include "engine/sock.h"
 #include "engine/udp.h"
@@ -57,6 +58,22 @@ static void too_long(struct engine *e, struct sock *s, uint32_t dst, uint16_t dp
 	(void)sock_error_take(s); /* the call itself says it */
 }
 
+/* RFC 1112 6.1: who has joined here gets it, too. */
+static void loop(struct engine *e, const struct sock *s, uint32_t src, uint32_t dst, uint16_t dport,
+		 const void *octets, size_t bytes)
+{
+	struct ip_in in = {
+		.src = src,
+		.dst = dst,
+		.proto = IPV4_PROTO_UDP,
+		.ttl = s->group_ttl,
+		.tos = s->tos,
+	};
+
+	if (s->group_loop && igmp_wants(e, dst))
+		(void)sock_datagram_all(e, &in, dport, s->lport, cursor_of(octets, bytes));
+}
+
 int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes, uint32_t dst,
 		 uint16_t dport)
 {
@@ -64,12 +81,13 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	uint8_t header[UDP_HEADER_BYTES];
 	struct emit out = emit_to(header, sizeof(header));
 	uint32_t src, next_hop;
+	bool group = ipv4_is_multicast(dst);
 	struct pkt *p;
 	int err;
 
 	if (bytes > UDP_PAYLOAD_MAX)
 		return -EMSGSIZE;
-	err = route_find_from(e, dst, s->laddr, &src, &next_hop);
+	err = route_find_from(e, dst, sock_from(s, dst), &src, &next_hop);
 	if (err != 0)
 		return err;
 	if (s->pmtu_discover && bytes + UDP_HEADER_BYTES + IPV4_HEADER_BYTES > route_pmtu(e, dst)) {
@@ -80,6 +98,10 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	if (s->sending && s->sending + bytes > s->sndbuf) {
 		s->full = true;
 		return -EAGAIN;
+	}
+	if (group && s->group_ttl == 0) {
+		loop(e, s, src, dst, dport, octets, bytes);
+		return (int64_t)bytes;
 	}
 	p = pkt_new(e, UDP_HEADER_BYTES + bytes);
 	if (!p) {
@@ -93,12 +115,14 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	p->src = src;
 	p->dst = dst;
 	p->proto = IPV4_PROTO_UDP;
-	p->ttl = ipv4_is_multicast(dst) ? 1 : s->ttl; /* RFC 1112 6.1 */
+	p->ttl = group ? s->group_ttl : s->ttl;
 	p->tos = s->tos;
 	p->df = s->pmtu_discover;
 	p->sock = SOCK_INDEX(e, s);
 	p->sock_gen = s->head.gen;
 	s->sending += pkt_cost(p);
 	err = ip_send(e, p);
+	if (err == 0 && group)
+		loop(e, s, src, dst, dport, octets, bytes);
 	return err ? err : (int64_t)bytes;
 }

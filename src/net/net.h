@@ -313,6 +313,9 @@ enum mnet_option {
 	MNET_IP_DROP_MEMBERSHIP = 18, /* the same */
 	MNET_ICMP_FILTER = 19,	      /* of MNET_RAW_ICMP: a bit for each type that is not wanted */
 	MNET_SO_MAX_PACING_RATE = 20, /* octets a second, of a stream; UINT32_MAX: no limit */
+	MNET_IP_MULTICAST_TTL = 21,   /* 0 to 255; 1 at first. 0: it does not leave the host */
+	MNET_IP_MULTICAST_LOOP = 22,  /* 0, 1: who has joined here gets what the socket sends */
+	MNET_IP_MULTICAST_IF = 23,    /* the address of ours to send from; 0: the first */
 };
 
 enum mnet_congestion { MNET_CUBIC = 0, MNET_RENO = 1 };

@@ -126,11 +126,13 @@ enum wire_fault ipv4_parse_quoted(struct cursor *c, struct ipv4 *ret)
 
 void ipv4_emit(struct emit *e, const struct ipv4 *h)
 {
-	uint8_t *p = emit_take(e, IPV4_HEADER_BYTES);
+	bool alert = h->options & IPV4_OPT_ROUTER_ALERT;
+	unsigned bytes = IPV4_HEADER_BYTES + (alert ? IPV4_ALERT_BYTES : 0);
+	uint8_t *p = emit_take(e, bytes);
 
 	if (!p)
 		return;
-	p[0] = 4 << 4 | IPV4_HEADER_BYTES / 4;
+	p[0] = (uint8_t)(4 << 4 | bytes / 4);
 	p[1] = h->tos;
 	put_be16(p + 2, h->total_bytes);
 	put_be16(p + 4, h->id);
@@ -140,5 +142,9 @@ void ipv4_emit(struct emit *e, const struct ipv4 *h)
 	put_be16(p + 10, 0);
 	put_be32(p + 12, h->src);
 	put_be32(p + 16, h->dst);
-	put_be16(p + 10, checksum_fold(checksum_add(0, p, IPV4_HEADER_BYTES)));
+	if (alert) {
+		put_be16(p + 20, OPTION_ROUTER_ALERT << 8 | IPV4_ALERT_BYTES);
+		put_be16(p + 22, 0);
+	}
+	put_be16(p + 10, checksum_fold(checksum_add(0, p, bytes)));
 }

@@ -11,6 +11,7 @@
 
 #define IPV4_HEADER_BYTES 20u /* without options */
 #define IPV4_HEADER_MAX 60u
+#define IPV4_ALERT_BYTES 4u /* what the router alert adds to it */
 #define IPV4_PACKET_MAX 65535u
 /* Every module forwards this much in one piece (RFC 791 3.2)... */
 #define IPV4_MTU_MIN 68u
@@ -18,6 +19,7 @@
 #define IPV4_REASSEMBLY_MIN 576u
 
 #define IPV4_PROTO_ICMP 1u
+#define IPV4_PROTO_IGMP 2u
 #define IPV4_PROTO_TCP 6u
 #define IPV4_PROTO_UDP 17u
 
@@ -30,7 +32,7 @@
 
 /**
  * struct ipv4 - A parsed header, in host order.
- * @header_bytes: With options; a multiple of 4. ipv4_emit() writes none.
+ * @header_bytes: With options; a multiple of 4. Not asked by ipv4_emit().
  * @total_bytes:  Header and payload, at least header_bytes.
  * @offset_bytes: Of this fragment's payload in the datagram's; a multiple of 8.
  * @df, @mf:      Don't fragment; more fragments follow.
@@ -69,7 +71,8 @@ enum wire_fault ipv4_parse(struct cursor *c, struct ipv4 *ret);
  */
 enum wire_fault ipv4_parse_quoted(struct cursor *c, struct ipv4 *ret);
 
-/** ipv4_emit() - Write a header without options, with its checksum; total_bytes as @h says. */
+/** ipv4_emit() - Write a header, with its checksum; total_bytes as @h says. Of the options it
+ * writes IPV4_OPT_ROUTER_ALERT alone (RFC 2113): IPV4_ALERT_BYTES more. */
 void ipv4_emit(struct emit *e, const struct ipv4 *h);
 
 static inline bool ipv4_is_multicast(uint32_t addr)

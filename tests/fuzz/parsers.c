@@ -11,6 +11,7 @@
 #include "wire/checksum.h"
 #include "wire/eth.h"
 #include "wire/icmp4.h"
+#include "wire/igmp.h"
 #include "wire/ipv4.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
@@ -34,6 +35,7 @@ void fuzz_eth(const uint8_t *data, size_t bytes);
 void fuzz_arp(const uint8_t *data, size_t bytes);
 void fuzz_ipv4(const uint8_t *data, size_t bytes);
 void fuzz_icmp4(const uint8_t *data, size_t bytes);
+void fuzz_igmp(const uint8_t *data, size_t bytes);
 void fuzz_udp(const uint8_t *data, size_t bytes);
 void fuzz_tcp(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -103,6 +105,17 @@ void fuzz_icmp4(const uint8_t *data, size_t bytes)
 		return;
 	inside(&c, data, bytes);
 	must(cursor_left(&c) == bytes - ICMP4_HEADER_BYTES);
+}
+
+void fuzz_igmp(const uint8_t *data, size_t bytes)
+{
+	struct cursor c = cursor_of(data, bytes);
+	struct igmp m;
+
+	if (igmp_parse(&c, &m) != WIRE_OK)
+		return;
+	inside(&c, data, bytes);
+	must(m.type != IGMP_QUERY || (m.version >= 1 && m.version <= 3));
 }
 
 void fuzz_udp(const uint8_t *data, size_t bytes)

@@ -50,7 +50,7 @@ struct call {
 	size_t bytes, at;
 	struct engine_sock sock;
 	struct sockaddr_in from;
-	bool peek, urgent;
+	bool peek, urgent, more;
 	int fd;
 };
 
@@ -312,9 +312,11 @@ static int64_t try_send(void *arg)
 	struct call *c = arg;
 	const uint8_t *at = (const uint8_t *)c->octets + c->at;
 	struct engine *e = world_engine();
-	int64_t n = c->urgent
-			    ? engine_send_urgent(e, world.now_ns, c->f->sock, at, c->bytes - c->at)
-			    : engine_send(e, world.now_ns, c->f->sock, at, c->bytes - c->at);
+	int64_t (*send)(struct engine *, uint64_t, struct engine_sock, const void *, size_t) =
+		c->urgent ? engine_send_urgent
+		: c->more ? engine_send_more
+			  : engine_send;
+	int64_t n = send(e, world.now_ns, c->f->sock, at, c->bytes - c->at);
 
 	if (n < 0)
 		return n != -EAGAIN && c->at ? (int64_t)c->at : n;
@@ -326,9 +328,14 @@ static ssize_t transmit(int fd, const void *octets, size_t bytes, int flags,
 			const struct sockaddr_in *to)
 {
 	struct fd *f = begin(fd);
-	struct call c = {.f = f, .octets = octets, .bytes = bytes, .urgent = flags & MSG_OOB};
+	struct call c = {
+		.f = f,
+		.octets = octets,
+		.bytes = bytes,
+		.urgent = flags & MSG_OOB,
+		.more = flags & MSG_MORE,
+	};
 	struct engine *e;
-	uint32_t cork = 0;
 	int64_t n;
 
 	if (!f) {
@@ -344,19 +351,9 @@ static ssize_t transmit(int fd, const void *octets, size_t bytes, int flags,
 						   ntohs(to->sin_port)));
 	if (!bytes)
 		return (ssize_t)done(0);
-	/* MSG_MORE is a cork until the next call. */
-	if (f->proto == ENGINE_TCP && engine_get(e, f->sock, ENGINE_TCP_CORK, &cork) == 0)
-		(void)engine_set(e, world.now_ns, f->sock, ENGINE_TCP_CORK,
-				 cork || flags & MSG_MORE);
 	n = world_wait(try_send, &c, patience(f, flags, f->sndtimeo_ns));
 	if (n == -EAGAIN && c.at)
 		n = (int64_t)c.at;
-	if (flags & MSG_MORE) {
-		struct sock *s = sock_of(e, f->sock);
-
-		if (s)
-			s->cork = cork;
-	}
 	return (ssize_t)done(n);
 }
 

@@ -371,6 +371,12 @@ bool app_timed_out(struct app *a)
 	return only;
 }
 
+static bool is_empty(const struct engine_usage *u)
+{
+	return !(u->tcps || u->segs || u->syns || u->socks || u->pkts || u->cells || u->ooos ||
+		 u->ring_pages || u->groups);
+}
+
 bool app_drain(struct app *a, uint64_t until_ns)
 {
 	struct sim *s = a->sim;
@@ -388,23 +394,20 @@ bool app_drain(struct app *a, uint64_t until_ns)
 			;
 		for (unsigned i = 0; i < s->hosts; i++) {
 			engine_usage(&s->host[i].e, &u);
-			if (u.tcps || u.segs || u.syns || u.socks || u.pkts || u.cells || u.ooos ||
-			    u.ring_pages)
-				empty = false;
+			empty &= is_empty(&u);
 		}
 		if (empty && s->flight.n == 0)
 			return true;
 		if (s->now_ns >= until_ns) {
 			for (unsigned i = 0; i < s->hosts && !a->fault[0]; i++) {
 				engine_usage(&s->host[i].e, &u);
-				if (!u.tcps && !u.segs && !u.syns && !u.socks && !u.pkts &&
-				    !u.cells && !u.ooos && !u.ring_pages)
+				if (is_empty(&u))
 					continue;
 				snprintf(a->fault, sizeof(a->fault),
 					 "host %u is not empty: tcps %u segs %u syns %u socks %u "
-					 "pkts %u cells %u ooos %u pages %u",
+					 "pkts %u cells %u ooos %u pages %u groups %u",
 					 i, u.tcps, u.segs, u.syns, u.socks, u.pkts, u.cells,
-					 u.ooos, u.ring_pages);
+					 u.ooos, u.ring_pages, u.groups);
 			}
 			return false;
 		}

@@ -36,6 +36,11 @@ static uint16_t port_of(struct script *x)
 	return (uint16_t)(APP_PORT + sim_below(&x->sim, 3));
 }
 
+static uint32_t group_of(struct script *x)
+{
+	return 0xe8010200u + (uint32_t)sim_below(&x->sim, 3);
+}
+
 static uint32_t addr_of(struct script *x)
 {
 	switch (sim_below(&x->sim, 8)) {
@@ -45,6 +50,8 @@ static uint32_t addr_of(struct script *x)
 		return 0x0a0000ff;
 	case 2:
 		return sim_addr(HOSTS + 5); /* nobody */
+	case 3:
+		return group_of(x);
 	default:
 		return sim_addr((unsigned)sim_below(&x->sim, HOSTS));
 	}
@@ -146,7 +153,13 @@ static void call(struct script *x, unsigned host)
 	uint64_t urgent;
 	uint32_t value;
 
-	switch (sim_below(s, 20)) {
+	switch (sim_below(s, 21)) {
+	case 20:
+		(void)engine_set(e, s->now_ns, h->sock,
+				 sim_below(s, 2) ? ENGINE_IP_ADD_MEMBERSHIP
+						 : ENGINE_IP_DROP_MEMBERSHIP,
+				 group_of(x));
+		break;
 	case 0:
 	case 1:
 		open_one(x, host);
@@ -209,7 +222,9 @@ static void call(struct script *x, unsigned host)
 					 : (uint32_t)link_random(&s->random) >> sim_below(s, 32));
 		break;
 	default:
-		(void)engine_get(e, h->sock, (enum engine_option)sim_below(s, 26), &value);
+		(void)engine_get(e, h->sock,
+				 (enum engine_option)sim_below(s, ENGINE_SO_MAX_PACING_RATE + 2),
+				 &value);
 		(void)engine_info(e, h->sock, &info);
 	}
 }

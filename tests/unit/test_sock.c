@@ -197,6 +197,7 @@ static void engine_set__what_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(engine_set(&s.e, s.now, u, ENGINE_TCP_NODELAY, 1), -ENOPROTOOPT);
+	assert_int_equal(engine_send_more(&s.e, s.now, u, "x", 1), -EOPNOTSUPP);
 	assert_int_equal(engine_set(&s.e, s.now, t, ENGINE_TCP_CONGESTION, 99), -EINVAL);
 	assert_int_equal(engine_set(&s.e, s.now, t, ENGINE_TCP_KEEPIDLE, 0), -EINVAL);
 	assert_int_equal(engine_set(&s.e, s.now, t, ENGINE_TCP_MAXSEG, 10), -EINVAL);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What an ACK tells: of loss, for the window, and for the timers. */
-#include "stack_test.h"
+#include "stream_test.h"
 
 #define MSS 1460u
 
-static char data[70000];
 static struct talk t;
 static uint32_t first; /* number of the first octet that was written */
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "engine/route.h"
-#include "stack_test.h"
-
-static char data[70000];
+#include "stream_test.h"
 
 static int64_t receive(struct talk *t, size_t bytes)
 {
@@ -86,6 +84,45 @@ static struct talk syn_is_out(void)
 	t.ack = s.tcp.seq + 1;
 	t.seq = 9000;
 	return t;
+}
+
+static void update_window__that_of_a_syn_is_not_scaled(void **state)
+{
+	struct talk t = syn_is_out();
+	struct tcp_header h = talk_header(&t, TCP_SYN | TCP_ACK);
+	uint32_t sent = 0;
+
+	(void)state; /* RFC 7323 2.2 */
+	h.has = TCP_HAS_MSS | TCP_HAS_WSCALE;
+	h.mss = TALK_MSS;
+	h.wscale = 7;
+	h.window = 4000;
+	stack_tcp(&s, &h, NULL, 0);
+	assert_int_equal(info_of(t.sock).snd_wnd, 4000);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 10000), 10000);
+	while (stack_pull(&s))
+		sent += (uint32_t)cursor_left(&s.data);
+	assert_in_range(sent, 2 * 1460, 4000);
+}
+
+static void is_acceptable__an_ack_right_behind_the_window(void **state)
+{
+	struct tcp_header h;
+	struct talk t;
+
+	(void)state; /* Its sender has filled the window, and all of that was lost. */
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 100), 100);
+	assert_true(stack_pull(&s));
+	assert_int_equal(info_of(t.sock).unacked, 100);
+	h = talk_header(&t, TCP_ACK);
+	h.seq += info_of(t.sock).rcv_wnd;
+	h.ack += 100;
+	stack_tcp(&s, &h, NULL, 0);
+	assert_int_equal(info_of(t.sock).unacked, 0);
+	h.seq++;
+	stack_tcp(&s, &h, NULL, 0);
+	assert_int_equal(stack_count(&s, COUNT_TCP_OUT_OF_WINDOW), 1);
 }
 
 static void syn_sent__a_wrong_ack_is_reset(void **state)
@@ -839,6 +876,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp_input__nobody_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(tcp_input__checksum_and_broadcast, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_sent__handshake, setup, teardown),
+		cmocka_unit_test_setup_teardown(update_window__that_of_a_syn_is_not_scaled, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(is_acceptable__an_ack_right_behind_the_window,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_sent__a_wrong_ack_is_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_sent__refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_sent__both_at_once, setup, teardown),

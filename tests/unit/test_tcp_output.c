@@ -1,27 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "stack_test.h"
-
-static char data[70000];
-
-/* The peer acknowledges all that was sent. */
-static void ack_all(struct talk *t)
-{
-	talk_send(&s, t, TCP_ACK, NULL, 0);
-}
-
-static void write_octets(struct talk *t, size_t bytes)
-{
-	assert_int_equal(engine_send(&s.e, s.now, t->sock, data, bytes), bytes);
-}
-
-/* Take a segment of @bytes data. */
-static void want(struct talk *t, size_t bytes)
-{
-	assert_true(stack_pull_ip(&s));
-	assert_int_equal(cursor_left(&s.data), bytes);
-	assert_int_equal(s.tcp.seq, t->ack);
-	t->ack += (uint32_t)bytes;
-}
+#include "stream_test.h"
 
 static void choose_new__nagle(void **state)
 {
@@ -69,6 +47,46 @@ static void choose_new__cork(void **state)
 	write_octets(&t, 30);
 	assert_true(stack_wait(&s, 210 * NS_MSEC));
 	assert_int_equal(cursor_left(&s.data), 30);
+}
+
+static void write_more(struct talk *t, size_t bytes)
+{
+	assert_int_equal(engine_send_more(&s.e, s.now, t->sock, data, bytes), bytes);
+}
+
+static void choose_new__more_is_to_come(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	talk_connect(&s, &t, 0);
+	assert_int_equal(engine_set(&s.e, s.now, t.sock, ENGINE_TCP_NODELAY, 1), 0);
+	/* Until the rest is there: one segment, which is pushed. */
+	write_more(&t, 100);
+	write_more(&t, 100);
+	assert_true(stack_quiet(&s));
+	write_octets(&t, 5);
+	want(&t, 205);
+	assert_int_equal(s.tcp.flags, TCP_ACK | TCP_PSH);
+	/* Until an ACK: not pushed. */
+	write_more(&t, 30);
+	assert_true(stack_quiet(&s));
+	ack_all(&t);
+	want(&t, 30);
+	assert_int_equal(s.tcp.flags, TCP_ACK);
+	ack_all(&t);
+	/* What makes a full segment goes. */
+	write_more(&t, 1460 + 7);
+	want(&t, 1460);
+	assert_true(stack_quiet(&s));
+	ack_all(&t);
+	want(&t, 7);
+	ack_all(&t);
+	/* Who never says more: 200 ms. */
+	write_more(&t, 9);
+	assert_true(stack_wait(&s, 210 * NS_MSEC));
+	assert_int_equal(cursor_left(&s.data), 9);
+	assert_int_equal(s.tcp.flags, TCP_ACK | TCP_PSH);
 }
 
 static void choose_new__the_initial_window(void **state)
@@ -667,6 +685,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(choose_new__nagle, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__cork, setup, teardown),
+		cmocka_unit_test_setup_teardown(choose_new__more_is_to_come, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__the_initial_window, setup, teardown),
 		cmocka_unit_test_setup_teardown(choose_new__never_beyond_the_window, setup,
 						teardown),

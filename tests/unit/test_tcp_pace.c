@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "stack_test.h"
+#include "stream_test.h"
 
 #define SEG 1460u
 #define RATE 146000u /* octets a second: a segment each 10 ms */
-
-static char data[70000];
 
 /* Octets of data that go in @ns; the peer acknowledges each segment at once. */
 static uint64_t goes_in(struct talk *t, uint64_t ns)

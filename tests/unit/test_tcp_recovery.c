@@ -3,31 +3,9 @@
  * What is taken for lost, and what becomes of the window: tcp_recovery.c, and what
  * tcp_rack.c and tcp_sack.c tell it.
  */
-#include "stack_test.h"
+#include "stream_test.h"
 
 #define SEG 1460u
-
-static char data[70000];
-
-/* The peer acknowledges all that was taken. */
-static void ack_all(struct talk *t)
-{
-	talk_send(&s, t, TCP_ACK, NULL, 0);
-}
-
-static void write_octets(struct talk *t, size_t bytes)
-{
-	assert_int_equal(engine_send(&s.e, s.now, t->sock, data, bytes), bytes);
-}
-
-/* Take a segment of @bytes data. */
-static void want(struct talk *t, size_t bytes)
-{
-	assert_true(stack_pull_ip(&s));
-	assert_int_equal(cursor_left(&s.data), bytes);
-	assert_int_equal(s.tcp.seq, t->ack);
-	t->ack += (uint32_t)bytes;
-}
 
 /* Take @count full segments. */
 static void want_full(struct talk *t, unsigned count)

@@ -108,6 +108,43 @@ static void syn_input__resets_and_wrong_acks(void **state)
 	assert_int_equal(s.e.s->syns.used, 0);
 }
 
+static void syn_input__an_ack_right_behind_the_window(void **state)
+{
+	struct engine_sock a;
+	uint32_t iss;
+
+	(void)state; /* Its sender has filled the window, and all of that was lost. */
+	listen_with(5);
+	iss = syn(1000, 77);
+	segment(1000, TCP_ACK, 78 + s.tcp.window + 1, iss + 1);
+	assert_int_equal(stack_count(&s, COUNT_TCP_OUT_OF_WINDOW), 1);
+	segment(1000, TCP_ACK, 78 + s.tcp.window, iss + 1);
+	assert_int_equal(engine_accept(&s.e, s.now, l, 0, &a), 0);
+}
+
+static void syn_heard_error__about_its_syn_ack(void **state)
+{
+	struct icmp4 h = {.type = ICMP4_UNREACHABLE, .code = ICMP4_UNREACHABLE_HOST};
+	uint8_t quote[28];
+	uint32_t iss;
+
+	(void)state;
+	listen_with(5);
+	iss = syn(1000, 77);
+	memcpy(quote, s.frame + 14, sizeof(quote));
+	put_be32(quote + 24, iss - 1); /* RFC 5927 4.1: not of what is in flight */
+	stack_icmp(&s, ROUTER, &h, quote, sizeof(quote));
+	assert_int_equal(stack_count(&s, COUNT_ICMP_UNMATCHED), 1);
+	put_be32(quote + 24, iss);
+	h.code = ICMP4_UNREACHABLE_FRAGMENT; /* it is the shortest that there is */
+	stack_icmp(&s, ROUTER, &h, quote, sizeof(quote));
+	assert_int_equal(s.e.s->syns.used, 1);
+	h.code = ICMP4_UNREACHABLE_HOST;
+	stack_icmp(&s, ROUTER, &h, quote, sizeof(quote));
+	assert_int_equal(s.e.s->syns.used, 0);
+	assert_int_equal(stack_count(&s, COUNT_SYN_UNREACHABLE), 1);
+}
+
 static void syn_timer__again_and_forgotten(void **state)
 {
 	unsigned n = 0;
@@ -347,6 +384,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(syn_listen__what_is_no_syn, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_input__the_syn_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(syn_input__resets_and_wrong_acks, setup, teardown),
+		cmocka_unit_test_setup_teardown(syn_input__an_ack_right_behind_the_window, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(syn_heard_error__about_its_syn_ack, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(syn_timer__again_and_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(establish__a_full_accept_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(cookie__when_the_table_is_full, setup, teardown),
