@@ -284,6 +284,37 @@ bool wire_conn_deliver(struct wire *w, uint32_t index)
 	return pump_in(w, c) != 0 || !c->in_ready;
 }
 
+size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec *ret)
+{
+	struct wire_conn *c = &w->conns[index];
+	unsigned char *at = NULL;
+	size_t headers;
+	ssize_t room;
+
+	/* Behind what waits for room there is none. */
+	if (c->state != WIRE_OPEN || c->in_end || c->in_ready || program_closed(c))
+		return 0;
+	headers = engine_place(&w->e, c->sock);
+	conn_follow(&c->conn);
+	room = headers ? conn_send_begin(&c->conn, PIECE_BYTES, &at) : 0;
+	if (room <= 0)
+		return 0;
+	*ret = (struct iovec){at, (size_t)room};
+	return headers;
+}
+
+bool wire_conn_placed(struct wire *w, uint32_t index, size_t bytes, bool more)
+{
+	struct wire_conn *c = &w->conns[index];
+
+	where(w, c);
+	conn_send_end(&c->conn, bytes);
+	if (!more)
+		return true;
+	c->in_ready = true;
+	return pump_in(w, c) != 0 || !c->in_ready;
+}
+
 /* Return: whether it has more to do at once. */
 static bool conn_serve(struct wire *w, struct wire_conn *c)
 {

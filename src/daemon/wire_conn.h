@@ -78,6 +78,7 @@ struct wire_ping {
  * @gate:    The listener that programs' connections to other addresses claim seats of.
  * @spin, @spin_most_ns: Before a sleep (wire_spin.c).
  * @program_cpu: Where the program ran, as spin_cpu() has it, whose connection was served last.
+ * @place_next: Connection + 1 that the next frame's octets are likely to be of; 0: of nobody known.
  * @by_slot: Connection + 1, by the slot of its half.
  * @free_first, @active_first, @active_last, @waiting_first: Connections + 1.
  */
@@ -96,7 +97,8 @@ struct wire {
 	struct spin spin;
 	uint64_t spin_most_ns;
 	uint32_t program_cpu;
-	uint64_t frames_bad, frames_lost, dgrams_unsent, dgrams_undelivered;
+	uint32_t place_next;
+	uint64_t frames_bad, frames_lost, frames_placed, dgrams_unsent, dgrams_undelivered;
 	unsigned dgram_slot; /* of the half that programs send datagrams to */
 	bool dgram_ready;
 	uint16_t by_slot[SLOT_MAX];
@@ -125,6 +127,17 @@ void wire_conn_event(struct wire *w, uint32_t index, uint32_t events);
 /** wire_conn_deliver() - Octets have come that had better be taken now, from the frame. Return:
  * false: the program has no room for all of them. */
 bool wire_conn_deliver(struct wire *w, uint32_t index);
+
+/**
+ * wire_conn_place() - Where its next octets may go before it is sure that they are its own.
+ * @ret: In its ring; on success.
+ * Return: octets of headers before them; 0: nowhere.
+ */
+size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec *ret);
+
+/** wire_conn_placed() - @bytes of these are there. @more: others have come behind them. Return:
+ * as wire_conn_deliver(). */
+bool wire_conn_placed(struct wire *w, uint32_t index, size_t bytes, bool more);
 
 /** wire_gate() - Take those who wait at the gate. */
 void wire_gate(struct wire *w);

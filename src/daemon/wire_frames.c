@@ -12,8 +12,81 @@
 #define BYTES_IN (256u << 10)
 #define FRAMES_OUT 512u
 #define FRAME_BYTES 65600u
+#define PLACED_LEAST 4096u /* octets of a frame behind which the next of the same is expected */
 
 _Static_assert(ENGINE_PIECES <= TAP_PIECES, "a frame of the engine's fits");
+
+/**
+ * struct target - Where a frame's octets go.
+ * @index: Whose connection's they are likely to be.
+ * @headers, @place: So many octets into @whole; then those of @place, in that connection's ring;
+ *         then behind the gap that they leave in @whole. 0: all into @whole.
+ */
+struct target {
+	uint8_t *whole;
+	uint32_t index;
+	size_t headers;
+	struct iovec place;
+};
+
+static struct target target_of(struct wire *w, uint8_t *whole)
+{
+	struct target t = {.whole = whole};
+
+	/* Who captures looks at the octets of a whole frame. */
+	if (w->place_next && !w->capture) {
+		t.index = w->place_next - 1;
+		t.headers = wire_conn_place(w, t.index, &t.place);
+		if (t.place.iov_len > FRAME_BYTES - t.headers)
+			t.place.iov_len = FRAME_BYTES - t.headers;
+	}
+	return t;
+}
+
+static ssize_t target_read(struct wire *w, const struct target *t, struct vnet *v)
+{
+	size_t behind = t->headers + t->place.iov_len;
+	const struct iovec room[] = {
+		{t->whole, t->headers},
+		t->place,
+		{t->whole + behind, FRAME_BYTES - behind},
+	};
+
+	return t->headers ? tap_read(w->tap, room, ARRAY_LEN(room), v)
+			  : tap_read(w->tap, room + 2, 1, v);
+}
+
+/* A frame of @n octets into the engine, and on to its program. Return: whether that keeps up. */
+static bool frame_in(struct wire *w, const struct target *t, size_t n,
+		     const struct engine_offload *o)
+{
+	size_t placed = t->headers && n > t->headers ? n - t->headers : 0;
+	bool keeps_up = true;
+	uint64_t cookie;
+
+	if (placed > t->place.iov_len)
+		placed = t->place.iov_len;
+	if (placed && engine_input_placed(&w->e, w->now_ns, w->conns[t->index].sock, t->whole, n,
+					  placed, o)) {
+		w->frames_placed++;
+		keeps_up = wire_conn_placed(w, t->index, placed, n > t->headers + placed);
+		engine_lent_end(&w->e);
+		return keeps_up;
+	}
+	/* It was another's, or more than data: a copy more. */
+	if (placed)
+		memcpy(t->whole + t->headers, t->place.iov_base, placed);
+	wire_capture(w, false, &(struct iovec){t->whole, n}, 1, o);
+	w->place_next = 0;
+	if (engine_input_lent(&w->e, w->now_ns, t->whole, n, o, &cookie) &&
+	    cookie >> 32 == WIRE_KIND_CONN) {
+		keeps_up = wire_conn_deliver(w, (uint32_t)cookie);
+		if (o->sum_start && n >= PLACED_LEAST)
+			w->place_next = (uint32_t)cookie + 1;
+	}
+	engine_lent_end(&w->e);
+	return keeps_up;
+}
 
 unsigned wire_frames_in(struct wire *w)
 {
@@ -25,10 +98,10 @@ unsigned wire_frames_in(struct wire *w)
 	w->readable = false;
 	/* Where a program does not, its window closes; until then a frame a turn is enough. */
 	while (count < FRAMES_IN && bytes < BYTES_IN && keeps_up) {
+		struct target t = target_of(w, frame);
 		struct vnet v;
-		ssize_t n = tap_read(w->tap, frame, sizeof(frame), &v);
+		ssize_t n = target_read(w, &t, &v);
 		struct engine_offload o;
-		uint64_t cookie;
 
 		if (n == -EAGAIN)
 			return count;
@@ -49,10 +122,7 @@ unsigned wire_frames_in(struct wire *w)
 					    .sum_offset = v.sum_offset,
 					    .cut_bytes = v.cut_bytes,
 					    .sum_ok = v.sum_ok};
-		wire_capture(w, false, &(struct iovec){frame, (size_t)n}, 1, &o);
-		keeps_up = !engine_input_lent(&w->e, w->now_ns, frame, (size_t)n, &o, &cookie) ||
-			   cookie >> 32 != WIRE_KIND_CONN || wire_conn_deliver(w, (uint32_t)cookie);
-		engine_lent_end(&w->e);
+		keeps_up = frame_in(w, &t, (size_t)n, &o);
 	}
 	w->readable = true;
 	return count;

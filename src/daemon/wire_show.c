@@ -91,6 +91,7 @@ static void rows_stats(const struct daemon *d, struct rows *rows)
 
 	row_stat(rows, "device-frames-bad", w->frames_bad);
 	row_stat(rows, "device-frames-lost", w->frames_lost);
+	row_stat(rows, "device-frames-placed", w->frames_placed);
 	row_stat(rows, "datagrams-unsent", w->dgrams_unsent);
 	row_stat(rows, "datagrams-undelivered", w->dgrams_undelivered);
 	for (unsigned i = 0; (name = engine_stat_name(i)); i++)

@@ -62,12 +62,16 @@ int tap_mtu(const char *name)
 	return err < 0 ? err : r.ifr_mtu;
 }
 
-ssize_t tap_read(int fd, void *frame, size_t room, struct vnet *ret)
+ssize_t tap_read(int fd, const struct iovec *room, unsigned count, struct vnet *ret)
 {
 	struct virtio_net_hdr h;
-	struct iovec piece[2] = {{&h, sizeof(h)}, {frame, room}};
-	ssize_t n = readv(fd, piece, 2);
+	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
+	ssize_t n;
 
+	if (count == 0 || count > TAP_PIECES)
+		return -EINVAL;
+	memcpy(all + 1, room, count * sizeof(*room));
+	n = readv(fd, all, (int)count + 1);
 	if (n < 0)
 		return -errno;
 	if ((size_t)n <= sizeof(h) || vnet_parse(&h, (size_t)n - sizeof(h), ret) < 0)

@@ -31,11 +31,12 @@ int tap_mtu(const char *name);
 
 /**
  * tap_read() - The next frame.
- * @ret: What of it is left to us; on success.
+ * @room:  For its octets, one piece behind the other. @count: At most TAP_PIECES.
+ * @ret:   What of it is left to us; on success.
  * Return: octets; -EAGAIN where there is none; -EPROTO where it is none, or asks for what was
  *         not agreed upon; or -errno: -EBADFD once the interface is gone.
  */
-ssize_t tap_read(int fd, void *frame, size_t room, struct vnet *ret);
+ssize_t tap_read(int fd, const struct iovec *room, unsigned count, struct vnet *ret);
 
 /**
  * tap_write() - Send a frame.

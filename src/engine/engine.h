@@ -34,6 +34,7 @@ struct neigh;
 struct ooo;
 struct timer;
 struct buddy_page;
+struct engine_sock;
 
 /**
  * struct engine_window - Memory that rings may lie in, as this process maps it.
@@ -50,11 +51,12 @@ struct engine_window {
  * @at, @bytes: Where they are; 0: none are lent.
  * @tcp, @gen: The connection that octets have come for in order; gen 0: for none.
  * @position: In its receive ring, of the first.
+ * @placed:   So many of the first are not there, but at the reader.
  */
 struct engine_lent {
 	const uint8_t *at;
 	uint64_t position;
-	uint32_t bytes, tcp, gen;
+	uint32_t bytes, tcp, gen, placed;
 	bool open;
 };
 
@@ -214,6 +216,25 @@ void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame
  */
 bool engine_input_lent(struct engine *e, uint64_t now_ns, const void *frame, size_t bytes,
 		       const struct engine_offload *o, uint64_t *ret_cookie);
+
+/**
+ * engine_place() - May the next frame's payload go straight to where the reader of this stream
+ * wants it, without the engine? So where all that came was received, and nothing is missing.
+ *
+ * Return: how many octets of headers would be before it; 0: no.
+ */
+size_t engine_place(struct engine *e, struct engine_sock s);
+
+/**
+ * engine_input_placed() - engine_input_lent() of a frame whose first @placed octets of payload,
+ * behind engine_place()'s headers, the reader has already. They count as received; what @frame has
+ * in their place is not read. What is behind them is lent.
+ *
+ * Return: false: they are not what comes next in this stream, or somebody has to sum them. Nothing
+ * has happened: the caller puts them in their place, and gives the frame in by another call.
+ */
+bool engine_input_placed(struct engine *e, uint64_t now_ns, struct engine_sock s, const void *frame,
+			 size_t bytes, size_t placed, const struct engine_offload *o);
 
 /** engine_lent_end() - What was not received is copied; the frame is the caller's again. */
 void engine_lent_end(struct engine *e);

@@ -456,6 +456,19 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	return (int64_t)bytes;
 }
 
+void tcp_received(struct engine *e, struct tcp *t, size_t bytes)
+{
+	t->rcv_head += bytes;
+	/* RFC 9293 3.8.6.2.2: say so where the window opens by much, but not with each
+	 * read: what the peer may send already brings an ACK. */
+	if (t->state >= TCP_ESTABLISHED && !t->fin_received &&
+	    tcp_window_could(t) >= min_u32(t->rcvbuf / 2, 2 * t->mss) &&
+	    tcp_window_could(t) >= tcp_window_now(t)) {
+		t->ack_now = true;
+		tcp_wake(e, t);
+	}
+}
+
 int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes)
 {
 	struct tcp *t = s->tcp == NIL ? NULL : &e->tcp[s->tcp];
@@ -469,15 +482,7 @@ int64_t tcp_recv(struct engine *e, struct sock *s, void *room, size_t bytes)
 			bytes = ready;
 		bytes = (size_t)min_u64(bytes, urgent_limit(t));
 		lend_get(e, t, room, bytes);
-		t->rcv_head += bytes;
-		/* RFC 9293 3.8.6.2.2: say so where the window opens by much, but not with each
-		 * read: what the peer may send already brings an ACK. */
-		if (t->state >= TCP_ESTABLISHED && !t->fin_received &&
-		    tcp_window_could(t) >= min_u32(t->rcvbuf / 2, 2 * t->mss) &&
-		    tcp_window_could(t) >= tcp_window_now(t)) {
-			t->ack_now = true;
-			tcp_wake(e, t);
-		}
+		tcp_received(e, t, bytes);
 		return (int64_t)bytes;
 	}
 	err = sock_error_take(s);

@@ -155,6 +155,15 @@ static bool take_data(struct engine *e, struct tcp *t, uint32_t seq, const uint8
 	return true;
 }
 
+bool tcp_is_next(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes)
+{
+	/* As tcp_segment() asks them. */
+	return bytes && (h->flags & ~TCP_PSH) == TCP_ACK && t->ts_ok == !!(h->has & TCP_HAS_TS) &&
+	       !is_old_duplicate(e, t, h) && h->seq == t->rcv_nxt && bytes <= tcp_window_now(t) &&
+	       seq_leq(h->ack, t->snd_nxt) && seq_geq(h->ack, t->snd_una - t->max_wnd) &&
+	       ring_has(e, t, t->rcv_tail + bytes);
+}
+
 /* RFC 9293 3.8.6.3: every second full segment at least, and within TCP_DELACK_NS. */
 static void ack_later(struct engine *e, struct tcp *t, uint32_t bytes)
 {

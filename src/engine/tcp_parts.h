@@ -298,7 +298,16 @@ void urgent_input(struct engine *e, struct tcp *t, const struct tcp_header *h);
 /** urgent_limit() - Octets that one read may take at most. */
 uint64_t urgent_limit(const struct tcp *t);
 
+/* ------------------------------------------------------------ tcp_conn.c */
+
+/** tcp_received() - The reader has @bytes more: the window may open. */
+void tcp_received(struct engine *e, struct tcp *t, size_t bytes);
+
 /* ------------------------------------------------------------ tcp_input.c */
+
+/** tcp_is_next() - Is it @bytes of data next in line, in the window, and nothing else but an ACK
+ * that changes nobody's state? Then there is room for them in the ring. */
+bool tcp_is_next(struct engine *e, struct tcp *t, const struct tcp_header *h, uint32_t bytes);
 
 /** tcp_segment() - A segment for a connection in a synchronized state, or SYN-RECEIVED. */
 void tcp_segment(struct engine *e, struct tcp *t, const struct ip_in *in, struct tcp_header *h,
