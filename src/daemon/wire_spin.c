@@ -33,12 +33,12 @@ void wire_spin_init(struct wire *w)
 
 bool wire_spin(struct wire *w)
 {
-	uint64_t budget = spin_budget_ns(&w->spin, w->spin_most_ns);
-	uint64_t now = budget ? clock_now_ns() : 0, until = now + budget;
+	uint64_t now = w->spin_most_ns ? clock_now_ns() : 0;
+	uint64_t until = spin_until_ns(&w->spin, w->spin_most_ns, now);
 	bool found = false;
 
 	/* A program that spins here for us would wait for its own spinning. */
-	if (budget == 0 || w->down_said || spin_same_cpu(w->program_cpu))
+	if (until == now || w->down_said || spin_same_cpu(w->program_cpu))
 		return false;
 	while (!found && now < until) {
 		uint64_t then = now;
@@ -52,6 +52,9 @@ bool wire_spin(struct wire *w)
 		if (now - then > KEPT_AWAY_NS)
 			break;
 	}
-	spin_done(&w->spin, found);
+	if (found)
+		spin_found(&w->spin);
+	else
+		spin_failed(&w->spin, until, now);
 	return found;
 }

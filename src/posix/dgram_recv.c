@@ -213,24 +213,27 @@ static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 static bool recv_spin(struct sock *s)
 {
 	uint32_t cpu = spin_cpu(), peer_cpu = load_relaxed(&s->dgram->peer_cpu);
-	uint64_t until, budget;
+	uint64_t now, until;
 
 	if (load_relaxed(&s->half->cpu) != cpu)
 		store_relaxed(&s->half->cpu, cpu);
 	/* Who is on our own CPU is waited for by wait_sock(), as for any. */
 	if (process.spin_ns == 0 || s->foreign || spin_same_cpu(peer_cpu))
 		return false;
-	budget = spin_budget_ns(&s->spin, process.spin_ns);
-	until = clock_now_ns() + (budget < EMPTY_NS ? budget : EMPTY_NS);
-	do {
+	now = clock_now_ns();
+	until = spin_until_ns(&s->spin, process.spin_ns, now);
+	if (until > now + EMPTY_NS)
+		until = now + EMPTY_NS;
+	while (now < until && !section_state.pending) {
 		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
 			if (dgram_now(s) & POLLIN) {
-				spin_done(&s->spin, true);
+				spin_found(&s->spin);
 				return true;
 			}
 			cpu_relax();
 		}
-	} while (clock_now_ns() < until && !section_state.pending);
+		now = clock_now_ns();
+	}
 	return false;
 }
 

@@ -59,30 +59,33 @@ static uint64_t limit_of(const struct half *box)
 	return bytes ? bytes : RCVBUF_DEFAULT;
 }
 
+static bool has_room(void *arg)
+{
+	struct channel *c = arg;
+
+	return chan_moved(&c->conn);
+}
+
 /* Its reader may be reading: give it a moment. Return: whether it read. */
 static bool wait_room(struct channel *c)
 {
-	uint64_t until;
+	uint64_t now, until;
 
-	if (spin_same_cpu(load_relaxed(&c->box->cpu))) {
-		for (unsigned i = 0; i < SPIN_YIELDS; i++) {
-			sys0(SYS_sched_yield);
-			if (chan_moved(&c->conn))
-				return true;
-		}
-		return false;
-	}
-	until = clock_now_ns() + spin_budget_ns(&c->spin, process.spin_ns);
-	do {
+	if (spin_same_cpu(load_relaxed(&c->box->cpu)))
+		return spin_yield(has_room, c);
+	now = clock_now_ns();
+	until = spin_until_ns(&c->spin, process.spin_ns, now);
+	while (now < until) {
 		for (unsigned i = 0; i < WAIT_LOOKS; i++) {
 			if (chan_moved(&c->conn)) {
-				spin_done(&c->spin, true);
+				spin_found(&c->spin);
 				return true;
 			}
 			cpu_relax();
 		}
-	} while (clock_now_ns() < until);
-	spin_done(&c->spin, false);
+		now = clock_now_ns();
+	}
+	spin_failed(&c->spin, until, now);
 	return false;
 }
 

@@ -242,8 +242,10 @@ static long report(struct pollcall *c)
 
 /* ------------------------------------------------------------------ spinning */
 
-static bool look_socks(const struct pollcall *c)
+static bool look_socks(void *arg)
 {
+	const struct pollcall *c = arg;
+
 	for (nfds_t i = 0; i < c->n; i++) {
 		struct sock *s = sock_at(c, i);
 
@@ -292,24 +294,21 @@ static bool spin_direct(struct pollcall *c)
 		return false;
 	cpu = stamp(c);
 	if (spin_same_cpu(cpu)) {
-		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
-			sys0(SYS_sched_yield);
-			if (look_socks(c))
-				return true;
-		}
+		if (spin_yield(look_socks, c))
+			return true;
 		/* Not known: it may be on another CPU after all. */
 		if (cpu)
 			return false;
 	}
 	now = clock_now_ns();
 	kernel = now + SPIN_KERNEL_NS;
-	until = now + spin_budget_ns(&poll_spin, process.spin_ns);
+	until = spin_until_ns(&poll_spin, process.spin_ns, now);
 	if (c->deadline_ns && c->deadline_ns < until)
 		until = c->deadline_ns;
 	while (now < until && !section_state.pending) {
 		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
 			if (look_socks(c)) {
-				spin_done(&poll_spin, true);
+				spin_found(&poll_spin);
 				return true;
 			}
 			cpu_relax();
@@ -321,7 +320,7 @@ static bool spin_direct(struct pollcall *c)
 			kernel = now + SPIN_KERNEL_NS;
 		}
 	}
-	spin_done(&poll_spin, false);
+	spin_failed(&poll_spin, until, now);
 	return false;
 }
 

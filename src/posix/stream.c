@@ -64,8 +64,9 @@ struct waiting {
 	uint32_t handled, broke;
 };
 
-static bool waiting_is_over(const struct waiting *w)
+static bool waiting_is_over(void *arg)
 {
+	const struct waiting *w = arg;
 	struct conn *c = &w->s->conn;
 	uint32_t end = load_acquire(&c->peer->end);
 
@@ -85,39 +86,33 @@ static bool waiting_is_over(const struct waiting *w)
 }
 
 /* Spin while it can pay. */
-static bool waiting_spin(const struct waiting *w)
+static bool waiting_spin(struct waiting *w)
 {
 	struct sock *s = w->s;
-	uint64_t budget, until;
+	uint64_t now, until;
 	uint32_t cpu = spin_cpu();
 
 	if (load_relaxed(&s->half->cpu) != cpu)
 		store_relaxed(&s->half->cpu, cpu);
 	if (process.spin_ns == 0)
 		return false;
-	if (spin_same_cpu(load_relaxed(&s->conn.peer->cpu))) {
-		for (unsigned i = 0; i < SPIN_YIELDS; i++) {
-			sys0(SYS_sched_yield);
-			if (waiting_is_over(w))
-				return true;
-		}
-		return false;
-	}
-	budget = unlikely(s->busy_ns) ? s->busy_ns : spin_budget_ns(&s->spin, process.spin_ns);
-	if (budget == 0)
-		return false;
-	until = clock_now_ns() + budget;
-	do {
+	if (spin_same_cpu(load_relaxed(&s->conn.peer->cpu)))
+		return spin_yield(waiting_is_over, w);
+	now = clock_now_ns();
+	until = unlikely(s->busy_ns) ? now + s->busy_ns :
+				       spin_until_ns(&s->spin, process.spin_ns, now);
+	while (now < until) {
 		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
 			if (waiting_is_over(w)) {
-				spin_done(&s->spin, true);
+				spin_found(&s->spin);
 				atomic_fetch_add_explicit(&s->half->spins, 1, memory_order_relaxed);
 				return true;
 			}
 			cpu_relax();
 		}
-	} while (clock_now_ns() < until);
-	spin_done(&s->spin, false);
+		now = clock_now_ns();
+	}
+	spin_failed(&s->spin, until, now);
 	return false;
 }
 

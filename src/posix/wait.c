@@ -15,9 +15,23 @@
 
 #define SPIN_LOOKS 32u /* looks between two at the clock */
 
+/** struct awaited - @events of @s. */
+struct awaited {
+	struct sock *s;
+	uint32_t events;
+};
+
+static bool is_there(void *arg)
+{
+	const struct awaited *a = arg;
+
+	return sock_poll(a->s) & a->events;
+}
+
 static bool sock_spin(struct sock *s, uint32_t events)
 {
-	uint64_t until;
+	struct awaited a = { s, events };
+	uint64_t now, until;
 	uint32_t cpu;
 
 	if (process.spin_ns == 0 || s->foreign)
@@ -27,25 +41,24 @@ static bool sock_spin(struct sock *s, uint32_t events)
 	if (s->dgram)
 		store_relaxed(&s->half->cpu, spin_cpu());
 	if (spin_same_cpu(cpu)) {
-		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
-			sys0(SYS_sched_yield);
-			if (sock_poll(s) & events)
-				return true;
-		}
+		if (spin_yield(is_there, &a))
+			return true;
 		if (cpu)
 			return false;
 	}
-	until = clock_now_ns() + spin_budget_ns(&s->spin, process.spin_ns);
-	do {
+	now = clock_now_ns();
+	until = spin_until_ns(&s->spin, process.spin_ns, now);
+	while (now < until && !section_state.pending) {
 		for (unsigned i = 0; i < SPIN_LOOKS; i++) {
-			if (sock_poll(s) & events) {
-				spin_done(&s->spin, true);
+			if (is_there(&a)) {
+				spin_found(&s->spin);
 				return true;
 			}
 			cpu_relax();
 		}
-	} while (clock_now_ns() < until && !section_state.pending);
-	spin_done(&s->spin, false);
+		now = clock_now_ns();
+	}
+	spin_failed(&s->spin, until, now);
 	return false;
 }
 

@@ -362,8 +362,10 @@ void waiter_sleep_end(uint32_t mask, uint32_t generation)
 					  ->bells[__builtin_ctz(m)].sleepers, 1);
 }
 
-static bool hints_for(struct waiter *r)
+static bool hints_for(void *arg)
 {
+	struct waiter *r = arg;
+
 	if (load_relaxed(&r->ready_count))
 		return true;
 	if (!hint_any(process.party->mbox))
@@ -376,7 +378,7 @@ static bool hints_for(struct waiter *r)
 
 bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), void *arg)
 {
-	uint64_t now, until, kernel, budget;
+	uint64_t now, until, kernel;
 	bool found = false;
 	uint32_t cpu;
 
@@ -384,18 +386,14 @@ bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), v
 		return false;
 	cpu = load_relaxed(&r->peer_cpu);
 	if (spin_same_cpu(cpu)) {
-		for (unsigned i = 0; i < SPIN_YIELDS && !section_state.pending; i++) {
-			sys0(SYS_sched_yield);
-			if (hints_for(r))
-				return true;
-		}
+		if (spin_yield(hints_for, r))
+			return true;
 		/* Not known: it may be on another CPU after all. */
 		if (cpu)
 			return false;
 	}
-	budget = spin_budget_ns(&r->spin, process.spin_ns);
 	now = clock_now_ns();
-	until = now + budget;
+	until = spin_until_ns(&r->spin, process.spin_ns, now);
 	kernel = now + SPIN_KERNEL_NS;
 	if (until_ns && until_ns < until)
 		until = until_ns;
@@ -413,7 +411,10 @@ bool waiter_spin(struct waiter *r, uint64_t until_ns, bool (*look)(void *arg), v
 			kernel = now + SPIN_KERNEL_NS;
 		}
 	}
-	spin_done(&r->spin, found);
+	if (found)
+		spin_found(&r->spin);
+	else
+		spin_failed(&r->spin, until, now);
 	return found;
 }
 

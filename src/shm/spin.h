@@ -5,13 +5,17 @@
  * Spinning pays where the other side runs on another CPU and answers within
  * microseconds. On our own CPU it only keeps the other side from running:
  * then a few sched_yield()s do what spinning cannot.
+ *
+ * Neither pays where more threads want to run than there are CPUs. Who sleeps is put
+ * on a CPU at once when he is woken; who yields waits behind all the others, for a slice
+ * of several milliseconds each. There is no asking for that cheaply, but it shows: a
+ * yield that returned late, or a spin that ended late. Then the CPUs are held to be
+ * crowded, for a time that is long beside what was lost, and waiting is sleeping.
  */
 #ifndef MORTISE_SHM_SPIN_H
 #define MORTISE_SHM_SPIN_H
 
 #include "base/defs.h"
-
-#define SPIN_YIELDS 4u /* sched_yield()s before a sleep, instead of spinning */
 
 /**
  * struct spin - What a waiter's recent spins were worth. Zeroed is the start.
@@ -23,17 +27,29 @@ struct spin {
 };
 
 /**
- * spin_budget_ns() - How long this waiter may spin now.
+ * spin_until_ns() - Until when may this waiter spin?
  * @max_ns: The configured limit; 0: never.
+ * @now_ns: Of clock_now_ns(). Also the answer where it may not.
  *
- * Halves with each failure, down to a sixty-fourth. Every sixteenth time
+ * The time halves with each failure, down to a sixty-fourth. Every sixteenth time
  * after that is a trial with all of it: two sides that both sleep find out
- * that way that they need not.
+ * that way that they need not. None where the CPUs are crowded.
  */
-uint64_t spin_budget_ns(const struct spin *sp, uint64_t max_ns);
+uint64_t spin_until_ns(const struct spin *sp, uint64_t max_ns, uint64_t now_ns);
 
-/** spin_done() - Say how it ended. */
-void spin_done(struct spin *sp, bool found);
+/** spin_found() - It paid. */
+void spin_found(struct spin *sp);
+/** spin_failed() - It did not.
+ * @until_ns, @now_ns: When it was to end, and when it did, if it was not ended early. */
+void spin_failed(struct spin *sp, uint64_t until_ns, uint64_t now_ns);
+
+/**
+ * spin_yield() - A few sched_yield()s, so that a peer on our own CPU can run; none where
+ * the CPUs are crowded.
+ * @look: Is there what is waited for? Called with @arg after each.
+ * Return: Whether @look said so.
+ */
+bool spin_yield(bool (*look)(void *arg), void *arg);
 
 /** spin_cpu() - The CPU we run on, + 1: what half.cpu holds. 0: not known. */
 uint32_t spin_cpu(void);
