@@ -40,6 +40,8 @@ uint32_t ctl_bytes(uint16_t type)
 	case CTL_ATTACH:
 	case CTL_CLOSED:
 		return CTL_BYTES(shared);
+	case CTL_TCP_INFO:
+		return reply ? CTL_BYTES(row) : CTL_BYTES(shared);
 	case CTL_LEASE:
 		return reply ? CTL_BYTES(lease) : CTL_HEADER_BYTES;
 	case CTL_GOODBYE:

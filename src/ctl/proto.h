@@ -15,7 +15,7 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 7u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 8u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */
@@ -52,6 +52,8 @@ enum ctl_type {
 	CTL_SHARED_BELL, /* @shared -> fds: that eventfd; ENOENT */
 	CTL_ATTACH,      /* fds: a copy of a handle -> @shared; fds: its party's arena (rw), mailbox
 			    (rw), then what @shared.has names. ENOENT: it is none */
+	CTL_TCP_INFO,    /* @shared: a half of the wire's -> @row, of which wire and tcp_ are filled in;
+			    ENOENT: it is none, or is over */
 	CTL_CLOSED,      /* @shared, with its handle: our copies are closed; were they the last,
 			    the half has ended before the reply -> */
 	/* The command's. They need no hello. */
@@ -150,7 +152,8 @@ struct ctl_msg {
 			uint32_t tcp_retrans_segs, tcp_segs_out, tcp_segs_in;
 			uint32_t tcp_flags; /* CTL_TCP_*; window scales << 8 and 16; cc << 24 */
 			uint64_t tcp_unacked, tcp_unsent;
-			uint64_t tcp_bytes_acked, tcp_bytes_received, tcp_bytes_retrans;
+			uint64_t tcp_bytes_sent, tcp_bytes_acked, tcp_bytes_received;
+			uint64_t tcp_bytes_retrans;
 			uint64_t tcp_pacing_rate, tcp_delivery_rate; /* a second; UINT32_MAX: no limit */
 		} row;
 		struct {

@@ -307,6 +307,20 @@ static struct party *daemon_executor(const struct daemon *d)
 	return p;
 }
 
+/* A domain that is to have a network is none without: where it was there before, the next daemon
+ * tries again. */
+static void daemon_network(struct daemon *d)
+{
+	struct link_msg m = { .op = LINK_STARTED };
+
+	if (!*d->t->net.tap)
+		return;
+	m.error = wire_start(d);
+	daemon_link(d, &m, NULL, 0);
+	if (m.error)
+		_exit(1);
+}
+
 void daemon_main(struct keeper *k)
 {
 	struct daemon *d = mmap(NULL, sizeof(*d), PROT_READ | PROT_WRITE,
@@ -354,6 +368,6 @@ void daemon_main(struct keeper *k)
 	daemon_watch(d, k->link, WATCH_LINK, 0, EPOLLIN);
 	if (t->test_services)
 		service_start(d);
-	wire_start(d);
+	daemon_network(d);
 	daemon_loop(d);
 }

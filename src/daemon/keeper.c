@@ -52,7 +52,7 @@
  * @pid:      0: none now.
  * @due_ns:   When to fork the next one.
  * @quick:    Daemons in a row that died at once.
- * @leave:    The domain ends.
+ * @leave:    The domain ends. @failed: Because it could not begin.
  * @term_ns:  When SIGTERM came, or 0.
  */
 struct nursery {
@@ -61,7 +61,7 @@ struct nursery {
 	uint64_t born_ns;
 	uint64_t due_ns;
 	unsigned quick;
-	bool leave;
+	bool leave, failed;
 	uint64_t term_ns;
 };
 
@@ -93,6 +93,8 @@ static _Noreturn void child_run(struct keeper *k, int sigfd, void (*daemon)(stru
 	close(sigfd);
 	close(k->lock_fd);
 	close(k->epfd);
+	close(k->ready_fd);
+	close(k->said_fd);
 	wards_forget(&k->wards);
 	daemon(k);
 	_exit(1);
@@ -129,6 +131,15 @@ static void nursery_fork(struct nursery *n, struct keeper *k, int sigfd,
 }
 
 /* -------------------------------------------------------------- the link */
+
+static void keeper_started(struct keeper *k, struct nursery *n, int error)
+{
+	if (!k->started)
+		return;
+	k->started(k, error);
+	k->started = NULL;
+	n->failed = n->leave = error != 0;
+}
 
 static void kept_drop(struct keeper *k, unsigned party, unsigned kind)
 {
@@ -214,6 +225,9 @@ static bool link_serve(struct keeper *k, struct nursery *n)
 	case LINK_LEAVE:
 		n->leave = true;
 		break;
+	case LINK_STARTED:
+		keeper_started(k, n, m.error);
+		break;
 	}
 	if (nfds)
 		close(fd);
@@ -232,6 +246,7 @@ static void nursery_bury(struct nursery *n, struct keeper *k)
 		if (!link_serve(k, n))
 			break;
 	waitpid(n->pid, &status, 0);
+	keeper_started(k, n, -ECHILD);
 	keeper_unwatch(k->epfd, k->link);
 	keeper_unwatch(k->epfd, n->pidfd);
 	k->link = -1;
@@ -356,6 +371,9 @@ int keeper_run(struct keeper *k, void (*daemon)(struct keeper *k))
 	wards_init(&k->wards, k->table, k->epfd, k->to_daemon);
 	keeper_watch(k->epfd, k->to_keeper, DATA_KICK);
 	keeper_watch(k->epfd, sigfd, DATA_SIGNAL);
+	/* A network takes more: its daemon says so. */
+	if (!*k->table->net.tap)
+		keeper_started(k, &n, 0);
 	while (!n.leave && !k->wards.lost) {
 		uint64_t now = clock_now_ns();
 		uint32_t tail = load_relaxed(&k->wards.own.holder->tail);
@@ -382,5 +400,5 @@ int keeper_run(struct keeper *k, void (*daemon)(struct keeper *k))
 		kill(n.pid, SIGKILL);
 		waitpid(n.pid, NULL, 0);
 	}
-	return k->wards.lost;
+	return k->wards.lost || n.failed;
 }

@@ -19,6 +19,10 @@
  * @registry_fd: Writable; @registry_ro is what clients get.
  * @tap_fd:      The device of the domain's network, or -1.
  * @pcap_fd:     Where its frames are written, or -1.
+ * @started:     Is told once how the start went: 0, or -errno, after which the domain ends. NULL
+ *               from then on.
+ * @ready_fd, @said_fd: @started's: to whom it says so, and where the message goes; -1: none. The
+ *               keeper's alone.
  * @epfd:        The keeper's alone.
  * @link:        To the daemon. In the daemon: to the keeper.
  * @to_daemon:   Eventfd: handles hung up, or the term flag.
@@ -35,6 +39,8 @@ struct keeper {
 	int registry_ro;
 	int tap_fd, pcap_fd;
 	struct registry *registry;
+	void (*started)(struct keeper *k, int error);
+	int ready_fd, said_fd;
 	int epfd;
 	int link;
 	int to_daemon;

@@ -21,6 +21,7 @@ enum link_op {
 	LINK_UNSHARE,  /* row @count: close both */
 	LINK_HEAR,     /* handle @count of @party: has it hung up? -> done, and so is all that
 			  came before */
+	LINK_STARTED,  /* @error: the domain's network is there, or why not: then the domain ends */
 };
 
 struct link_msg {

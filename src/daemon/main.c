@@ -450,6 +450,23 @@ static void ready_tell(int ready, char status)
 	close(ready);
 }
 
+/* How the start went, for struct keeper. */
+static void started(struct keeper *k, int error)
+{
+	if (error && k->said_fd >= 0)
+		dprintf(k->said_fd, "mortised: domain %s: no network on %s: %s%s\n",
+			k->table->domain, k->table->net.tap,
+			error == -ECHILD ? "the daemon died" : strerror(-error),
+			error == -ENOMEM ? "; it takes 16 GB of address space, and 4 GB more for each "
+						   "program: see `ulimit -Hv`" : "");
+	ready_tell(k->ready_fd, error != 0);
+	if (!error)
+		activate_ready();
+	if (k->said_fd >= 0)
+		close(k->said_fd);
+	k->ready_fd = k->said_fd = -1;
+}
+
 /* Let a service manager's socket be the domain's. Return: the exit status. */
 static int link_socket(const struct options *o, const char *dir)
 {
@@ -520,6 +537,9 @@ int main(int argc, char **argv)
 		ready_tell(ready, 1);
 		return 1;
 	}
+	k.started = started;
+	k.ready_fd = ready;
+	k.said_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (!o.foreground) {
 		int fd = log_open(dir);
 
@@ -527,8 +547,6 @@ int main(int argc, char **argv)
 			log_to(fd);
 		stdio_away();
 	}
-	ready_tell(ready, 0);
-	activate_ready();
 	status = keeper_run(&k, daemon_main);
 	/* The lock goes last: the next keeper removes a socket of that name. */
 	if (!k.table->activated)

@@ -350,6 +350,17 @@ static void serve_closed(struct daemon *d, struct request *q)
 		serve_reply(d, q, 0, NULL, 0);
 }
 
+static void serve_tcp_info(struct daemon *d, struct request *q)
+{
+	unsigned id = q->m.shared.party, slot = q->m.shared.slot;
+	uint32_t gen = q->m.shared.gen;
+
+	memset(&q->m.row, 0, sizeof(q->m.row));
+	if (wire_is_party(d, id))
+		wire_info_of(d, slot, gen, &q->m);
+	serve_reply(d, q, q->m.row.wire ? 0 : ENOENT, NULL, 0);
+}
+
 static void serve_list(struct daemon *d, struct request *q)
 {
 	struct client *c = &d->clients[q->id];
@@ -455,6 +466,9 @@ static void serve_party(struct daemon *d, struct request *q)
 		break;
 	case CTL_CLOSED:
 		serve_closed(d, q);
+		break;
+	case CTL_TCP_INFO:
+		serve_tcp_info(d, q);
 		break;
 	case CTL_GOODBYE:
 		clients_gone(d, q->id);

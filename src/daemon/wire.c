@@ -412,14 +412,12 @@ static void own_addresses(struct registry *r, const struct net_config *n)
 	}
 }
 
-void wire_start(struct daemon *d)
+int wire_start(struct daemon *d)
 {
 	const struct net_config *n = &d->t->net;
 	struct wire *w;
 	int err;
 
-	if (!*n->tap)
-		return;
 	own_addresses(d->reg, n);
 	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -437,7 +435,7 @@ void wire_start(struct daemon *d)
 		err = gate_open(w);
 	if (err < 0) {
 		log_line("no network on %s: %s", n->tap, strerror(-err));
-		return;
+		return err;
 	}
 	d->wire = w;
 	daemon_watch(d, w->in.bell, WATCH_WIRE_BELL, 0, EPOLLIN);
@@ -447,4 +445,5 @@ void wire_start(struct daemon *d)
 		if ((uint32_t)load_relaxed(&d->reg->ports[port]))
 			wire_listeners(d, (port & 0xffff) | (port >> 16 ? ADDR_WORD_DGRAM : 0));
 	log_line("network: %s, MTU %u, party %u", n->tap, n->mtu, w->in.id);
+	return 0;
 }

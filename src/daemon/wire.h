@@ -8,11 +8,8 @@
 
 #include "daemon/daemon.h"
 
-/**
- * wire_start() - Begin it, where the table names a device. Where it cannot, this is logged, and
- * the domain has no network.
- */
-void wire_start(struct daemon *d);
+/** wire_start() - Begin it, on the table's device. Return: 0, or -errno, which is logged. */
+int wire_start(struct daemon *d);
 
 /** wire_event() - The device has frames, or the bell was rung. */
 void wire_event(struct daemon *d, enum watch what);
@@ -48,6 +45,10 @@ int wire_rows(struct daemon *d, uint32_t seq, uint32_t what, struct ctl_msg **re
 /** wire_info() - Of the connection with the wire's half @slot: what its TCP knows, into a row of
  * CTL_LIST. */
 void wire_info(const struct daemon *d, unsigned slot, struct ctl_msg *m);
+
+/** wire_info_of() - The same, of generation @gen of that half, once what its program has done
+ * until now has come to its TCP. */
+void wire_info_of(struct daemon *d, unsigned slot, uint32_t gen, struct ctl_msg *m);
 
 /** wire_ping() - CTL_PING; the answer follows when there is one. Return: 0 or a positive errno. */
 int wire_ping(struct daemon *d, unsigned id, const struct ctl_msg *m);

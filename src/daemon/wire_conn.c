@@ -315,6 +315,19 @@ bool wire_conn_placed(struct wire *w, uint32_t index, size_t bytes, bool more)
 	return pump_in(w, c) != 0 || !c->in_ready;
 }
 
+/* Is somebody told, or may yet be, when our FIN has been acknowledged? It has not. */
+static bool fin_awaited(struct wire *w, const struct wire_conn *c)
+{
+	struct engine_info info;
+
+	if (program_closed(c) && (half_gen(c->conn.peer) != half_ref_gen(c->conn.peer_ref) ||
+				  !load_relaxed(&c->conn.peer->closer)))
+		return false;
+	return engine_info(&w->e, c->sock, &info) == 0 &&
+	       (info.state == ENGINE_FIN_WAIT_1 || info.state == ENGINE_CLOSING ||
+		info.state == ENGINE_LAST_ACK);
+}
+
 /* Return: whether it has more to do at once. */
 static bool conn_serve(struct wire *w, struct wire_conn *c)
 {
@@ -339,7 +352,7 @@ static bool conn_serve(struct wire *w, struct wire_conn *c)
 	in = out < 0 || c->in_end ? 0 : pump_in(w, c);
 	if (out < 0 || in < 0)
 		return false;
-	if (c->out_end && (c->in_end || program_closed(c))) {
+	if (c->out_end && (c->in_end || program_closed(c)) && !fin_awaited(w, c)) {
 		engine_close(&w->e, w->now_ns, c->sock);
 		half_over(w, c, false);
 		return false;
@@ -498,7 +511,6 @@ static bool conn_enqueue(struct wire *w, struct wire_conn *c)
 	}
 	c->half = NULL;
 	c->state = WIRE_OPEN;
-	atomic_fetch_or(&c->conn.own->end, END_UP);
 	c->in_ready = true;
 	conn_begin(w, c);
 	conn_activate(w, c);
@@ -519,6 +531,7 @@ static int conn_accepted(struct wire *w, struct wire_conn *c)
 	store_relaxed(&c->half->remote, addr_word_make(info.laddr, info.lport));
 	store_relaxed(&c->half->rcvlowat, 1);
 	store_relaxed(&c->half->cookie, atomic_fetch_add(&w->in.p->cookie_next, 1));
+	store_relaxed(&c->half->end, END_UP);
 	half_set_state(c->half, HALF_BOUND);
 	c->state = WIRE_WAITING;
 	return 0;

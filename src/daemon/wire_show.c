@@ -164,9 +164,24 @@ void wire_info(const struct daemon *d, unsigned slot, struct ctl_msg *m)
 	m->row.tcp_flags = (i.timestamps ? CTL_TCP_TS : 0u) | (i.sack ? CTL_TCP_SACK : 0u) |
 			   (uint32_t)i.snd_wscale << 8 | (uint32_t)i.rcv_wscale << 16 |
 			   (uint32_t)i.cc << 24;
+	m->row.tcp_bytes_sent = i.sent_bytes;
 	m->row.tcp_bytes_acked = i.acked_bytes;
 	m->row.tcp_bytes_received = i.received_bytes;
 	m->row.tcp_bytes_retrans = i.retrans_bytes;
 	m->row.tcp_pacing_rate = i.pacing_rate;
 	m->row.tcp_delivery_rate = i.delivery_rate;
+}
+
+void wire_info_of(struct daemon *d, unsigned slot, uint32_t gen, struct ctl_msg *m)
+{
+	struct wire *w = d->wire;
+
+	if (slot >= SLOT_MAX || half_gen(arena_half(w->in.p->base, slot)) != gen)
+		return;
+	w->now_ns = clock_now_ns();
+	wire_conn_hint(w, slot);
+	wire_serve(w);
+	/* Its end may have been among that. */
+	if (half_gen(arena_half(w->in.p->base, slot)) == gen)
+		wire_info(d, slot, m);
 }

@@ -285,7 +285,8 @@ struct engine_sock {
 
 /* Events: bits. Each is said once, when it becomes true. */
 #define ENGINE_READABLE 1u /* something to receive, or the end, or an error */
-#define ENGINE_WRITABLE 2u /* room to send again after -EAGAIN, connected, or an error */
+#define ENGINE_WRITABLE 2u /* room to send again after -EAGAIN, connected, an error, or our FIN was
+			      acknowledged */
 #define ENGINE_ACCEPT 4u   /* a connection to accept */
 #define ENGINE_ERROR 8u	   /* ENGINE_SO_ERROR has one */
 #define ENGINE_CLOSED 16u  /* both directions have ended */

@@ -255,6 +255,7 @@ static bool process_fin_acked(struct engine *e, struct tcp *t)
 	switch (t->state) {
 	case TCP_FIN_WAIT_1:
 		t->state = TCP_FIN_WAIT_2;
+		tcp_tell(e, t, ENGINE_WRITABLE);
 		if (t->sock == NIL)
 			timer_set(e, t, TCP_TIMER_END, e->s->now_ns + TCP_FIN2_NS);
 		break;

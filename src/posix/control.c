@@ -17,6 +17,7 @@
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
+#include "posix/tcp_info.h"
 #include "posix/template.h"
 #include "shm/urgent.h"
 
@@ -54,7 +55,7 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 			conn_follow(&s->conn);
 		if (open)
 			n = request == FIONREAD ? conn_until_mark(&s->conn)
-						: conn_undelivered(&s->conn);
+						: tcp_info_queued(s, request == SIOCOUTQNSD);
 		return put_int(arg, (int)n);
 	case SIOCATMARK:
 		return put_int(arg, open && conn_at_mark(&s->conn));

@@ -13,7 +13,7 @@
 bool linger_is_due(struct sock *s)
 {
 	return s->closing && s->linger > 0 && load_relaxed(&s->stage) == SOCK_OPEN &&
-	       s->conn.peer && conn_undelivered(&s->conn) > 0;
+	       s->conn.peer && (conn_undelivered(&s->conn) > 0 || conn_is_wire(&s->conn));
 }
 
 /**

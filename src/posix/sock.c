@@ -268,12 +268,13 @@ static void stream_end(struct sock *s, bool shared)
 	if (shared && s->closing)
 		kept_take(s);
 	lingers = unlikely(s->linger > 0) && linger_is_due(s);
+	/* Before the end: the wire, which sees that, looks whether somebody waits for it. */
+	if (lingers)
+		linger_begin(s);
 	if (!shared)
 		conn_finish(&s->conn, s->linger == 0);
-	if (lingers && shared) {
-		linger_begin(s);
+	if (lingers && shared)
 		handle_close(s);
-	}
 	if (lingers)
 		linger_wait(s, shared, linger_give_up);
 	stream_release(s, shared);

@@ -8,6 +8,8 @@
  * less than the least that can be told, 1 us. When data last came or went is not
  * noted, as that would cost a look at the clock each time: these times are since
  * that was first seen in an answer of ours.
+ *
+ * Of a connection to the domain's network the daemon has the figures.
  */
 #include <errno.h>
 #include <linux/tcp.h>
@@ -16,6 +18,8 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "ctl/proto.h"
+#include "posix/process.h"
 #include "posix/sockopt.h"
 #include "posix/tcp_info.h"
 #include "posix/template.h"
@@ -24,8 +28,42 @@
 
 #define INFO_BYTES 512u /* more than any kernel's */
 
+#define TIMESTAMPS_BYTES 12u /* the option, and what fills it up */
+
 /* As Linux numbers them. */
-enum { ESTABLISHED = 1, FIN_WAIT2 = 5, CLOSED = 7, CLOSE_WAIT = 8, LISTENS = 10 };
+enum {
+	ESTABLISHED = 1,
+	SYN_SENT,
+	SYN_RECV,
+	FIN_WAIT1,
+	FIN_WAIT2,
+	TIME_WAIT,
+	CLOSED,
+	CLOSE_WAIT,
+	LAST_ACK,
+	LISTENS,
+	CLOSING,
+};
+
+/* What the domain's TCP knows of it. Return: false where it is not the network's. */
+static bool ask_wire(const struct sock *s, struct ctl_msg *ret)
+{
+	half_ref peer = s->conn.peer_ref;
+
+	if (load_relaxed(&s->stage) != SOCK_OPEN || !conn_is_wire(&s->conn))
+		return false;
+	*ret = (struct ctl_msg){ .type = CTL_TCP_INFO };
+	ret->shared.party = half_ref_party(peer);
+	ret->shared.slot = half_ref_slot(peer);
+	ret->shared.gen = half_ref_gen(peer);
+	return process_call(ret, NULL, 0, NULL, NULL) == 0;
+}
+
+/* Linux's has no room for timestamps in it. */
+static uint32_t wire_mss(const struct ctl_msg *m)
+{
+	return m->row.tcp_mss - (m->row.tcp_flags & CTL_TCP_TS ? TIMESTAMPS_BYTES : 0);
+}
 
 int tcp_info_state(struct sock *s)
 {
@@ -36,6 +74,8 @@ int tcp_info_state(struct sock *s)
 	if (load_relaxed(&s->stage) != SOCK_OPEN)
 		return CLOSED;
 	conn_poll(&s->conn);
+	if (conn_pending(&s->conn))
+		return SYN_SENT;
 	side = load_relaxed(&s->half->side);
 	end = load_acquire(&s->conn.peer->end);
 	if (side & SIDE_RST_SEEN)
@@ -45,9 +85,16 @@ int tcp_info_state(struct sock *s)
 	return side & SIDE_WR_SHUT ? FIN_WAIT2 : ESTABLISHED;
 }
 
-int tcp_info_mss(const struct sock *s)
+static uint32_t loopback_mss(const struct sock *s)
 {
 	return addr_word_is6(load_relaxed(&s->half->remote)) ? 65464 : 65483;
+}
+
+int tcp_info_mss(const struct sock *s)
+{
+	struct ctl_msg m;
+
+	return (int)(ask_wire(s, &m) ? wire_mss(&m) : loopback_mss(s));
 }
 
 static uint32_t segments(uint64_t bytes, uint32_t size)
@@ -71,7 +118,7 @@ static void fill_open(struct sock *s, struct tcp_info *t)
 	uint64_t got = load_relaxed(&s->half->head) + conn_readable(&s->conn);
 	uint64_t now = clock_now_ns();
 
-	t->tcpi_snd_mss = t->tcpi_rcv_mss = t->tcpi_advmss = (uint32_t)tcp_info_mss(s);
+	t->tcpi_snd_mss = t->tcpi_rcv_mss = t->tcpi_advmss = loopback_mss(s);
 	/* The template's own handshake counts in some of these. */
 	t->tcpi_retransmits = t->tcpi_probes = t->tcpi_backoff = 0;
 	t->tcpi_unacked = t->tcpi_sacked = t->tcpi_lost = t->tcpi_retrans = t->tcpi_fackets = 0;
@@ -93,6 +140,66 @@ static void fill_open(struct sock *s, struct tcp_info *t)
 	t->tcpi_rwnd_limited = t->tcpi_sndbuf_limited = 0;
 }
 
+uint64_t tcp_info_queued(struct sock *s, bool unsent)
+{
+	struct ctl_msg m;
+	uint64_t n = 0;
+
+	/* The daemon takes what is in the ring before it answers. */
+	if (ask_wire(s, &m))
+		n = m.row.tcp_unsent + (unsent ? 0 : m.row.tcp_unacked);
+	return n + conn_undelivered(&s->conn);
+}
+
+/* enum engine_tcp_state, in its order. */
+static const uint8_t wire_states[] = { CLOSED,	  LISTENS,    SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT1,
+				       FIN_WAIT2, CLOSE_WAIT, CLOSING,	LAST_ACK, TIME_WAIT };
+
+/* Which @m is about; after fill_open(). */
+static void fill_wire(struct sock *s, const struct ctl_msg *m, struct tcp_info *t)
+{
+	uint32_t mss = wire_mss(m), flags = m->row.tcp_flags;
+
+	if (m->row.tcp_state < ARRAY_LEN(wire_states))
+		t->tcpi_state = wire_states[m->row.tcp_state];
+	if (mss == 0)
+		return; /* It is over. */
+	t->tcpi_options = (uint8_t)((flags & CTL_TCP_TS ? TCPI_OPT_TIMESTAMPS : 0) |
+				    (flags & CTL_TCP_SACK ? TCPI_OPT_SACK : 0) |
+				    (flags >> 8 & 0xffff ? TCPI_OPT_WSCALE : 0));
+	t->tcpi_snd_wscale = flags >> 8 & 0xf;
+	t->tcpi_rcv_wscale = flags >> 16 & 0xf;
+	t->tcpi_snd_mss = t->tcpi_rcv_mss = mss;
+	t->tcpi_advmss = m->row.tcp_mss;
+	t->tcpi_pmtu = m->row.tcp_pmtu;
+	t->tcpi_rto = m->row.tcp_rto_us;
+	t->tcpi_rtt = m->row.tcp_rtt_us;
+	t->tcpi_rttvar = m->row.tcp_rttvar_us;
+	t->tcpi_min_rtt = m->row.tcp_min_rtt_us;
+	t->tcpi_rcv_rtt = 0;
+	t->tcpi_snd_cwnd = segments(m->row.tcp_cwnd, m->row.tcp_mss);
+	t->tcpi_snd_ssthresh = m->row.tcp_ssthresh >= INT32_MAX
+				       ? INT32_MAX
+				       : segments(m->row.tcp_ssthresh, m->row.tcp_mss);
+	t->tcpi_unacked = segments(m->row.tcp_unacked, mss);
+	t->tcpi_total_retrans = m->row.tcp_retrans_segs;
+	t->tcpi_bytes_retrans = m->row.tcp_bytes_retrans;
+	t->tcpi_bytes_sent = m->row.tcp_bytes_sent;
+	t->tcpi_bytes_acked = m->row.tcp_bytes_acked;
+	t->tcpi_bytes_received = m->row.tcp_bytes_received;
+	t->tcpi_segs_out = m->row.tcp_segs_out;
+	t->tcpi_segs_in = m->row.tcp_segs_in;
+	t->tcpi_data_segs_out = segments(m->row.tcp_bytes_sent, mss);
+	t->tcpi_data_segs_in = segments(m->row.tcp_bytes_received, mss);
+	t->tcpi_delivered = segments(m->row.tcp_bytes_acked, mss);
+	t->tcpi_snd_wnd = m->row.tcp_snd_wnd;
+	t->tcpi_rcv_space = m->row.tcp_rcv_wnd;
+	t->tcpi_notsent_bytes = (uint32_t)(conn_undelivered(&s->conn) + m->row.tcp_unsent);
+	t->tcpi_pacing_rate = m->row.tcp_pacing_rate == UINT32_MAX ? UINT64_MAX
+								   : m->row.tcp_pacing_rate;
+	t->tcpi_delivery_rate = m->row.tcp_delivery_rate;
+}
+
 long tcp_info_give(struct sock *s, void *val, socklen_t *len)
 {
 	union {
@@ -100,6 +207,7 @@ long tcp_info_give(struct sock *s, void *val, socklen_t *len)
 		char bytes[INFO_BYTES];
 	} t = { 0 };
 	socklen_t has = sizeof(t);
+	struct ctl_msg m;
 	int fd = template_take(s);
 	long r;
 
@@ -114,6 +222,8 @@ long tcp_info_give(struct sock *s, void *val, socklen_t *len)
 	t.info.tcpi_last_ack_sent = t.info.tcpi_last_ack_recv = 0;
 	if (load_relaxed(&s->stage) == SOCK_OPEN)
 		fill_open(s, &t.info);
+	if (ask_wire(s, &m))
+		fill_wire(s, &m, &t.info);
 	/* Of a listener Linux has the queue here: how long it is, and may be. */
 	if (sock_listens(s)) {
 		t.info.tcpi_unacked = seat_waiting_count(s->party, s->half, &s->accept_cursor);

@@ -80,6 +80,8 @@ int template_take(const struct sock *s)
 				load_relaxed(&s->stage) == SOCK_OPEN ? SOCK_OPEN : SOCK_NEW;
 	bool special = options_any_asked(s);
 
+	if (process.policy == POLICY_NET)
+		stage = SOCK_NEW;
 	lock_take(&template_lock);
 	taken = special ? &made : &kept[s->family == AF_INET6][stage];
 	if (*taken < 0)

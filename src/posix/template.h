@@ -5,7 +5,8 @@
  * what becomes of these.
  *
  * One for each of fresh, listening and connected, of either family; the connected one
- * is connected to itself. What was set on the socket that is asked about is set there first.
+ * is connected to itself. Where the domain has a network of its own the kernel is to have no address
+ * of it, so there is the fresh one only. What was set on the socket that is asked about is set there first.
  */
 #ifndef MORTISE_POSIX_TEMPLATE_H
 #define MORTISE_POSIX_TEMPLATE_H

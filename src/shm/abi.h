@@ -188,7 +188,7 @@ struct half {
 	_Atomic uint32_t zc_told;     /* of those, so many were told of */
 	_Atomic uint32_t end_error; /* the errno that END_RST means; 0: ECONNRESET */
 	_Atomic uint32_t defer_ms;  /* LISTEN: TCP_DEFER_ACCEPT; 0: none */
-	_Atomic uint32_t closer;    /* shared, SO_LINGER: who closed it last, a thread id */
+	_Atomic uint32_t closer;    /* SO_LINGER: who closed it last and waits, a thread id */
 
 	/* Line 2: the consumer; moved by compare-and-swap where shared. */
 	_Atomic uint64_t head; /* bytes ever read */

@@ -281,7 +281,7 @@ int conn_take_error(struct conn *c)
 /* Its other half is the daemon's: the network is behind it. */
 static bool is_wire(const struct conn *c)
 {
-	return c->owner->id == 0;
+	return load_relaxed(&c->own->side) & SIDE_WIRE || load_relaxed(&c->peer->end) & END_UP;
 }
 
 /* What the peer takes unread: on loopback that is acknowledged at once. */
@@ -289,7 +289,7 @@ static uint64_t tx_delivered(const struct conn *c)
 {
 	uint32_t theirs = load_relaxed(&c->peer->rcvbuf);
 
-	/* The wire takes what its peer has acknowledged. */
+	/* The wire takes it for the peer; what that has acknowledged is not seen here. */
 	if (unlikely(is_wire(c)))
 		return 0;
 	return theirs ? theirs : RCVBUF_UNREAD;
@@ -702,9 +702,15 @@ uint64_t conn_window(struct conn *c)
 	return n < fits ? fits - n : 0;
 }
 
+bool conn_is_wire(const struct conn *c)
+{
+	return is_wire(c);
+}
+
 bool conn_is_acknowledged(struct conn *c)
 {
-	return conn_undelivered(c) == 0 || load_relaxed(&c->own->end) & END_RST ||
+	/* The wire's half ends once the network's peer has the FIN. */
+	return (conn_undelivered(c) == 0 && !is_wire(c)) || load_relaxed(&c->own->end) & END_RST ||
 	       load_relaxed(&c->own->side) & (SIDE_RST_SEEN | SIDE_BROKEN) ||
 	       load_acquire(&c->peer->end) & END_RST || !peer_is_ours(c) ||
 	       half_state(c->peer) >= HALF_CLOSED;

@@ -134,6 +134,8 @@ void conn_send_end(struct conn *c, size_t n);
 void conn_up(struct conn *c);
 /** conn_options_set() - Options in our half have changed: the wire, where it is our peer, looks. */
 void conn_options_set(struct conn *c);
+/** conn_is_wire() - Is its other end the domain's network? */
+bool conn_is_wire(const struct conn *c);
 /** conn_pending() - Is it a connection to the network that has not been answered? */
 static inline bool conn_pending(const struct conn *c)
 {
@@ -153,7 +155,8 @@ uint64_t conn_unsent(struct conn *c);
  * sent yet, where a network would be in between. */
 uint64_t conn_undelivered(struct conn *c);
 
-/** conn_is_acknowledged() - Nothing is undelivered, or nobody is there to take it. */
+/** conn_is_acknowledged() - Of a side that has ended: nothing is undelivered, or nobody is there to
+ * take it; of the wire, the network's peer has acknowledged all, the FIN included. */
 bool conn_is_acknowledged(struct conn *c);
 
 /** conn_window() - What the peer takes unread, and has not yet. */

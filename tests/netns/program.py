@@ -7,11 +7,13 @@
 Prints what it saw, for the test to compare.
 """
 import errno
+import fcntl
 import os
 import select
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 
@@ -156,6 +158,67 @@ def linger(at):
     s.recv(1)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
+
+
+def lingers(at, seconds):
+    """close() waits until what was sent has been acknowledged."""
+    s = client(at)
+    s.sendall(b"abc")
+    s.recv(3)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, int(seconds)))
+    print("connected", flush=True)
+    sys.stdin.readline()
+    s.sendall(b"def")
+    began = time.monotonic()
+    s.close()
+    print("closed", time.monotonic() - began >= int(seconds), flush=True)
+
+
+def tcp_info(at):
+    """What TCP_INFO and its relatives say of a connection that has carried something."""
+    def info(s):
+        b = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
+        names = ("state ca_state retransmits probes backoff options wscale limited rto ato snd_mss "
+                 "rcv_mss unacked sacked lost retrans fackets last_sent last_ack_sent last_recv "
+                 "last_ack_recv pmtu rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd advmss reordering "
+                 "rcv_rtt rcv_space total_retrans pacing_rate max_pacing_rate bytes_acked "
+                 "bytes_received segs_out segs_in notsent min_rtt data_segs_in data_segs_out "
+                 "delivery_rate").split()
+        return dict(zip(names, struct.unpack("8B24I4Q6IQ", b[:168])))
+
+    def queued(s, request):
+        return struct.unpack("i", fcntl.ioctl(s, request, bytes(4)))[0]
+
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(at)
+    print("at first", info(s)["state"] in (1, 2))
+    select.select([], [s], [], TIMEOUT)
+    s.settimeout(TIMEOUT)
+    for _ in range(100):
+        s.sendall(bytes(10000))
+        left = 10000
+        while left:
+            left -= len(s.recv(left))
+    while queued(s, termios.TIOCOUTQ):
+        time.sleep(0.01)
+    i = info(s)
+    print("state", i["state"], "options", i["options"], "mss", i["snd_mss"], i["advmss"], "pmtu",
+          i["pmtu"])
+    print("maxseg", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
+    print("octets", i["bytes_acked"], i["bytes_received"], i["unacked"], i["notsent"])
+    print("measured", 0 < i["rtt"] < 10**7, i["rto"] >= 200000, 0 < i["min_rtt"],
+          i["snd_cwnd"] >= 10, i["delivery_rate"] > 0, i["segs_in"] > 100, i["segs_out"] > 100)
+    print("more", len(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)))
+    print("connected", flush=True)
+    sys.stdin.readline()
+    s.sendall(bytes(5000))
+    print("queued", queued(s, termios.TIOCOUTQ), info(s)["unacked"] > 0, flush=True)
+    sys.stdin.readline()
+    s.shutdown(socket.SHUT_WR)
+    while info(s)["state"] not in (5, 6, 7):
+        time.sleep(0.01)
+    print("then", queued(s, termios.TIOCOUTQ))
 
 
 def unread(at):
@@ -336,7 +399,8 @@ def udp_bind(at):
     print("after", result(two.bind, at))
 
 
-CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, unread, many, at_once,
+CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, lingers,
+                                 tcp_info, unread, many, at_once,
                                  stream, held, echo, serves, udp_client, udp_echo, udp_bind)}
 
 if __name__ == "__main__":
