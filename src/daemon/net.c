@@ -170,12 +170,16 @@ static void why_not(const char *name, int err, char *ret_why, size_t size)
 		    "that one",
 		    name);
 		break;
-	case -EPERM:
 	case -EACCES:
 		say(ret_why, size,
-		    "interface %s: %s; it takes CAP_NET_ADMIN and /dev/net/tun: run as "
-		    "root, or have it made yours: `ip tuntap add dev %s mode tap user "
-		    "NAME`",
+		    "interface %s: %s; /dev/net/tun is to be read and written: run as root, or "
+		    "have it made everybody's: `chmod 666 /dev/net/tun`",
+		    name, strerror(-err));
+		break;
+	case -EPERM:
+		say(ret_why, size,
+		    "interface %s: %s; it takes CAP_NET_ADMIN: run as root, have it made yours: "
+		    "`ip tuntap add dev %s mode tap user NAME`, or begin with `unshare -Urn`",
 		    name, strerror(-err), name);
 		break;
 	case -ENOENT:
