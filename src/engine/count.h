@@ -45,6 +45,7 @@
 	X(IGMP_OUT, "igmp-out") \
 	X(IGMP_IGNORED, "igmp-ignored") \
 	X(IGMP_GROUPS_FULL, "igmp-groups-full") \
+	X(SOCK_NO_ROOM, "sockets-full") \
 	X(UDP_IN, "udp-in") \
 	X(UDP_NO_PORT, "udp-no-port") \
 	X(UDP_CHECKSUM, "udp-checksum") \
@@ -79,7 +80,8 @@
 	X(SYN_COOKIES_BAD, "syn-cookies-bad") \
 	X(SYN_TIMEOUT, "syn-timeout") \
 	X(SYN_UNREACHABLE, "syn-unreachable") \
-	X(TIME_WAIT_REUSED, "time-wait-reused")
+	X(TIME_WAIT_REUSED, "time-wait-reused") \
+	X(TIME_WAIT_CUT, "time-wait-cut-short")
 
 #define ENGINE_COUNT_ENUM(name, text) COUNT_##name,
 enum engine_count {

@@ -188,6 +188,7 @@ static void init_tables(struct engine *e, uint64_t now_ns)
 	ilist_init(&s->tcp_out);
 	ilist_init(&s->arp_wait);
 	ilist_init(&s->events);
+	ilist_init(&s->time_wait);
 	ilist_init(&s->neigh_lru);
 	for (uint32_t i = 0; i < REASS_MAX; i++)
 		s->reass[i].pkt = NIL;

@@ -222,6 +222,10 @@ int64_t icmp_send(struct engine *e, struct sock *s, const void *octets, size_t b
 	if (err != 0)
 		return err;
 	h.id = s->lport;
+	if (!pkt_spare(e, bytes)) {
+		COUNT(e, IP_NO_ROOM);
+		return -ENOBUFS;
+	}
 	p = message(e, &h, c.at, cursor_left(&c));
 	if (!p)
 		return -ENOBUFS;

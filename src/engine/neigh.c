@@ -87,14 +87,22 @@ static void forget(struct engine *e, struct neigh *n)
 	slab_put(&e->s->neighs, e->neigh, sizeof(*n), i);
 }
 
+/* NULL: all of them are being asked for. */
 static struct neigh *make(struct engine *e, uint32_t addr)
 {
 	uint32_t i = slab_get(&e->s->neighs, e->neigh, sizeof(*e->neigh));
 	struct neigh *n;
 
 	if (i == NIL) {
+		uint32_t old = e->s->neigh_lru.head;
+
 		COUNT(e, ARP_NO_ROOM);
-		forget(e, &e->neigh[e->s->neigh_lru.head]);
+		/* For those that are being asked for somebody waits; it takes them 3 s at most. */
+		while (old != NIL && e->neigh[old].state == NEIGH_INCOMPLETE)
+			old = e->neigh[old].lru.next;
+		if (old == NIL)
+			return NULL;
+		forget(e, &e->neigh[old]);
 		i = slab_get(&e->s->neighs, e->neigh, sizeof(*e->neigh));
 	}
 	n = &e->neigh[i];
@@ -141,6 +149,8 @@ int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_m
 	n = find_near(e, addr, hint);
 	if (!n) {
 		n = make(e, addr);
+		if (!n)
+			return -ENOBUFS;
 		n->state = NEIGH_INCOMPLETE;
 		ask(e, n);
 		return -EAGAIN;
@@ -155,6 +165,11 @@ int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_m
 	}
 	memcpy(ret_mac, n->mac, sizeof(n->mac));
 	return 0;
+}
+
+bool neigh_asked(struct engine *e, uint32_t addr)
+{
+	return find(e, addr) != NULL;
 }
 
 void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p)
@@ -247,6 +262,7 @@ void neigh_timer(struct engine *e, uint32_t index)
 	COUNT(e, ARP_UNANSWERED);
 	tcp_neigh_lost(e, n->addr);
 	forget(e, n);
+	tcp_neigh_room(e);
 }
 
 bool engine_neigh_get(const struct engine *e, uint32_t i, struct engine_neigh *ret)

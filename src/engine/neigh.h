@@ -11,7 +11,7 @@
  * Entries are made when we send there, or when somebody asks for an address of
  * ours; any other ARP packet only corrects what is there. So the table holds whom
  * we talk to, and noise on the link does not fill it. Full, it forgets the least
- * recently used.
+ * recently used that has answered; whom else we would ask waits.
  */
 #ifndef MORTISE_ENGINE_NEIGH_H
 #define MORTISE_ENGINE_NEIGH_H
@@ -26,6 +26,9 @@
  * Return: 0; -EAGAIN: it is being asked for; -ENOBUFS: there is no room to.
  */
 int neigh_resolve(struct engine *e, uint32_t addr, uint32_t *hint, uint8_t ret_mac[6]);
+
+/** neigh_asked() - @addr is known, or being asked for. */
+bool neigh_asked(struct engine *e, uint32_t addr);
 
 /** neigh_hold() - Let a datagram wait for @addr, which neigh_resolve() gave -EAGAIN for. */
 void neigh_hold(struct engine *e, uint32_t addr, struct pkt *p);

@@ -39,6 +39,23 @@ struct pkt *pkt_new(struct engine *e, size_t bytes)
 	return p;
 }
 
+/* @used of @cap, and @more, leave a quarter. */
+static bool leaves_some(const struct slab *p, size_t more)
+{
+	return p->used + more <= p->cap - p->cap / 4;
+}
+
+bool pkt_spare(const struct engine *e, size_t bytes)
+{
+	return leaves_some(&e->s->pkts, 1) &&
+	       leaves_some(&e->s->cells, (bytes + CELL_BYTES - 1) / CELL_BYTES);
+}
+
+struct pkt *pkt_new_kept(struct engine *e, size_t bytes)
+{
+	return pkt_spare(e, bytes) ? pkt_new(e, bytes) : NULL;
+}
+
 void pkt_write(struct engine *e, struct pkt *p, size_t at, const void *octets, size_t bytes)
 {
 	const uint8_t *from = octets;

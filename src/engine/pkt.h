@@ -11,6 +11,15 @@
 /** pkt_new() - One with cells for @bytes of payload, or NULL: there is no room. */
 struct pkt *pkt_new(struct engine *e, size_t bytes);
 
+/**
+ * pkt_spare() - May @bytes more stay for long: received and not read, put together, waiting for a
+ * neighbour? A quarter of each table is left to what goes at once: ARP, resets, SYN-ACKs, errors.
+ */
+bool pkt_spare(const struct engine *e, size_t bytes);
+
+/** pkt_new_kept() - pkt_new() for what may stay for long. */
+struct pkt *pkt_new_kept(struct engine *e, size_t bytes);
+
 /** pkt_cover() - Have cells for payload octets [from, to). Return: false: there is no room. */
 bool pkt_cover(struct engine *e, struct pkt *p, size_t from, size_t to);
 

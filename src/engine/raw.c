@@ -49,7 +49,7 @@ int64_t raw_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	err = route_find_from(e, dst, s->laddr, &src, &next_hop);
 	if (err != 0)
 		return err;
-	p = pkt_new(e, bytes);
+	p = pkt_new_kept(e, bytes);
 	if (!p) {
 		COUNT(e, IP_NO_ROOM);
 		return -ENOBUFS;

@@ -57,7 +57,7 @@ static struct reass *find(struct engine *e, const struct ipv4 *h)
 		drop(e, oldest);
 		free = oldest;
 	}
-	p = pkt_new(e, 0);
+	p = pkt_new_kept(e, 0);
 	if (!p) {
 		COUNT(e, REASS_NO_ROOM);
 		return NULL;
@@ -178,7 +178,8 @@ void reass_input(struct engine *e, const struct ipv4 *h, const uint8_t *packet,
 	case PLACED:
 		break;
 	}
-	if (!pkt_cover(e, &e->pkt[r->pkt], h->offset_bytes, end)) {
+	if (!pkt_spare(e, end - h->offset_bytes) ||
+	    !pkt_cover(e, &e->pkt[r->pkt], h->offset_bytes, end)) {
 		COUNT(e, REASS_NO_ROOM);
 		drop(e, r);
 		return;

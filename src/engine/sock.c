@@ -56,8 +56,10 @@ struct sock *sock_new(struct engine *e, uint8_t kind, uint64_t cookie)
 	uint32_t i = slab_get(&e->s->socks, e->sock, sizeof(*e->sock));
 	struct sock *s;
 
-	if (i == NIL)
+	if (i == NIL) {
+		COUNT(e, SOCK_NO_ROOM);
 		return NULL;
+	}
 	s = &e->sock[i];
 	ilink_init(&s->event_link);
 	ilink_init(&s->port_link);
@@ -166,7 +168,7 @@ void sock_datagram(struct engine *e, struct sock *s, const struct ip_in *in, uin
 		COUNT(e, UDP_QUEUE_FULL);
 		return;
 	}
-	p = pkt_new(e, cursor_left(&header) + cursor_left(&c));
+	p = pkt_new_kept(e, cursor_left(&header) + cursor_left(&c));
 	if (!p) {
 		COUNT(e, UDP_NO_ROOM);
 		return;

@@ -34,7 +34,7 @@ void sock_error_about(struct engine *e, struct sock *s, const struct engine_erro
 		COUNT(e, ERROR_QUEUE_FULL);
 		return;
 	}
-	p = pkt_new(e, cursor_left(&payload));
+	p = pkt_new_kept(e, cursor_left(&payload));
 	if (!p) {
 		COUNT(e, UDP_NO_ROOM);
 		return;

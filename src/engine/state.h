@@ -268,6 +268,8 @@ struct engine_state {
 	struct ilist tcp_out;  /* connections that may have something to send, by tcp.out_link */
 	struct ilist arp_wait; /* connections whose neighbour has not answered, the same link */
 	struct ilist events;   /* sockets with events */
+	struct ilist
+		time_wait; /* connections that nobody has, the oldest first, by tcp.wait_link */
 	struct ilist neigh_lru;
 	uint32_t neigh_bucket[NEIGH_BUCKETS];
 

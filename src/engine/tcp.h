@@ -132,7 +132,8 @@ enum tcp_timer {
 	TCP_TIMER_DELACK,
 	TCP_TIMER_PACE, /* data may go again */
 	TCP_TIMER_KEEP,
-	TCP_TIMER_END, /* TIME-WAIT, FIN-WAIT-2 without a user */
+	TCP_TIMER_ROOM, /* there may be memory for a ring again */
+	TCP_TIMER_END,	/* TIME-WAIT, FIN-WAIT-2 without a user */
 	TCP_TIMERS
 };
 
@@ -155,7 +156,8 @@ struct hystart {
 /**
  * struct tcp - A connection. Field names of RFC 9293 3.3.1 where it has one.
  *
- * @out_link:  In state.tcp_out or state.arp_wait. @wait_link: In a listener's accept queue.
+ * @out_link:  In state.tcp_out or state.arp_wait. @wait_link: In a listener's accept queue,
+ *             or in state.time_wait.
  * @chain:     In its hash bucket.
  * @sock:      The user's; NIL: nobody's any more, or not yet. @listener: in whose accept queue.
  *

@@ -5,9 +5,13 @@
  */
 #include <errno.h>
 
+#include "engine/neigh.h"
 #include "engine/route.h"
 #include "engine/sock.h"
 #include "engine/tcp_parts.h"
+
+/* Memory for a ring is asked for again after so long. */
+#define ROOM_NS (100 * NS_MSEC)
 
 /* ------------------------------------------------------------ the table */
 
@@ -58,15 +62,30 @@ bool tcp_exists(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr
 	return tcp_find(e, laddr, lport, raddr, rport) != NULL;
 }
 
+bool tcp_has_room(struct engine *e)
+{
+	if (e->s->tcps.used < e->s->tcps.cap)
+		return true;
+	/* 2 MSL are to keep old segments from a new connection; with a full table there would be
+	 * none (MUST-13). */
+	if (e->s->time_wait.head != NIL) {
+		COUNT(e, TIME_WAIT_CUT);
+		tcp_done(e, &e->tcp[e->s->time_wait.head], 0);
+		return true;
+	}
+	COUNT(e, TCP_NO_ROOM);
+	return false;
+}
+
 struct tcp *tcp_new(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
 		    uint16_t rport)
 {
-	uint32_t i = slab_get(&e->s->tcps, e->tcp, sizeof(*e->tcp));
-	uint32_t *head;
+	uint32_t *head, i;
 	struct tcp *t;
 
-	if (i == NIL)
+	if (!tcp_has_room(e))
 		return NULL;
+	i = slab_get(&e->s->tcps, e->tcp, sizeof(*e->tcp));
 	t = &e->tcp[i];
 	ilink_init(&t->out_link);
 	ilink_init(&t->wait_link);
@@ -122,6 +141,8 @@ static void off_lists(struct engine *e, struct tcp *t)
 	if (ilist_has(tcp_out_links(e), i))
 		ilist_remove(t->arp_waits ? &e->s->arp_wait : &e->s->tcp_out, tcp_out_links(e), i);
 	t->arp_waits = false;
+	if (t->listener == NIL && ilist_has(tcp_wait_links(e), i))
+		ilist_remove(&e->s->time_wait, tcp_wait_links(e), i);
 	if (ilist_has(tcp_wait_links(e), i)) {
 		ilist_remove(&e->sock[t->listener].accept, tcp_wait_links(e), i);
 		e->sock[t->listener].accepting--;
@@ -162,6 +183,18 @@ void tcp_done(struct engine *e, struct tcp *t, int error)
 		sock_error(e, &e->sock[t->sock], error);
 }
 
+/* Nobody has it: where the table is full it goes before its time, after those that wait already. */
+static void waits_alone(struct engine *e, const struct tcp *t)
+{
+	uint32_t i = TCP_INDEX(e, t);
+
+	if (t->sock != NIL || t->listener != NIL)
+		return;
+	if (ilist_has(tcp_wait_links(e), i))
+		ilist_remove(&e->s->time_wait, tcp_wait_links(e), i);
+	ilist_push(&e->s->time_wait, tcp_wait_links(e), i);
+}
+
 void tcp_time_wait(struct engine *e, struct tcp *t)
 {
 	t->state = TCP_TIME_WAIT;
@@ -172,6 +205,7 @@ void tcp_time_wait(struct engine *e, struct tcp *t)
 			t->timer_ns[i] = 0;
 	}
 	timer_set(e, t, TCP_TIMER_END, e->s->now_ns + e->s->config.time_wait_ns);
+	waits_alone(e, t);
 	tcp_tell(e, t, ENGINE_CLOSED);
 }
 
@@ -302,6 +336,8 @@ int tcp_connect(struct engine *e, struct sock *s, uint32_t addr, uint16_t port)
 		return -ENETUNREACH; /* MUST-57's other side */
 	if (s->lport && tcp_exists(e, s->laddr ? s->laddr : src, s->lport, addr, port))
 		return -EADDRNOTAVAIL;
+	if (!tcp_has_room(e))
+		return -ENFILE;
 	if (!s->lport) {
 		err = sock_bind_port(e, s, src, 0, addr, port);
 		if (err != 0)
@@ -442,6 +478,9 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 	}
 	if (!bytes) {
 		t->want_write = true;
+		/* No ACK need come that would tell of room, where none is for want of memory. */
+		if (room)
+			timer_set(e, t, TCP_TIMER_ROOM, e->s->now_ns + ROOM_NS);
 		return -EAGAIN;
 	}
 	ring_put(e, &t->snd, t->snd_tail, octets, bytes);
@@ -563,6 +602,7 @@ void tcp_close(struct engine *e, struct sock *s, bool abort)
 	if (t->state == TCP_TIME_WAIT) {
 		ring_drop(e, &t->rcv);
 		t->rcv_head = t->rcv_tail;
+		waits_alone(e, t);
 		return;
 	}
 	/* 3.10.5; and data that nobody will read are no orderly end (RFC 2525 2.17). */
@@ -587,6 +627,23 @@ void tcp_neigh_answered(struct engine *e)
 	while ((i = ilist_pop(&e->s->arp_wait, tcp_out_links(e))) != NIL) {
 		e->tcp[i].arp_waits = false;
 		ilist_push(&e->s->tcp_out, tcp_out_links(e), i);
+	}
+}
+
+void tcp_neigh_room(struct engine *e)
+{
+	uint32_t i = e->s->arp_wait.head;
+
+	while (i != NIL) {
+		struct tcp *t = &e->tcp[i];
+		uint32_t next = t->out_link.next;
+
+		if (!neigh_asked(e, t->next_hop)) {
+			ilist_remove(&e->s->arp_wait, tcp_out_links(e), i);
+			t->arp_waits = false;
+			ilist_push(&e->s->tcp_out, tcp_out_links(e), i);
+		}
+		i = next;
 	}
 }
 

@@ -23,6 +23,9 @@ bool tcp_exists(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr
 /** tcp_neigh_answered() - Connections that waited for ARP may send. tcp_neigh_lost() - @addr did
  * not answer. */
 void tcp_neigh_answered(struct engine *e);
+
+/** tcp_neigh_room() - One that was asked for is given up: who had no room to ask may now. */
+void tcp_neigh_room(struct engine *e);
 void tcp_neigh_lost(struct engine *e, uint32_t addr);
 
 /**

@@ -31,6 +31,9 @@ static inline uint32_t seg_bytes(const struct tcp_seg *s)
 
 /* ------------------------------------------------------------ tcp_conn.c */
 
+/** tcp_has_room() - There is a place for one more connection, where one in TIME-WAIT makes it. */
+bool tcp_has_room(struct engine *e);
+
 /** tcp_new() - A connection that is in no table yet but its own; NULL: there is no room. */
 struct tcp *tcp_new(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t raddr,
 		    uint16_t rport);

@@ -240,10 +240,8 @@ static struct tcp *establish(struct engine *e, struct sock *l, const struct syn 
 		return NULL;
 	}
 	t = tcp_new(e, y->laddr, y->lport, y->raddr, y->rport);
-	if (!t) {
-		COUNT(e, TCP_NO_ROOM);
+	if (!t)
 		return NULL;
-	}
 	tcp_inherit(t, l);
 	t->state = TCP_ESTABLISHED;
 	t->iss = y->iss;

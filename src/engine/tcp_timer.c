@@ -115,6 +115,11 @@ void timer_not_sent(struct engine *e, struct tcp *t, int error)
 
 static void fire_rto(struct engine *e, struct tcp *t)
 {
+	if (t->sent.head == NIL && (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECEIVED)) {
+		/* Its SYN has not gone at all: there was no room in the book, or no way there. */
+		tcp_wake(e, t);
+		return;
+	}
 	if (t->sent.head == NIL && tcp_unsent(t) == 0 && !(t->fin_wanted && !t->fin_sent))
 		return;
 	if (t->snd_wnd && t->sent.head == NIL) {
@@ -216,6 +221,11 @@ static void fire(struct engine *e, struct tcp *t, enum tcp_timer which)
 		break;
 	case TCP_TIMER_PACE:
 		tcp_wake(e, t);
+		break;
+	case TCP_TIMER_ROOM:
+		if (t->want_write)
+			tcp_tell(e, t, ENGINE_WRITABLE);
+		t->want_write = false;
 		break;
 	case TCP_TIMER_KEEP:
 		fire_keep(e, t);

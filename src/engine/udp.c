@@ -103,7 +103,7 @@ int64_t udp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 		loop(e, s, src, dst, dport, octets, bytes);
 		return (int64_t)bytes;
 	}
-	p = pkt_new(e, UDP_HEADER_BYTES + bytes);
+	p = pkt_new_kept(e, UDP_HEADER_BYTES + bytes);
 	if (!p) {
 		COUNT(e, UDP_NO_ROOM);
 		return -ENOBUFS;
