@@ -161,6 +161,8 @@ static int listener_open(struct wire *w, uint32_t addr, uint16_t port, bool dgra
 	/* Who waits in the program's own queue is counted there. */
 	if (err == 0 && !dgram)
 		err = engine_listen(&w->e, l->sock, SEAT_BACKLOG_MAX);
+	if (err == 0 && dgram)
+		engine_set(&w->e, w->now_ns, l->sock, ENGINE_IP_RECVERR, 1);
 	if (err < 0) {
 		engine_close(&w->e, w->now_ns, l->sock);
 		return err;
@@ -344,6 +346,7 @@ void wire_leave(struct daemon *d)
 static int gate_open(struct wire *w)
 {
 	int slot = party_slot_alloc(w->in.p), r;
+	unsigned dgrams;
 	half_ref dgram;
 	struct listener_ref ref = {.party_gen = daemon_rec(w->in.d, w->in.id)->gen};
 
@@ -357,11 +360,11 @@ static int gate_open(struct wire *w)
 	if (r < 0)
 		return r;
 	ref.half = half_ref_of(w->in.p, w->gate);
-	dgram = wire_dgram_open(w);
+	dgram = wire_dgram_open(w, &dgrams);
 	if (!dgram)
 		return -ENOSPC;
 	store_relaxed(&w->in.d->reg->packets, w->in.d->t->net.packets);
-	registry_gate_set(w->in.d->reg, &ref, dgram);
+	registry_gate_set(w->in.d->reg, &ref, dgram, dgrams);
 	return 0;
 }
 

@@ -97,7 +97,7 @@ void wire_conn_hint(void *wire, unsigned slot)
 {
 	struct wire *w = wire;
 
-	if (slot == w->dgram_slot)
+	if (slot - w->dgram_slot < w->dgrams)
 		w->dgram_ready = true;
 	else if (slot < SLOT_MAX && w->by_slot[slot])
 		conn_activate(w, &w->conns[w->by_slot[slot] - 1]);

@@ -99,7 +99,7 @@ struct wire {
 	uint32_t program_cpu;
 	uint32_t place_next;
 	uint64_t frames_bad, frames_lost, frames_placed, dgrams_unsent, dgrams_undelivered;
-	unsigned dgram_slot; /* of the half that programs send datagrams to */
+	unsigned dgram_slot, dgrams; /* of the halves that programs send datagrams to: the first */
 	bool dgram_ready;
 	uint16_t by_slot[SLOT_MAX];
 	struct wire_conn conns[WIRE_CONNS];

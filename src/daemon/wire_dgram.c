@@ -2,7 +2,7 @@
 /*
  * wire_dgram.c - Datagrams between programs and the network.
  *
- * The wire has a half with an inbox (shm/inbox.h), to which each program that
+ * The wire has halves with inboxes (shm/inbox.h), to one of which each program that
  * sends to other hosts has a channel; and a channel to each socket for which
  * something came. For each address and port at which sockets of the domain
  * receive, the engine has one socket; which of several takes a datagram is
@@ -24,6 +24,7 @@
 #define OUT_MOST 256u /* datagrams of one turn */
 #define RCVBUF_DEFAULT 212992u
 #define CHANNELS 1024u
+#define BOXES 32u /* of INBOX_SEATS programs that send each */
 
 /** struct channel - To the socket @target; 0: this one is free. */
 struct channel {
@@ -34,29 +35,40 @@ struct channel {
 
 /** struct wire_dgram - The wire's own; there is one of it in a daemon. */
 struct wire_dgram {
-	struct inbox box;
+	struct inbox box[BOXES];
 	struct channel channels[CHANNELS];
 };
 
 static struct wire_dgram the;
 static uint8_t payload[DGRAM_PAYLOAD_MAX];
 
-half_ref wire_dgram_open(struct wire *w)
+static int box_open(struct wire *w, struct inbox *box, unsigned slot)
 {
-	int slot = party_slot_alloc(w->in.p);
-	struct half *h;
+	struct half *h = arena_half(w->in.p->base, slot);
 
-	if (slot < 0)
-		return 0;
-	h = arena_half(w->in.p->base, (unsigned)slot);
 	store_relaxed(&h->local, ADDR_WORD_GATE);
 	store_relaxed(&h->dgram, DGRAM_SOCKET);
 	half_set_state(h, HALF_BOUND);
 	atomic_fetch_or(&h->want, WANT_HINT_DATA);
-	if (inbox_open(&the.box, w->in.p, h) < 0)
+	return inbox_open(box, w->in.p, h);
+}
+
+half_ref wire_dgram_open(struct wire *w, unsigned *ret_count)
+{
+	int first = party_slot_alloc(w->in.p);
+	unsigned slots = 1;
+
+	if (first < 0)
 		return 0;
-	w->dgram_slot = (unsigned)slot;
-	return half_ref_of(w->in.p, h);
+	/* Before any of them makes seats, which are halves, too. */
+	while (slots < BOXES && party_slot_alloc(w->in.p) == first + (int)slots)
+		slots++;
+	w->dgram_slot = (unsigned)first;
+	while (w->dgrams < slots &&
+	       box_open(w, &the.box[w->dgrams], w->dgram_slot + w->dgrams) == 0)
+		w->dgrams++;
+	*ret_count = w->dgrams;
+	return w->dgrams ? half_ref_of(w->in.p, arena_half(w->in.p->base, w->dgram_slot)) : 0;
 }
 
 /* -------------------------------------------------------------------- out */
@@ -92,6 +104,8 @@ static struct wire_listener *source_of(struct wire *w, addr_word from)
 	return any;
 }
 
+static void errors_in(struct wire *w, const struct wire_listener *l);
+
 /* Datagrams of @segment octets each, where that is not 0 (UDP_SEGMENT). */
 static void send_record(struct wire *w, struct wire_listener *l, const struct dgram_record *r)
 {
@@ -102,6 +116,8 @@ static void send_record(struct wire *w, struct wire_listener *l, const struct dg
 		l->ttl = r->ttl;
 	if (r->tos != l->tos && engine_set(&w->e, w->now_ns, l->sock, ENGINE_IP_TOS, r->tos) == 0)
 		l->tos = r->tos;
+	/* Else the call would tell of another's. */
+	errors_in(w, l);
 	do {
 		size_t n = r->bytes - at < each ? r->bytes - at : each;
 
@@ -112,7 +128,8 @@ static void send_record(struct wire *w, struct wire_listener *l, const struct dg
 	} while (at < r->bytes);
 }
 
-bool wire_dgram_out(struct wire *w)
+/* Return: whether there may be more. */
+static bool box_out(struct wire *w, struct inbox *box)
 {
 	struct inbox_seat *s;
 
@@ -120,7 +137,7 @@ bool wire_dgram_out(struct wire *w)
 		struct wire_listener *l;
 		struct dgram_record r;
 
-		s = inbox_next(&the.box);
+		s = inbox_next(box);
 		if (!s)
 			return false;
 		r = s->rec;
@@ -133,6 +150,15 @@ bool wire_dgram_out(struct wire *w)
 		inbox_take(s);
 	}
 	return true;
+}
+
+bool wire_dgram_out(struct wire *w)
+{
+	bool more = false;
+
+	for (unsigned i = 0; i < w->dgrams; i++)
+		more |= box_out(w, &the.box[i]);
+	return more;
 }
 
 /* --------------------------------------------------------------------- in */
@@ -215,6 +241,52 @@ static void deliver(struct wire *w, const struct wire_listener *l, const struct 
 	}
 }
 
+/* Linux: who is connected and has no IP_RECVERR is told of those that will not pass. */
+static bool is_hard(const struct engine_error *e)
+{
+	/* RFC 1122 3.2.2.1: a network, a host, a source route, for one type of service. */
+	return e->type != 3 || !(e->code < 2 || e->code == 5 || e->code == 11 || e->code == 12);
+}
+
+/* Is the socket of @box one that hears of it? */
+static bool hears(const struct half *box, const struct engine_error *e)
+{
+	return load_relaxed(&box->dgram) & DGRAM_QUEUES ||
+	       (load_relaxed(&box->remote) && is_hard(e));
+}
+
+/* What became of datagrams that went from there. */
+static void errors_in(struct wire *w, const struct wire_listener *l)
+{
+	const struct net_config *n = &w->in.d->t->net;
+	struct dgram_record r = {
+		.to = addr_word_make(l->addr ? l->addr : n->address[0].addr, l->port),
+		.flags = DGRAM_ERROR,
+	};
+	struct engine_error e;
+	int64_t got;
+
+	while ((got = engine_recverr(&w->e, l->sock, payload, DGRAM_QUOTED_MOST, &e)) >= 0) {
+		struct iovec piece = {payload, (size_t)got};
+		struct listener_ref ref;
+		struct channel *c;
+
+		r.bytes = (uint32_t)got;
+		r.from = addr_word_make(e.dst, e.dport);
+		r.segment = (uint16_t)e.error;
+		r.ttl = e.type;
+		r.tos = e.code;
+		r.half = (uint64_t)e.offender << 32 | e.info;
+		r.half_party_gen = e.local;
+		r.ticket_ns = w->now_ns;
+		if (!choose(w, l, r.from, r.to, &ref) || !(c = channel_to(w, &ref)) ||
+		    !hears(c->box, &e))
+			continue;
+		if (chan_put(&c->conn, c->box, &r, &piece, 1, RCVBUF_DEFAULT) < 0)
+			w->dgrams_undelivered++;
+	}
+}
+
 void wire_dgram_in(struct wire *w, struct wire_listener *l)
 {
 	const struct net_config *n = &w->in.d->t->net;
@@ -222,6 +294,7 @@ void wire_dgram_in(struct wire *w, struct wire_listener *l)
 		.to = addr_word_make(l->addr ? l->addr : n->address[0].addr, l->port),
 	};
 
+	errors_in(w, l);
 	/* As many as the engine's socket holds. */
 	for (;;) {
 		uint32_t addr;
@@ -229,6 +302,9 @@ void wire_dgram_in(struct wire *w, struct wire_listener *l)
 		int64_t got = engine_recvfrom(&w->e, l->sock, payload, sizeof(payload), NULL, &addr,
 					      &port);
 
+		/* The queue had no room for more. */
+		if (got < 0 && got != -EAGAIN)
+			continue;
 		if (got < 0)
 			return;
 		r.bytes = (uint32_t)got;

@@ -7,8 +7,9 @@
 
 #include "daemon/wire_conn.h"
 
-/** wire_dgram_open() - The half that programs send to. Return: its name, or 0. */
-half_ref wire_dgram_open(struct wire *w);
+/** wire_dgram_open() - The halves that programs send to, in slots that follow each other. Return: the
+ * first one's name, or 0. */
+half_ref wire_dgram_open(struct wire *w, unsigned *ret_count);
 
 /** wire_dgram_out() - What programs have sent, some of it. Return: whether there may be more. */
 bool wire_dgram_out(struct wire *w);

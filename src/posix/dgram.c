@@ -30,12 +30,14 @@
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
+#include "posix/dgram_error.h"
 #include "posix/handle.h"
 #include "posix/options.h"
 #include "posix/pool.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/sock_life.h"
+#include "posix/sockopt.h"
 #include "posix/template.h"
 #include "posix/watch.h"
 #include "shm/addr.h"
@@ -120,6 +122,8 @@ uint32_t dgram_now(struct sock *s)
 
 	if (!dgram_box_lock(s))
 		return now;
+	if (unlikely(process.policy == POLICY_NET))
+		now |= dgram_errors_fetch(s);
 	if (dgram_next(s, &seat) != DGRAM_NEXT_NONE)
 		now |= POLLIN | POLLRDNORM;
 	dgram_box_unlock(s);
@@ -565,6 +569,18 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 	}
 	lock_drop(&s->lock);
 	return sock_leave(s, r);
+}
+
+long dgram_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	struct sock *s = process.policy == POLICY_NET && level == SOL_SOCKET && name == SO_ERROR
+				 ? dgram_enter(fd) : NULL;
+	int e;
+
+	if (!s)
+		return NOT_OURS;
+	e = (int)-dgram_error_pending(s);
+	return sock_leave(s, e ? sockopt_give(val, len, &e, sizeof(e)) : NOT_OURS);
 }
 
 /* Bytes of the next datagram, or -1 where it is not memory's. */

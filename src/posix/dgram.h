@@ -46,6 +46,14 @@ enum dgram_told {
 	DGRAM_TOLD,
 };
 
+#define DGRAM_ERRORS_MOST 4u
+
+/** struct dgram_error - Of IP_RECVERR's queue: the record, and what was quoted. */
+struct dgram_error {
+	struct dgram_record rec;
+	uint8_t payload[DGRAM_QUOTED_MOST];
+};
+
 /**
  * struct dgram - Of a sock in SOCK_PACKETS.
  * @box:       What it receives through memory; NULL: nothing, so far.
@@ -62,6 +70,8 @@ enum dgram_told {
  *             IPV6_DONTFRAG, IPV6_MTU_DISCOVER or IPV6_MTU may forbid it.
  * @no_box:    There was no room for an inbox: what is sent to it goes through the kernel.
  * @turns:     Receives, so that it has its turn while memory is busy.
+ * @error:     The network's, which the next call tells: dgram_error.h. Guarded as @box, as are
+ *             @errors, of which @error_count are in use from @error_first on.
  * @peer_cpu:  Where the sender of the last datagram ran, + 1.
  */
 struct dgram {
@@ -79,6 +89,9 @@ struct dgram {
 	addr_word source_to, source; /* addr_source()'s last answer */
 	uint32_t turns;
 	_Atomic uint32_t peer_cpu;
+	int error;
+	uint8_t error_first, error_count;
+	struct dgram_error errors[DGRAM_ERRORS_MOST];
 };
 
 /** dgram_enter() - As sock_enter(), for datagram sockets. */
@@ -160,6 +173,8 @@ long dgram_shutdown(int fd, int how);
 /* Policy net: getsockname(), or getpeername(). */
 long dgram_getname(int fd, bool peer, struct sockaddr *addr, socklen_t *len);
 long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
+/** dgram_getsockopt() - What is not the kernel's to answer: SO_ERROR, under policy net. */
+long dgram_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
 long dgram_ioctl(int fd, unsigned long request, void *arg);
 long dgram_fcntl(int fd, int cmd, unsigned long arg);
 

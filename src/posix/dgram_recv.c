@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
+#include "posix/dgram_error.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/route.h"
@@ -181,6 +182,10 @@ static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 	/* Who has the inbox is stopped. */
 	if (!dgram_box_lock(s))
 		return sys3(SYS_recvmsg, s->shadow_fd, msg, flags | MSG_DONTWAIT);
+	if (unlikely(process.policy == POLICY_NET) && (r = dgram_error_take(s)) < 0) {
+		dgram_box_unlock(s);
+		return r;
+	}
 	switch (dgram_next(s, &seat)) {
 	case DGRAM_NEXT_MEMORY:
 		if (unlikely(++d->turns % KERNEL_TURN == 0) && !dgram_is_kernels(s) &&
@@ -261,6 +266,8 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 	/* Linux: of a queue of errors the next one is pending then. */
 	if (flags & MSG_ERRQUEUE)
 		atomic_fetch_or(&s->half->dgram, DGRAM_ERRORS);
+	if (flags & MSG_ERRQUEUE && process.policy == POLICY_NET)
+		return sock_leave(s, dgram_errqueue_take(s, msg));
 	if (flags & KERNEL_FLAGS || !dgram_open(s))
 		return sock_leave(s, NOT_OURS);
 	for (;;) {

@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
+#include "posix/dgram_error.h"
 #include "posix/process.h"
 #include "posix/route.h"
 #include "posix/watch.h"
@@ -422,9 +423,9 @@ static long send_gate(struct sock *s, struct sending *g)
 static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	addr_word to = load_relaxed(&s->half->remote);
-	long r = 0;
+	long r = dgram_error_pending(s);
 
-	if (msg->msg_name)
+	if (r == 0 && msg->msg_name)
 		r = addr_parse(s, msg->msg_name, msg->msg_namelen, &to);
 	if (r < 0)
 		return r;

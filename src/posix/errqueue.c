@@ -5,21 +5,12 @@
  * that follow each other.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <time.h>
-#include <linux/errqueue.h> /* wants struct timespec */
 
 #include "base/copy.h"
 #include "posix/errqueue.h"
 #include "posix/watch.h"
 #include "shm/owner.h"
-
-/** struct notice - As Linux has it in the control message. */
-struct notice {
-	struct sock_extended_err error;
-	struct sockaddr_in offender;
-};
 
 void errqueue_sent(struct sock *s)
 {
@@ -28,13 +19,12 @@ void errqueue_sent(struct sock *s)
 	owner_signal(s->half, POLL_ERR);
 }
 
-static long give(struct msghdr *msg, const struct notice *n)
+long errqueue_give(struct msghdr *msg, const struct errqueue_notice *n)
 {
 	struct cmsghdr c = { CMSG_LEN(sizeof(*n)), IPPROTO_IP, IP_RECVERR };
 	char buf[CMSG_SPACE(sizeof(*n))] = { 0 };
 	size_t room = msg->msg_control ? msg->msg_controllen : 0;
 
-	msg->msg_namelen = 0;
 	msg->msg_flags |= MSG_ERRQUEUE;
 	msg->msg_controllen = 0;
 	if (room < sizeof(c)) {
@@ -56,7 +46,7 @@ static long give(struct msghdr *msg, const struct notice *n)
 long errqueue_take(struct sock *s, struct msghdr *msg)
 {
 	uint32_t sent, told = load_relaxed(&s->half->zc_told);
-	struct notice n = { .error = { .ee_origin = SO_EE_ORIGIN_ZEROCOPY,
+	struct errqueue_notice n = { .error = { .ee_origin = SO_EE_ORIGIN_ZEROCOPY,
 				       .ee_code = SO_EE_CODE_ZEROCOPY_COPIED } };
 
 	do {
@@ -66,5 +56,8 @@ long errqueue_take(struct sock *s, struct msghdr *msg)
 	} while (!atomic_compare_exchange_strong(&s->half->zc_told, &told, sent));
 	n.error.ee_info = told;
 	n.error.ee_data = sent - 1;
-	return msg ? give(msg, &n) : 0;
+	if (!msg)
+		return 0;
+	msg->msg_namelen = 0;
+	return errqueue_give(msg, &n);
 }

@@ -11,7 +11,20 @@
 
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+#include <time.h>
+#include <linux/errqueue.h> /* wants struct timespec */
+
 #include "posix/sock.h"
+
+/** struct errqueue_notice - As Linux has it in the control message. */
+struct errqueue_notice {
+	struct sock_extended_err error;
+	struct sockaddr_in offender;
+};
+
+/** errqueue_give() - Into a control buffer, and say so in its flags. Return: 0 or -EFAULT. */
+long errqueue_give(struct msghdr *msg, const struct errqueue_notice *n);
 
 /** errqueue_sent() - A send with MSG_ZEROCOPY took bytes: queue its notice. */
 void errqueue_sent(struct sock *s);

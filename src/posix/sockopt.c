@@ -721,7 +721,7 @@ long call_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 
 	s = sock_enter(fd);
 	if (!s)
-		return NOT_OURS;
+		return dgram_getsockopt(fd, level, name, val, len);
 	lock_take(&s->lock);
 	kept_pull(s);
 	r = sock_getsockopt(s, fd, level, name, val, len);

@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 8u
+#define ABI_VERSION 9u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -292,6 +292,10 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
  * @sent_ns:   Of a mark: CLOCK_MONOTONIC after the datagram went through the kernel;
  *             MARK_COMING: it is about to; MARK_VOID: nothing was sent.
  * @half_party_gen: Generation of that party.
+ *
+ * With DGRAM_ERROR it is what became of one that was sent from @to to @from: @segment is the errno,
+ * @ttl and @tos are ICMP's type and code, @half is who said so << 32 | an MTU, @half_party_gen 1
+ * where nobody did but the sender itself; the payload is what was quoted of it.
  */
 struct dgram_record {
 	uint32_t bytes;
@@ -310,6 +314,8 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 
 #define DGRAM_ALIGN 16u
 #define DGRAM_PAYLOAD_MAX 65535u
+#define DGRAM_ERROR 0x2u /* the wire's: see struct dgram_record */
+#define DGRAM_QUOTED_MOST 64u /* bytes of its payload */
 #define DGRAM_MARK 0x1u /* no datagram: the one that comes here went through the kernel */
 #define MARK_COMING 0ull
 #define MARK_VOID 1ull
@@ -485,7 +491,8 @@ struct registry {
 	_Atomic uint32_t addr_count;
 	_Atomic uint32_t gate_gen; /* generation of the party of: */
 	_Atomic uint64_t gate;     /* half_ref of the wire's listener; 0: there is no wire */
-	_Atomic uint64_t gate_dgram; /* of the half that takes datagrams for the network */
+	_Atomic uint64_t gate_dgram; /* of the first half that takes datagrams for the network */
+	_Atomic uint32_t gate_dgrams; /* such halves, in slots that follow each other */
 	_Atomic uint32_t packets;  /* 1: the gates take what is for the domain's own IPv4 addresses, too */
 	_Alignas(CACHE_LINE) struct registry_party parties[PARTY_MAX];
 	/* Port words: sequence << 32 | record + 1; low half 0: nobody. Streams',

@@ -265,16 +265,22 @@ int registry_gate(const struct registry *r, struct listener_ref *ret)
 	return ret->half ? 0 : -ENOENT;
 }
 
-int registry_gate_dgram(const struct registry *r, struct listener_ref *ret)
+int registry_gate_dgram(const struct registry *r, unsigned i, struct listener_ref *ret)
 {
 	ret->half = load_acquire(&r->gate_dgram);
+	if (i >= load_relaxed(&r->gate_dgrams))
+		return -ENOENT;
+	ret->half = half_ref_make(half_ref_party(ret->half), half_ref_slot(ret->half) + i,
+				  half_ref_gen(ret->half));
 	ret->party_gen = load_relaxed(&r->gate_gen);
 	return ret->half ? 0 : -ENOENT;
 }
 
-void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram)
+void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram,
+		       unsigned dgrams)
 {
 	store_relaxed(&r->gate_gen, ref->party_gen);
+	store_relaxed(&r->gate_dgrams, dgrams);
 	store_release(&r->gate_dgram, dgram);
 	store_release(&r->gate, ref->half);
 }

@@ -47,8 +47,8 @@ int registry_find_of(const struct registry *r, addr_word at, unsigned id, uint32
 
 /** registry_gate() - The listener that leads to the network. Return: 0, or -ENOENT. */
 int registry_gate(const struct registry *r, struct listener_ref *ret);
-/** registry_gate_dgram() - The half of the same party that takes datagrams. Likewise. */
-int registry_gate_dgram(const struct registry *r, struct listener_ref *ret);
+/** registry_gate_dgram() - Number @i of the halves of the same party that take datagrams. Likewise. */
+int registry_gate_dgram(const struct registry *r, unsigned i, struct listener_ref *ret);
 
 /** registry_dgram_word() - Changes whenever the sockets do that receive datagrams
  * at @port; low half 0: there is none. */
@@ -83,8 +83,9 @@ int registry_listen(struct registry *r, addr_word at, const struct listener_ref 
 /** registry_unlisten() - Withdraw it. Return: 0 or -ENOENT. */
 int registry_unlisten(struct registry *r, addr_word at, half_ref half);
 
-/** registry_gate_set() - Publish both. */
-void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram);
+/** registry_gate_set() - Publish them. @dgram: The first of @dgrams. */
+void registry_gate_set(struct registry *r, const struct listener_ref *ref, half_ref dgram,
+		       unsigned dgrams);
 
 /** registry_unlisten_party() - Withdraw all that a party published. */
 void registry_unlisten_party(struct registry *r, unsigned party);

@@ -18,6 +18,7 @@ import threading
 import time
 
 TIMEOUT = 20
+IP_RECVERR = 11
 
 
 def name(number):
@@ -44,15 +45,6 @@ def server(at, backlog=128):
     s.listen(backlog)
     print("listening", flush=True)
     return s
-
-
-def read_all(s):
-    got = b""
-    while True:
-        part = s.recv(65536)
-        if not part:
-            return got
-        got += part
 
 
 # -------------------------------------------------------------------- clients
@@ -138,7 +130,7 @@ def halves(at):
     s = client(at)
     s.sendall(b"question")
     s.shutdown(socket.SHUT_WR)
-    print("answer", read_all(s))
+    print("answer", s.makefile("rb").read())
     s.close()
 
 
@@ -336,7 +328,7 @@ def serves(at, what):
     print("peer", peer == c.getpeername(), peer[0])
     print("local", c.getsockname())
     if what == "halves":
-        print("got", read_all(c))
+        print("got", c.makefile("rb").read())
         c.sendall(b"answer")
     elif what == "reset":
         print("got", result(c.recv, 3))
@@ -387,6 +379,73 @@ def udp_echo(at, seconds="60"):
         s.sendto(data, peer)
 
 
+def udp_errors(at, port):
+    """What ICMP says of datagrams: to who is connected, and to who asks for all."""
+    def made(**options):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(TIMEOUT)
+        if options:
+            s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        return s
+
+    def events(s):
+        p = select.poll()
+        p.register(s, select.POLLIN | select.POLLOUT)
+        # There is room at once, and an error later.
+        while not (found := dict(p.poll(TIMEOUT * 1000))[s.fileno()]) & select.POLLERR:
+            time.sleep(0.001)
+        return "%#x" % found
+
+    s = made()
+    s.connect(at)
+    s.send(b"one")
+    print("poll", events(s), "recv", result(s.recv, 10))
+    s.send(b"two")
+    print("poll", events(s), "error", name(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)),
+          s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    s.send(b"three")
+    events(s)
+    print("send", result(s.send, b"lost"), result(s.send, b"four"))
+    print("wait", result(s.recv, 10))
+    s = made()
+    s.sendto(b"unconnected", at)
+    s.sendto(b"echo", (at[0], int(port)))
+    print("other", s.recv(100))
+    s = made(all=True)
+    s.sendto(b"asks for all", at)
+    print("poll", events(s), "recv", result(s.recv, 10))
+    print("poll", events(s))
+    data, control, flags, where = s.recvmsg(100, 200, socket.MSG_ERRQUEUE)
+    error = struct.unpack("IBBBBII", control[0][2][:16])
+    print("queue", data, where == at, "%#x" % flags, control[0][:2], error,
+          socket.inet_ntoa(control[0][2][20:24]) == at[0])
+    s.setblocking(False)
+    print("empty", result(s.recvmsg, 1, 1, socket.MSG_ERRQUEUE))
+    s.settimeout(TIMEOUT)
+    s.sendto(b"echo", (at[0], int(port)))
+    print("other", s.recv(100))
+
+
+def udp_crowd(at, count):
+    """So many programs that send at once: each stays until all have their answer."""
+    (ready, told), (begin, go) = os.pipe(), os.pipe()
+    for i in range(int(count)):
+        if os.fork():
+            continue
+        os.close(go)
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(TIMEOUT)
+        s.sendto(b"%d" % i, at)
+        os.write(told, b"1" if s.recv(10) == b"%d" % i else b"0")
+        os.read(begin, 1)
+        os._exit(0)
+    got = b""
+    while len(got) < int(count):
+        got += os.read(ready, 1000)
+    os.close(go)
+    print("answered", got.count(b"1"))
+
+
 def udp_bind(at):
     """Whose a port is."""
     one, two = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
@@ -401,7 +460,8 @@ def udp_bind(at):
 
 CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, lingers,
                                  tcp_info, unread, many, at_once,
-                                 stream, held, echo, serves, udp_client, udp_echo, udp_bind)}
+                                 stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_crowd,
+                                 udp_bind)}
 
 if __name__ == "__main__":
     CASES[sys.argv[1]]((sys.argv[2], int(sys.argv[3])), *sys.argv[4:])
