@@ -14,6 +14,7 @@
 #include "posix/async.h"
 #include "posix/calls.h"
 #include "posix/dgram.h"
+#include "posix/interfaces.h"
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
@@ -98,8 +99,10 @@ static long sock_ioctl(struct sock *s, int fd, unsigned long request, void *arg)
 long call_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct sock *s;
-	long r;
+	long r = interfaces_ioctl(request, arg);
 
+	if (r != NOT_OURS)
+		return r;
 	s = sock_enter(fd);
 	if (!s)
 		return dgram_ioctl(fd, request, arg);

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <poll.h>

@@ -6,6 +6,7 @@
 
 Prints what it saw, for the test to compare.
 """
+import ctypes
 import errno
 import fcntl
 import os
@@ -426,6 +427,42 @@ def udp_errors(at, port):
     print("other", s.recv(100))
 
 
+def interfaces(_):
+    """Which there are: by getifaddrs() and by ioctl()."""
+    libc = ctypes.CDLL(None)
+
+    class Address(ctypes.Structure):
+        pass
+
+    Address._fields_ = [("next", ctypes.POINTER(Address)), ("name", ctypes.c_char_p),
+                        ("flags", ctypes.c_uint), ("addr", ctypes.c_void_p),
+                        ("mask", ctypes.c_void_p), ("broadcast", ctypes.c_void_p)]
+    first = ctypes.POINTER(Address)()
+    print("getifaddrs", libc.getifaddrs(ctypes.byref(first)))
+    p = first
+    while p:
+        a = p.contents
+        family = struct.unpack("H", ctypes.string_at(a.addr, 2))[0]
+        name = a.name.decode()
+        if family == socket.AF_PACKET:
+            number = struct.unpack("i", ctypes.string_at(a.addr + 4, 4))[0]
+            print("link", name, "%#x" % a.flags, number == socket.if_nametoindex(name),
+                  ctypes.string_at(a.addr + 12, 6).hex(":"))
+        elif family == socket.AF_INET:
+            print("inet", name, "%#x" % a.flags,
+                  *(socket.inet_ntoa(ctypes.string_at(x + 4, 4)) for x in (a.addr, a.mask, a.broadcast)))
+        p = a.next
+    libc.freeifaddrs(first)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    room = ctypes.create_string_buffer(400)
+    n = struct.unpack("iP", fcntl.ioctl(s, 0x8912, struct.pack("iP", 400, ctypes.addressof(room))))[0]
+    for i in range(0, n, 40):
+        print("conf", room.raw[i:i + 16].rstrip(b"\0").decode(), socket.inet_ntoa(room.raw[i + 20:i + 24]))
+    for request in 0x8915, 0x891b:
+        print("ask", socket.inet_ntoa(fcntl.ioctl(s, request, b"tap0" + bytes(36))[20:24]))
+    print("other", result(fcntl.ioctl, s, 0x8915, b"tap7" + bytes(36)))
+
+
 def udp_crowd(at, count):
     """So many programs that send at once: each stays until all have their answer."""
     (ready, told), (begin, go) = os.pipe(), os.pipe()
@@ -460,7 +497,7 @@ def udp_bind(at):
 
 CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, lingers,
                                  tcp_info, unread, many, at_once,
-                                 stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_crowd,
+                                 stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_crowd, interfaces,
                                  udp_bind)}
 
 if __name__ == "__main__":
