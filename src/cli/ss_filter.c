@@ -14,7 +14,7 @@
 #include "cli/ss_filter.h"
 #include "cli/words.h"
 
-enum { WORD_MAX = 256 };
+enum { WORD_MAX = 256, MAPPED_BITS = 96 };
 
 /* ----------------------------------------------------------------- states */
 
@@ -26,10 +26,12 @@ static const struct state {
 	{ "established", "ESTAB", 1u << 1 },
 	{ "syn-sent", "SYN-SENT", 1u << 2 },
 	{ "syn-recv", "SYN-RECV", 1u << 3 },
+	{ "syn-rcv", "", 1u << 3 },
 	{ "fin-wait-1", "FIN-WAIT-1", 1u << 4 },
 	{ "fin-wait-2", "FIN-WAIT-2", 1u << 5 },
 	{ "time-wait", "TIME-WAIT", 1u << 6 },
 	{ "closed", "UNCONN", 1u << 7 },
+	{ "close", "", 1u << 7 },
 	{ "unconnected", "", 1u << 7 },
 	{ "close-wait", "CLOSE-WAIT", 1u << 8 },
 	{ "last-ack", "LAST-ACK", 1u << 9 },
@@ -234,7 +236,7 @@ static void node_ip4(struct ss_node *n, const void *ip, unsigned bits)
 	char text[SS_ADDRESS_MAX];
 
 	ss_row_address(AF_INET, ip, 0, n->ip, text);
-	n->bits = bits ? bits + 96 : 0;
+	n->bits = bits ? bits + MAPPED_BITS : 0;
 }
 
 /** name_cond() - Any of the addresses that @host has. */
@@ -302,6 +304,54 @@ static bool host_split(struct parser *p, char *s, char **host, char **bits, char
 	return true;
 }
 
+/** family_take() - The "inet6:" before an address. Return: false, with a message, where
+ * Mortise has none of that family. @ret_family: 0: not said. */
+static bool family_take(struct parser *p, char **s, int *ret_family)
+{
+	static const struct {
+		const char *word;
+		int family;
+	} families[] = { { "inet:", AF_INET },	{ "inet6:", AF_INET6 },	 { "unix:", -1 },
+			 { "link:", -1 },	{ "netlink:", -1 },	 { "vsock:", -1 },
+			 { "tipc:", -1 } };
+
+	*ret_family = 0;
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		size_t len = strlen(families[i].word);
+
+		if (strncmp(*s, families[i].word, len) != 0)
+			continue;
+		if (families[i].family < 0) {
+			fail(p, p->at, "%s is a family that Mortise's sockets are never of",
+			     families[i].word);
+			return false;
+		}
+		*ret_family = families[i].family;
+		*s += len;
+	}
+	return true;
+}
+
+/** family_cond() - @n, and an address of that family. */
+static int family_cond(struct parser *p, enum ss_node_kind kind, int n, int family)
+{
+	static const uint8_t any4[4];
+	int both;
+
+	if (n < 0 || !family)
+		return n;
+	both = node_make(p, kind, -1, -1);
+	if (both < 0)
+		return -1;
+	if (family == AF_INET6) {
+		p->f->node[both].ipv6 = true;
+	} else {
+		node_ip4(&p->f->node[both], any4, 0);
+		p->f->node[both].bits = MAPPED_BITS;
+	}
+	return node_make(p, SS_AND, n, both);
+}
+
 /** address_cond() - An address, a name, or "" and "*" for any address. */
 static int address_cond(struct parser *p, enum ss_node_kind kind, const char *host,
 			const char *bits)
@@ -345,9 +395,9 @@ static int host_cond(struct parser *p, enum ss_node_kind kind)
 {
 	enum ss_op op;
 	size_t op_at = p->at;
-	char text[WORD_MAX], *host, *bits, *port;
+	char text[WORD_MAX], *named = text, *host, *bits, *port;
 	int32_t number = -1;
-	int n;
+	int n, family;
 
 	op_take(p, &op);
 	if (op != SS_EQ && op != SS_NE) {
@@ -359,11 +409,11 @@ static int host_cond(struct parser *p, enum ss_node_kind kind)
 		return -1;
 	}
 	memcpy(text, p->word, sizeof(text));
-	if (!host_split(p, text, &host, &bits, &port))
+	if (!family_take(p, &named, &family) || !host_split(p, named, &host, &bits, &port))
 		return -1;
 	if (port && !port_parse(p, p->word + (port - text), &number))
 		return -1;
-	n = address_cond(p, kind, host, bits);
+	n = family_cond(p, kind, address_cond(p, kind, host, bits), family);
 	if (n < 0)
 		return -1;
 	if (port && number >= 0) {
@@ -390,7 +440,7 @@ static void fail_cond(struct parser *p)
 					       "inet",	 "autobound", NULL };
 	const char *near = word_near(p->word, known);
 
-	if (!p->len) {
+	if (!p->len || is(p, "and", "&", "&&") || is(p, "or", "|", "||")) {
 		fail(p, p->at, "a condition is missing here");
 		return;
 	}
@@ -488,7 +538,7 @@ static bool state_take(struct parser *p, bool first)
 	advance(p);
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		names[i] = states[i].word;
-		if (!strcmp(states[i].word, p->word))
+		if (!strcasecmp(states[i].word, p->word))
 			bits = states[i].bits;
 	}
 	near = word_near(p->word, names);

@@ -8,7 +8,8 @@
  *   one    := (not | "!") one | "(" expr ")" | cond
  *   cond   := (sport | dport) [OP] [:]PORT | (src | dst) [= | !=] HOST
  *   OP     := = == eq != ne neq > gt < lt >= ge geq <= le leq
- *   HOST   := [ADDRESS[/BITS] | NAME | "*"][:PORT]; IPv6 in brackets, or bare without a port
+ *   HOST   := [inet: | inet6:] [ADDRESS[/BITS] | NAME | "*"][:PORT]; IPv6 in brackets, or
+ *             bare without a port
  */
 #ifndef MORTISE_CLI_SS_FILTER_H
 #define MORTISE_CLI_SS_FILTER_H

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "cli/color.h"
 #include "cli/json.h"
+#include "cli/ss_filter.h"
 #include "cli/ss_format.h"
 #include "cli/ss_names.h"
 #include "cli/words.h"
@@ -19,6 +21,16 @@ struct cells {
 	char text[C_COUNT][80];
 };
 
+/** host() - An address; the wildcard that is both families' is `*`, as ss has it. */
+static void host(const struct ss_row *r, const uint8_t ip[16], const char *text, bool resolve,
+		 char *ret, size_t size)
+{
+	if (r->dual && IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)(const void *)ip))
+		snprintf(ret, size, "*");
+	else
+		ss_names_host(ip, text, resolve, ret, size);
+}
+
 static void cells_make(struct cells *c, const struct ss_row *r, const struct ss_show *show)
 {
 	enum { SIZE = sizeof(c->text[0]) };
@@ -27,14 +39,22 @@ static void cells_make(struct cells *c, const struct ss_row *r, const struct ss_
 	snprintf(c->text[C_STATE], SIZE, "%s", r->state);
 	snprintf(c->text[C_RECVQ], SIZE, "%" PRIu64, r->recv_q);
 	snprintf(c->text[C_SENDQ], SIZE, "%" PRIu64, r->send_q);
-	ss_names_host(r->local_ip, r->local, show->resolve, c->text[C_LADDR], SIZE);
+	host(r, r->local_ip, r->local, show->resolve, c->text[C_LADDR], SIZE);
 	ss_names_port(r->local_port, r->netid, show->numeric, c->text[C_LPORT], SIZE);
-	ss_names_host(r->peer_ip, r->peer, show->resolve, c->text[C_PADDR], SIZE);
+	host(r, r->peer_ip, r->peer, show->resolve, c->text[C_PADDR], SIZE);
 	ss_names_port(r->peer_port, r->netid, show->numeric, c->text[C_PPORT], SIZE);
 	snprintf(c->text[C_TRANSPORT], SIZE, "%s", r->transport);
 	snprintf(c->text[C_REASON], SIZE, "%s", r->reason ? r->reason : "-");
 	snprintf(c->text[C_TX], SIZE, "%" PRIu64, r->tx_bytes);
 	snprintf(c->text[C_RX], SIZE, "%" PRIu64, r->rx_bytes);
+}
+
+/** one_state() - Does the filter want one state alone? Its name then says nothing. */
+static bool one_state(const struct ss_show *show)
+{
+	uint32_t states = show->filter ? show->filter->states : 0;
+
+	return states && !(states & (states - 1));
 }
 
 static void line(FILE *out, const struct cells *c, const int *width, const struct ss_show *show,
@@ -43,10 +63,12 @@ static void line(FILE *out, const struct cells *c, const int *width, const struc
 	/* As ss: where one kind is asked for, its name says nothing. */
 	if (show->tcp == show->udp)
 		fprintf(out, "%-*s ", width[C_NETID], c->text[C_NETID]);
-	fprintf(out, "%-*s %-*s %-*s %*s:%-*s %*s:%-*s ", width[C_STATE], c->text[C_STATE],
-		width[C_RECVQ], c->text[C_RECVQ], width[C_SENDQ], c->text[C_SENDQ], width[C_LADDR],
-		c->text[C_LADDR], width[C_LPORT], c->text[C_LPORT], width[C_PADDR],
-		c->text[C_PADDR], width[C_PPORT], c->text[C_PPORT]);
+	if (!one_state(show))
+		fprintf(out, "%-*s ", width[C_STATE], c->text[C_STATE]);
+	fprintf(out, "%-*s %-*s %*s:%-*s %*s:%-*s ", width[C_RECVQ], c->text[C_RECVQ],
+		width[C_SENDQ], c->text[C_SENDQ], width[C_LADDR], c->text[C_LADDR], width[C_LPORT],
+		c->text[C_LPORT], width[C_PADDR], c->text[C_PADDR], width[C_PPORT],
+		c->text[C_PPORT]);
 	color_begin(out, show->color, color);
 	fprintf(out, "%-*s %-*s", width[C_TRANSPORT], c->text[C_TRANSPORT], width[C_REASON],
 		c->text[C_REASON]);
@@ -102,6 +124,9 @@ static void extended(FILE *out, const struct ss_row *r)
 		fprintf(out, " ino:%" PRIu64, inode);
 	if (r->cookie)
 		fprintf(out, " sk:%" PRIx64, r->cookie);
+	/* Of a connection it is not known, and means nothing. */
+	if (in_memory(r) && r->family == AF_INET6 && !r->peer_port)
+		fprintf(out, " v6only:%d", !r->dual);
 	if (r->shared)
 		fputs(" shared", out);
 }

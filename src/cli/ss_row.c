@@ -120,6 +120,7 @@ bool ss_row_make(const struct ctl_msg *m, struct ss_row *ret)
 		.age_ns = m->row.age_ns,
 		.cpu = m->row.cpu,
 		.shared = m->row.shared != 0,
+		.dual = m->row.local & ADDR_WORD_DUAL,
 	};
 
 	if (m->row.transport == TRANSPORT_KERNEL) {

@@ -36,6 +36,7 @@ struct ss_tcp {
  * @family: AF_INET or AF_INET6.
  * @local_ip, @peer_ip: Network order; an IPv4 address is v4-mapped.
  * @local, @peer: The same in text, "%scope" included.
+ * @dual:   An AF_INET6 socket that IPv4 reaches, too, where it is bound.
  * @fd:     -1 where unknown.
  * @party, @handle: In shared memory: its handle's name, handle + 1; 0: none.
  * @inode:  Of a kernel socket, 0 where unknown.
@@ -69,7 +70,7 @@ struct ss_row {
 	uint32_t sndbuf, rcvbuf;
 	uint64_t tx_ring, rx_ring, drops, age_ns;
 	uint32_t cpu;
-	bool shared;
+	bool shared, dual;
 	uint32_t party, handle;
 	struct {
 		unsigned count;

@@ -55,6 +55,8 @@ static void ss_filter_parse__states(void **state)
 		{ "state established", 1u << 1 },
 		{ "state listening", 1u << 10 },
 		{ "state listen state closed", 1u << 10 | 1u << 7 },
+		{ "state LISTENING state Close", 1u << 10 | 1u << 7 },
+		{ "state syn-rcv", 1u << 3 },
 		{ "state all", SS_STATES_ALL },
 		{ "state connected", SS_STATES_CONNECTED },
 		{ "state synchronized", SS_STATES_CONNECTED & ~(1u << 2) },
@@ -132,6 +134,20 @@ static void ss_filter_match__addresses(void **state)
 	matches("src ::/0", &r6, true);
 	matches("src ::1", &r, false);
 	matches("src 127.0.0.1", &r6, false);
+	matches("src inet:127.0.0.1:80", &r, true);
+	matches("src inet:*", &r, true);
+	matches("src inet:*", &r6, false);
+	matches("src inet::80", &r, true);
+	matches("src inet6:*", &r, false);
+	matches("src inet6:*", &r6, true);
+	matches("src inet6:[::1]:80", &r6, true);
+	matches("src inet6:::1", &r6, true);
+	matches("src inet6:*:81", &r6, false);
+	matches("src inet6:127.0.0.1", &r, false);
+	matches("src inet:::1", &r6, false);
+	matches("src inet:localhost", &r, true);
+	matches("src inet6:localhost", &r, false);
+	matches("src inet:10.1.0.0/16", &mapped, true);
 	matches("src 10.0.0.0/8", &mapped, true);
 	matches("src ::ffff:10.1.2.3", &mapped, true);
 	matches("src fe80::/10", &mapped, false);
@@ -209,7 +225,9 @@ static void ss_filter_parse__says_what_and_where(void **state)
 		{ "( sport = 80 ]", 13, "\"]\"" },
 		{ "()", 1, "begins no condition" },
 		{ "sport = 80 and", 14, "a condition is missing here" },
-		{ "or sport = 80", 0, "begins no condition" },
+		{ "or sport = 80", 0, "a condition is missing here" },
+		{ "sport = 80 and and dport = 80", 15, "a condition is missing here" },
+		{ "src unix:/tmp/x", 4, "unix: is a family that Mortise's sockets are never of" },
 		{ "not", 3, "a condition is missing here" },
 		{ "dev = eth0", 0, "a condition of ss that Mortise's sockets do not have" },
 		{ "\033[2J", 0, "\"?[2J\"" },

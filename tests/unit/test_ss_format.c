@@ -18,6 +18,7 @@
 #include "cli/holders.h"
 #include "cli/json.h"
 #include "cli/kernel.h"
+#include "cli/ss_filter.h"
 #include "cli/ss_format.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
@@ -98,6 +99,51 @@ static void ss_table__names(void **state)
 	free(got);
 	got = table(&r, 1, (struct ss_show){ .numeric = true, .no_header = true });
 	assert_non_null(strstr(got, "127.0.0.1:80 "));
+	free(got);
+}
+
+static void ss_table__wildcards(void **state)
+{
+	struct ctl_msg m = message(HALF_LISTEN, 80, 0);
+	struct ss_row r;
+	char *got;
+
+	(void)state;
+	m.row.family = AF_INET6;
+	m.row.local |= ADDR_WORD_DUAL;
+	assert_true(ss_row_make(&m, &r));
+	strcpy(r.local, "::");
+	memset(r.local_ip, 0, sizeof(r.local_ip));
+	got = table(&r, 1, (struct ss_show){ .numeric = true, .no_header = true, .extended = true });
+	assert_non_null(strstr(got, " *:80 "));
+	assert_non_null(strstr(got, " *:* "));
+	assert_non_null(strstr(got, " v6only:0"));
+	free(got);
+	r.dual = false;
+	got = table(&r, 1, (struct ss_show){ .numeric = true, .no_header = true, .extended = true });
+	assert_non_null(strstr(got, " [::]:80 "));
+	assert_non_null(strstr(got, " [::]:* "));
+	assert_non_null(strstr(got, " v6only:1"));
+	free(got);
+	r = row(HALF_LISTEN, 80, 0);
+	got = table(&r, 1, (struct ss_show){ .numeric = true, .no_header = true, .extended = true });
+	assert_null(strstr(got, "v6only"));
+	free(got);
+}
+
+static void ss_table__one_state(void **state)
+{
+	struct ss_filter f = { .states = 1u << 1, .root = -1 };
+	struct ss_row r = row(HALF_OPEN, 80, 40000);
+	char *got = table(&r, 1, (struct ss_show){ .tcp = true, .filter = &f });
+
+	(void)state;
+	assert_memory_equal(got, "Recv-Q", 6);
+	assert_null(strstr(got, "ESTAB"));
+	free(got);
+	f.states |= 1u << 10;
+	got = table(&r, 1, (struct ss_show){ .tcp = true, .filter = &f });
+	assert_memory_equal(got, "State", 5);
 	free(got);
 }
 
@@ -632,6 +678,8 @@ int main(void)
 		cmocka_unit_test(ss_table__aligned),
 		cmocka_unit_test(ss_table__options),
 		cmocka_unit_test(ss_table__names),
+		cmocka_unit_test(ss_table__wildcards),
+		cmocka_unit_test(ss_table__one_state),
 		cmocka_unit_test(ss_table__details),
 		cmocka_unit_test(ss_table__colours),
 		cmocka_unit_test(ss_summary__lines),
