@@ -452,7 +452,8 @@ static bool option_is_kernels(int level, int name)
 {
 	if (level == SOL_SOCKET)
 		return name == SO_REUSEADDR || name == SO_REUSEPORT || name == SO_BROADCAST ||
-		       name == SO_SNDBUF || name == SO_SNDBUFFORCE || name == SO_SNDTIMEO ||
+		       name == SO_SNDBUF || name == SO_SNDBUFFORCE ||
+		       name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW || name == SO_DONTROUTE ||
 		       name == SO_RCVLOWAT || name == SO_KEEPALIVE || name == SO_LINGER ||
 		       name == SO_PRIORITY || name == SO_DEBUG || name == SO_OOBINLINE ||
 		       name == SO_NO_CHECK || name == SO_BUSY_POLL || name == SO_PASSCRED ||

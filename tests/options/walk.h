@@ -46,7 +46,8 @@ bool stage_is_of(const struct kind *k, enum stage stage);
 int stage_make(const struct kind *k, enum stage stage);
 /** stage_connect() - Connect @fd to somebody who listens. Return: 0 or -1. */
 int stage_connect(const struct kind *k, int fd);
-/** stage_is_memory() - Is what is behind @fd no socket of the kernel's family? */
+/** stage_is_memory() - Does what is sent on @fd, which stage_connect() has connected, and
+ * what comes there, go through memory? */
 bool stage_is_memory(const struct kind *k, int fd);
 
 /** outcome() - A call's result: its value, or the name of errno. */
