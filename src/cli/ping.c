@@ -73,8 +73,9 @@ static void answered(struct pings *p, const struct ctl_msg *m)
 	p->sum += ms;
 	p->sum2 += ms * ms;
 	if (!p->quiet)
-		printf("%u bytes from %s: icmp_seq=%u time=%.*f ms\n", m->ping.bytes + ICMP_HEADER,
-		       inet_ntop(AF_INET, &from, text, sizeof(text)), p->sent, ms < 1 ? 3 : 2, ms);
+		printf("%u bytes from %s: icmp_seq=%u ttl=%u time=%.*f ms\n",
+		       m->ping.bytes + ICMP_HEADER, inet_ntop(AF_INET, &from, text, sizeof(text)),
+		       p->sent, m->ping.ttl, ms < 1 ? 3 : 2, ms);
 }
 
 static void summary(const struct pings *p, uint64_t began_ns)

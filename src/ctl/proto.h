@@ -175,7 +175,7 @@ struct ctl_msg {
 		struct {
 			uint32_t addr;       /* host order; reply: who answered */
 			uint32_t bytes;      /* of payload; reply: of the answer's */
-			uint32_t ttl;        /* 0: 64 */
+			uint32_t ttl;        /* 0: 64; reply: of the answer */
 			uint32_t sequence;   /* 0 to 65535 */
 			uint32_t timeout_ms; /* 1 to CTL_PING_TIMEOUT_MAX */
 			uint32_t unused;     /* 0 */

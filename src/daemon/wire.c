@@ -67,19 +67,20 @@ static void ping_answer(struct wire *w, struct wire_ping *p, int error)
 static void ping_event(struct wire *w, struct wire_ping *p)
 {
 	static uint8_t message[ICMP_HEADER + PING_PAYLOAD_MOST];
-	uint32_t from;
-	size_t bytes;
+	struct engine_datagram about;
 	int64_t n;
 
 	if (!p->client)
 		return;
-	n = engine_recvfrom(&w->e, p->sock, message, sizeof(message), &bytes, &from, NULL);
+	n = engine_recvmsg(&w->e, p->sock, message, sizeof(message), &about);
 	if (n == -EAGAIN)
 		return;
 	if (n >= (int64_t)ICMP_HEADER)
 		p->m.ping.bytes = (uint32_t)n - ICMP_HEADER;
-	if (n >= 0)
-		p->m.ping.addr = from;
+	if (n >= 0) {
+		p->m.ping.addr = about.src;
+		p->m.ping.ttl = about.ttl;
+	}
 	ping_answer(w, p, n < 0 ? (int)-n : 0);
 }
 

@@ -68,8 +68,8 @@ EXPORT int getifaddrs(struct ifaddrs **ret)
 
 	if (n == NOT_OURS)
 		return real.getifaddrs(ret);
-	if (n < 0)
-		return (int)result(n);
+	if (n <= 0)
+		return (int)result(n ? n : -ENODEV);
 	for (long i = 0; i < n; i++)
 		links += i < 2;
 	e = calloc((size_t)(n + links), sizeof(*e));

@@ -137,6 +137,43 @@ static void mnet_poll__to_ourselves(void **state)
 	free(mem);
 }
 
+/* A SYN to somebody who does not answer: what is due is done at its time, and not before. */
+static void mnet_time__what_is_due(void **state)
+{
+	struct mnet_config c = config();
+	size_t bytes = mnet_bytes(&c);
+	void *mem = zeroed(bytes);
+	unsigned frames = 0;
+	struct mnet_device d = {&frames, nothing_comes, count_frame, NULL};
+	struct mnet_frame frame;
+	struct mnet_sock s;
+	struct mnet *net;
+	uint64_t due;
+
+	(void)state;
+	assert_int_equal(mnet_init(mem, bytes, &c, key, 0, &net), 0);
+	assert_int_equal(mnet_open(net, MNET_TCP, 1, &s), 0);
+	assert_int_equal(mnet_connect(net, 0, s, c.address[0].addr ^ 1, 80), -EINPROGRESS);
+	due = mnet_poll(net, 0, &d);
+	assert_int_equal(frames, 1);
+	assert_true(due > 0 && due < 60000000000);
+	assert_int_equal(mnet_poll(net, due - 1, &d), due);
+	assert_int_equal(frames, 1);
+	/* The deadline is sometimes early, and moves on. */
+	for (bool out = false; !out; due = mnet_deadline(net)) {
+		mnet_time(net, due);
+		assert_true(mnet_deadline(net) > due);
+		out = mnet_output(net, due, &frame);
+	}
+	while (frames == 1) {
+		uint64_t next = mnet_poll(net, due, &d);
+
+		assert_true(next > due);
+		due = next;
+	}
+	free(mem);
+}
+
 static void mnet_attach__a_copy_goes_on(void **state)
 {
 	struct mnet_config c = config();
@@ -166,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mnet_init__what_is_refused),
 		cmocka_unit_test(mnet_poll__to_ourselves),
+		cmocka_unit_test(mnet_time__what_is_due),
 		cmocka_unit_test(mnet_attach__a_copy_goes_on),
 	};
 
