@@ -113,9 +113,9 @@ static void look_at_elf(struct findings *f, const char *path, const struct elf_f
 		finding_add(f, topic, "loader", FINDING_BAD, "%s wants %s, which is not there: it "
 			    "cannot be executed", path, e->interpreter);
 	else if (e->liburing)
-		finding_add(f, topic, "io-uring", FINDING_BAD,
-			    "%s uses io_uring (liburing), which does not go through libc: its sockets are "
-			    "the kernel's from the first ring on that it makes", path);
+		finding_add(f, topic, "io-uring", FINDING_LIMIT,
+			    "%s is linked against liburing: if it uses sockets in an io_uring, not only "
+			    "files, its sockets are the kernel's from the first such call on", path);
 	else
 		finding_add(f, topic, "dynamic", FINDING_OK,
 			    "%s is loaded by %s: its calls of libc are Mortise's", path,

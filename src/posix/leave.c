@@ -7,10 +7,13 @@
 #include "posix/fallback.h"
 #include "posix/leave.h"
 #include "posix/process.h"
+#include "posix/relay.h"
 #include "posix/section.h"
 #include "posix/sock.h"
 #include "posix/watch.h"
 #include "shm/party.h"
+
+#define QUEUE_MOST 4096u /* clients that wait at all listeners */
 
 static void count_one(struct sock *s, void *any)
 {
@@ -56,24 +59,31 @@ void leave_prepare(void)
 	section_leave();
 }
 
-/* @arg: enum reason. */
+/** struct leaving - @relay: Takes who waits at listeners; NULL: they are reset. */
+struct leaving {
+	enum reason why;
+	struct relay *relay;
+};
+
 static void listener_one(struct sock *s, void *arg)
 {
-	const enum reason *why = arg;
+	const struct leaving *l = arg;
 
 	if (load_relaxed(&s->obj.nfds) == 0 || load_acquire(&s->stage) != SOCK_LISTEN)
 		return;
 	lock_take(&s->lock);
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)
-		fallback_listener(s, *why);
+		fallback_listener_on(s, l->why, l->relay);
 	lock_drop(&s->lock);
 }
 
 /* Who waits or may come, and datagrams. */
-static void all_to_kernel(enum reason why)
+static void all_to_kernel(enum reason why, struct relay *relay)
 {
+	struct leaving l = { why, relay };
+
 	section_enter();
-	socks_each(listener_one, &why);
+	socks_each(listener_one, &l);
 	dgram_leave_all();
 	section_leave();
 }
@@ -98,17 +108,27 @@ void leave_uid_before(void)
 	 * began the program asked for a network of its own. */
 	if (process.policy != POLICY_SHARE)
 		return;
-	all_to_kernel(REASON_IDENTITY);
+	all_to_kernel(REASON_IDENTITY, NULL);
 }
 
 long leave_ring(void)
 {
+	struct relay relay;
+
 	if (!process.enabled || process.ring)
 		return 0;
 	if (process.policy != POLICY_SHARE)
 		return -ENOSYS;
 	process.ring = true;
-	all_to_kernel(REASON_OPTION);
+	if (relay_open(&relay, QUEUE_MOST) < 0) {
+		all_to_kernel(REASON_OPTION, NULL);
+		return 0;
+	}
+	all_to_kernel(REASON_OPTION, &relay);
+	if (relay.count && relay_start(&relay) < 0)
+		process_log(0, "no relay for clients that wait at a listener: they see an end");
+	relay_take(&relay);
+	relay_close(&relay);
 	return 0;
 }
 

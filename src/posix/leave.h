@@ -29,9 +29,10 @@ void leave_confine_before(void);
 void leave_confined(void);
 
 /**
- * leave_ring() - The process is about to make an io_uring: what it submits there does not
- * go through libc. So its sockets are the kernel's from now on (reason `option`), and its
- * listeners become so; connections that it has stay where they are.
+ * leave_ring() - The process is about to use sockets in an io_uring, or makes one whose
+ * submissions are not seen: those calls do not go through libc. So its sockets are the
+ * kernel's from now on (reason `option`), and its listeners become so; connections that it
+ * has stay where they are, but see submission.h.
  * Return: 0, or -ENOSYS under policies that have no kernel sockets to go on with.
  */
 long leave_ring(void);

@@ -23,7 +23,7 @@
  * @nofile_hard: The real limit in force.
  * @orphan:    The control channel has ended: no new sockets of ours.
  * @left:      This process is another user's now, or elsewhere: likewise.
- * @ring:      It has made an io_uring: new sockets are the kernel's.
+ * @ring:      It has sockets in an io_uring, or may have: new ones are the kernel's.
  * @confined:  A filter of system calls is in force, which may end who makes
  *             one that it does not know: memory, futex, read, write and poll
  *             have to do.

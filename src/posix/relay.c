@@ -62,7 +62,7 @@ struct flow {
 /**
  * struct relay_link - One connection.
  * @real: The socket's number; -1: this link is over.
- * @near: The program's end, before it is the program's. @far: ours.
+ * @near: The program's end, before it is the program's; -1: there is none. @far: ours.
  * @in:   To the program. @out: from it. In the relay only.
  */
 struct relay_link {
@@ -114,10 +114,26 @@ int relay_add(struct relay *r, int fd, int flags)
 	return l->near;
 }
 
+int relay_add_far(struct relay *r, int fd, int far)
+{
+	if (r->count == r->room) {
+		process_fd_high_close(far);
+		return -ENOBUFS;
+	}
+	r->links[r->count++] = (struct relay_link){ .real = fd, .near = -1, .far = far };
+	return 0;
+}
+
+static void near_close(const struct relay_link *l)
+{
+	if (l->near >= 0)
+		process_fd_high_close(l->near);
+}
+
 void relay_close(struct relay *r)
 {
 	for (size_t i = 0; i < r->count; i++) {
-		process_fd_high_close(r->links[i].near);
+		near_close(&r->links[i]);
 		process_fd_high_close(r->links[i].far);
 	}
 	if (r->go >= 0)
@@ -132,6 +148,13 @@ void relay_go(struct relay *r)
 	if (r->go >= 0)
 		process_fd_high_close(r->go);
 	r->go = -1;
+}
+
+void relay_take(struct relay *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		call_close(r->links[i].real);
+	relay_go(r);
 }
 
 void relay_cancel(struct relay *r)
@@ -167,7 +190,7 @@ static void close_others(const struct relay *r)
 		next = least + 1;
 	}
 	for (size_t i = 0; i < r->count; i++)
-		process_fd_high_close(r->links[i].near);
+		near_close(&r->links[i]);
 }
 
 static void link_end(struct relay_link *l, bool reset)

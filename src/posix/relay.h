@@ -35,12 +35,23 @@ int relay_open(struct relay *r, size_t room);
  */
 int relay_add(struct relay *r, int fd, int flags);
 
+/**
+ * relay_add_far() - One more connection, whose other end is there.
+ * @far: A kernel socket in the library's range, which may still be connecting. The
+ *       relay's from now on, also where this fails.
+ * Return: 0 or -ENOBUFS.
+ */
+int relay_add_far(struct relay *r, int fd, int far);
+
 /** relay_start() - Make the process. It waits for relay_go().
  * Return: 0 or -errno. */
 int relay_start(struct relay *r);
 
 /** relay_go() - What was to be done is done. After exec it goes by itself. */
 void relay_go(struct relay *r);
+/** relay_take() - As relay_go(), and the connections are the relay's alone: their numbers
+ * are closed here. */
+void relay_take(struct relay *r);
 /** relay_cancel() - It failed: the process leaves, and touches nothing. */
 void relay_cancel(struct relay *r);
 

@@ -109,7 +109,7 @@ static void doctor_program__paths_it_may_take(void **state)
 	examined(p, "musl", FINDING_BAD);
 	p = put_image("uring", (struct elf_image){ .interpreter = IMAGE_LOADER,
 						   .needed = "liburing.so.2" });
-	examined(p, "io-uring", FINDING_BAD);
+	examined(p, "io-uring", FINDING_LIMIT);
 	assert_non_null(strstr(found("io-uring")->remedy, "--exclude uring"));
 	p = put_image("lost", (struct elf_image){ .interpreter = "/lib/ld-lost.so.9" });
 	examined(p, "loader", FINDING_BAD);

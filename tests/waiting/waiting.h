@@ -49,7 +49,7 @@ struct test {
 extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_tests[],
 	thread_tests[], cancel_tests[], datagram_tests[], shared_tests[],
 	effect_tests[], timed_tests[], limit_tests[],
-	ring_tests[],
+	ring_tests[], liburing_tests[],
 	carried_tests[], control_tests[];
 
 /** options_there() - Second half of a case that executes this program again. */
