@@ -270,6 +270,14 @@ static bool may_begin_again(const struct checker *c, const struct flow *f, const
 		c->now_ns - f->begun_ns >= SYN_RECEIVED_NS);
 }
 
+/* Are the two directions one connection's? Not where one of them has begun a new one, to whose SYN
+ * the other answers what it knows of the old (RFC 5961 4.2). */
+static bool are_one(const struct flow *f, const struct flow *back)
+{
+	return (f->syn_acks && f->answered == back->isn + 1) ||
+	       (back->syn_acks && back->answered == f->isn + 1);
+}
+
 static void check_syn(struct checker *c, struct flow *f, struct flow *back, const struct seg *s)
 {
 	if (s->bytes)
@@ -418,7 +426,8 @@ void checker_sent(struct checker *c, uint64_t now_ns, const uint8_t *frame, size
 		if (!(s.seq == 0 && (s.flags & ACK)) && f->syn && f->sent_end > 1 &&
 		    s.seq - f->isn > f->sent_end + 1)
 			fault(c, "RST at %u, sent until %u", s.seq - f->isn, f->sent_end);
-		f->reset = true;
+		/* Or it is about the old connection, whose ACK answered our SYN. */
+		f->reset |= !f->syn || !back->syn || are_one(f, back);
 		return;
 	}
 	if (s.flags & SYN) {
@@ -429,7 +438,7 @@ void checker_sent(struct checker *c, uint64_t now_ns, const uint8_t *frame, size
 		fault(c, "no ACK");
 	if (s.has_mss || s.has_shift || s.has_sack_ok)
 		fault(c, "an option of SYNs without SYN");
-	if (!f->syn || !back->syn)
+	if (!f->syn || !back->syn || !are_one(f, back))
 		return; /* a challenge, or the answer to an old one */
 	if (f->reset)
 		fault(c, "a segment behind a RST");
@@ -457,7 +466,7 @@ void checker_arrived(struct checker *c, const uint8_t *frame, size_t bytes)
 		return; /* of an earlier connection */
 	back->arrivals++;
 	has_arrived(f, seq, seq + s.bytes + ((s.flags & (SYN | FIN)) ? 1 : 0));
-	if ((s.flags & ACK) && back->syn) {
+	if ((s.flags & ACK) && back->syn && are_one(f, back)) {
 		uint32_t ack = s.ack - back->isn;
 		uint32_t edge =
 			ack + ((uint32_t)s.window
