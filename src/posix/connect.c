@@ -107,7 +107,8 @@ static long connect_local(struct sock *s, addr_word to, addr_word from)
 
 	if (registry_find(s->party->reg, to, &ref) < 0)
 		return FALLBACK(REASON_NO_LISTENER);
-	if (!s->bound) {
+	/* With IP_BIND_ADDRESS_NO_PORT, bind() left it to us. */
+	if (!s->bound || addr_word_port(was) == 0) {
 		port = port_take();
 		if (port == 0)
 			return FALLBACK(REASON_LIMIT);

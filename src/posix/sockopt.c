@@ -39,6 +39,10 @@
 
 #define VALUE_BYTES 256u /* no option's value is read to a larger length */
 
+#ifndef SOCK_SNDBUF_LOCK
+#define SOCK_SNDBUF_LOCK 1
+#define SOCK_RCVBUF_LOCK 2
+#endif
 #ifndef SO_RCVPRIORITY
 #define SO_RCVPRIORITY 82
 #endif
@@ -259,6 +263,41 @@ static void size_act(struct sock *s, int name, uint32_t v)
 		watch_again(s);
 }
 
+static long asked_get(const struct sock *s, int level, int name, void *val, socklen_t *len)
+{
+	int fd = template_take(s);
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = sys5(SYS_getsockopt, fd, level, name, val, len);
+	template_drop(false);
+	return r;
+}
+
+/* SO_BUF_LOCK: what is locked stays as large as it is; what is not may grow. */
+static void lock_act(struct sock *s, uint32_t locked)
+{
+	struct half *h = s->half;
+	const struct {
+		int name;
+		uint32_t bit;
+		_Atomic uint32_t *bytes;
+	} sizes[] = { { SO_SNDBUF, SOCK_SNDBUF_LOCK, &h->sndbuf },
+		      { SO_RCVBUF, SOCK_RCVBUF_LOCK, &h->rcvbuf } };
+
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		int v = 0;
+		socklen_t len = sizeof(v);
+
+		if (!(locked & sizes[i].bit))
+			size_act(s, sizes[i].name, 0);
+		else if (load_relaxed(sizes[i].bytes) == 0 &&
+			 asked_get(s, SOL_SOCKET, sizes[i].name, &v, &len) == 0)
+			size_act(s, sizes[i].name, (uint32_t)v);
+	}
+}
+
 /* TCP_DEFER_ACCEPT: the kernel counts it in retransmissions, and tells it in seconds. */
 static void defer_act(struct sock *s, uint32_t seconds)
 {
@@ -431,12 +470,15 @@ static long asked_set(struct sock *s, int level, int name, const void *val, sock
 							leave_to_kernel(s, level, name, given, len);
 	if (level == SOL_SOCKET && after.len >= sizeof(v)) {
 		memcpy(&v, after.val, sizeof(v));
-		size_act(s, name, (uint32_t)v);
+		name == SO_BUF_LOCK ? lock_act(s, (uint32_t)v) : size_act(s, name, (uint32_t)v);
 	}
 	if (level == IPPROTO_TCP && name == TCP_DEFER_ACCEPT && after.len >= sizeof(v)) {
 		memcpy(&v, after.val, sizeof(v));
 		defer_act(s, (uint32_t)v);
 	}
+	/* Of a connection it has been agreed upon. */
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG && load_relaxed(&s->stage) == SOCK_OPEN)
+		return 0;
 	/* What was given, since that is what a kernel socket is to be set to. */
 	r = options_remember(s, level, name, given,
 			     len < OPTION_BYTES ? len : OPTION_BYTES);
@@ -638,18 +680,6 @@ static int incoming_cpu(const struct sock *s)
 	return (int)(cpu ? cpu : spin_cpu()) - 1;
 }
 
-static long asked_get(const struct sock *s, int level, int name, void *val, socklen_t *len)
-{
-	int fd = template_take(s);
-	long r;
-
-	if (fd < 0)
-		return fd;
-	r = sys5(SYS_getsockopt, fd, level, name, val, len);
-	template_drop(false);
-	return r;
-}
-
 static long socket_get(struct sock *s, int fd, int name, void *val, socklen_t *len)
 {
 	struct linger l = { s->linger >= 0, s->linger_off };
@@ -706,8 +736,7 @@ static long sock_getsockopt(struct sock *s, int fd, int level, int name, void *v
 		return socket_get(s, fd, name, val, len);
 	if (level == IPPROTO_TCP && name == TCP_INFO)
 		return tcp_info_give(s, val, len);
-	if (level == IPPROTO_TCP && name == TCP_MAXSEG && load_relaxed(&s->stage) == SOCK_OPEN &&
-	    !options_has(s, level, name))
+	if (level == IPPROTO_TCP && name == TCP_MAXSEG && load_relaxed(&s->stage) == SOCK_OPEN)
 		return give_int(val, len, tcp_info_mss(s));
 	r = asked_get(s, level, name, val, len);
 	/* Of the template's own bytes. */

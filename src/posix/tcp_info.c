@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "ctl/proto.h"
+#include "posix/options.h"
 #include "posix/process.h"
 #include "posix/sockopt.h"
 #include "posix/tcp_info.h"
@@ -87,7 +88,10 @@ int tcp_info_state(struct sock *s)
 
 static uint32_t loopback_mss(const struct sock *s)
 {
-	return addr_word_is6(load_relaxed(&s->half->remote)) ? 65464 : 65483;
+	uint32_t most = addr_word_is6(load_relaxed(&s->half->remote)) ? 65464 : 65483;
+	uint32_t set = (uint32_t)options_int(s, IPPROTO_TCP, TCP_MAXSEG, 0);
+
+	return set > TIMESTAMPS_BYTES && set - TIMESTAMPS_BYTES < most ? set - TIMESTAMPS_BYTES : most;
 }
 
 int tcp_info_mss(const struct sock *s)

@@ -305,18 +305,15 @@ static uint64_t tx_limit_low(const struct conn *c, uint64_t limit)
 
 static uint64_t tx_limit(const struct conn *c)
 {
-	uint64_t mine = load_relaxed(&c->own->sndbuf), theirs = load_relaxed(&c->peer->rcvbuf);
+	uint64_t mine = load_relaxed(&c->own->sndbuf), limit = RING_LIMIT;
 
-	if (unlikely(load_relaxed(&c->own->notsent_lowat)))
-		return tx_limit_low(c, mine || theirs ? (mine ? mine : RING_LIMIT / 2) +
-								tx_delivered(c)
-						      : RING_LIMIT);
-	if (mine == 0 && theirs == 0)
-		return RING_LIMIT;
-	/* What our send buffer and their receive buffer hold together. */
-	mine = mine ? mine : RING_LIMIT / 2;
-	theirs = theirs ? theirs : RING_LIMIT / 2;
-	return mine + theirs < RING_LIMIT ? mine + theirs : RING_LIMIT;
+	/* What our send buffer and their receive buffer hold together. One that nobody
+	 * set grows: ours for who does not read, as Linux's; theirs for who reads. */
+	if (mine)
+		limit = mine + (is_wire(c) ? RING_LIMIT / 2 : tx_delivered(c));
+	if (limit > RING_LIMIT)
+		limit = RING_LIMIT;
+	return unlikely(load_relaxed(&c->own->notsent_lowat)) ? tx_limit_low(c, limit) : limit;
 }
 
 /* Look at the peer's head again. */

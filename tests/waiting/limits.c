@@ -11,6 +11,10 @@
 
 #include "waiting.h"
 
+/* Not in each libc's headers. */
+#define BUF_LOCK 72     /* SO_BUF_LOCK */
+#define BUF_LOCK_SEND 1 /* SOCK_SNDBUF_LOCK */
+
 static void set(int fd, int level, int option, int v)
 {
 	MUST(setsockopt(fd, level, option, &v, sizeof(v)) == 0);
@@ -92,12 +96,65 @@ static void buffers(void)
 	said("fits", small > 0 && small < 200000);
 	say("%s", polled(a, POLLOUT));
 	said("unacknowledged", count(a, SIOCOUTQ) > 0);
+	/* One of them set. */
+	pair_with(&a, &b, 8192);
+	said("the sender's grows", taken(a) > 2300000);
+	pair(&a, &b);
+	set(a, SOL_SOCKET, SO_SNDBUF, 8192);
+	said("the receiver's does not", taken(a) < 300000);
 	/* Not set, both grow. */
 	pair(&a, &b);
 	large = taken(a);
 	said("grown", large > 2000000 && large > 10 * small);
 	said("unacknowledged", count(a, SIOCOUTQ) > 0);
 	said("read", drop(b) > 50000);
+}
+
+/* What fits, where a buffer may not grow by itself. @when: 0: never; 1: before
+ * the connection is there; 2: after; 3: and not any more. */
+static void locked(const char *what, int when)
+{
+	struct sockaddr_in at;
+	int a, b, l;
+
+	listen_at(&l, &at);
+	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(a >= 0);
+	if (when == 1 || when == 3)
+		set(a, SOL_SOCKET, BUF_LOCK, BUF_LOCK_SEND);
+	MUST(connect(a, (struct sockaddr *)&at, sizeof(at)) == 0);
+	b = accept(l, NULL, NULL);
+	if (when == 2)
+		set(a, SOL_SOCKET, BUF_LOCK, BUF_LOCK_SEND);
+	if (when == 3)
+		set(a, SOL_SOCKET, BUF_LOCK, 0);
+	said(what, get(a, SOL_SOCKET, BUF_LOCK));
+	said("fits little", taken(a) < 300000);
+	close(a);
+	close(b);
+	close(l);
+}
+
+static void buf_lock(void)
+{
+	struct sockaddr_in at;
+	int a, b, l;
+
+	locked("not locked", 0);
+	locked("locked", 1);
+	locked("locked late", 2);
+	listen_at(&l, &at);
+	set(l, SOL_SOCKET, BUF_LOCK, BUF_LOCK_SEND);
+	a = client(&at);
+	b = accept(l, NULL, NULL);
+	said("inherited", get(b, SOL_SOCKET, BUF_LOCK));
+	said("fits little", taken(b) < 300000);
+	said("size", get(b, SOL_SOCKET, SO_SNDBUF));
+	said("is set", setsockopt(b, SOL_SOCKET, SO_SNDBUF, &(int){ 9000 }, sizeof(int)));
+	said("unlocked", setsockopt(b, SOL_SOCKET, BUF_LOCK, &(int){ 0 }, sizeof(int)));
+	said("size", get(b, SOL_SOCKET, SO_SNDBUF));
+	said("no such lock", setsockopt(b, SOL_SOCKET, BUF_LOCK, &(int){ 4 }, sizeof(int)));
+	close(a);
 }
 
 static void window_clamp(void)
@@ -159,6 +216,85 @@ static void rcvlowat(void)
 	nap(20);
 	say("%s", polled(b, POLLIN));
 	said("recv", recv(b, buf, 8, 0));
+}
+
+/* bind() chooses the address, connect() the port. */
+static void no_port(void)
+{
+	struct sockaddr_in at, own = { .sin_family = AF_INET }, peer = own;
+	socklen_t len = sizeof(own);
+	int a, b, l;
+
+	listen_at(&l, &at);
+	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	set(a, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	inet_pton(AF_INET, "127.0.0.9", &own.sin_addr);
+	said("bind", bind(a, (struct sockaddr *)&own, len));
+	MUST(getsockname(a, (struct sockaddr *)&own, &len) == 0);
+	say("%s, port %d", inet_ntoa(own.sin_addr), ntohs(own.sin_port));
+	said("connect", connect(a, (struct sockaddr *)&at, sizeof(at)));
+	MUST(getsockname(a, (struct sockaddr *)&own, &len) == 0);
+	say("%s, a port: %d", inet_ntoa(own.sin_addr), own.sin_port != 0);
+	b = accept(l, (struct sockaddr *)&peer, &len);
+	say("accepted from %s, that port: %d", inet_ntoa(peer.sin_addr),
+	    peer.sin_port == own.sin_port);
+	close(a);
+	close(b);
+	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	set(a, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	own.sin_port = 0;
+	said("bind", bind(a, (struct sockaddr *)&own, len));
+	said("listen", listen(a, 1));
+	MUST(getsockname(a, (struct sockaddr *)&own, &len) == 0);
+	say("%s, a port: %d", inet_ntoa(own.sin_addr), own.sin_port != 0);
+	b = client(&own);
+	close(b);
+	close(a);
+	close(l);
+}
+
+/* An address that nobody has, yet. */
+static void freebind(void)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET };
+	int a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET, "192.0.2.99", &own.sin_addr);
+	said("bind", bind(a, (struct sockaddr *)&own, sizeof(own)));
+	set(a, IPPROTO_IP, IP_FREEBIND, 1);
+	said("bind freely", bind(a, (struct sockaddr *)&own, sizeof(own)));
+	said("listen", listen(a, 1));
+	close(a);
+}
+
+/* What it was limited to, less what a timestamp takes. */
+static void maxseg(void)
+{
+	struct sockaddr_in at;
+	struct tcp_info t;
+	socklen_t len = sizeof(t);
+	int a, b, l;
+
+	listen_at(&l, &at);
+	a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	set(a, IPPROTO_TCP, TCP_MAXSEG, 1000);
+	said("fresh", get(a, IPPROTO_TCP, TCP_MAXSEG));
+	MUST(connect(a, (struct sockaddr *)&at, sizeof(at)) == 0);
+	b = accept(l, NULL, NULL);
+	said("connected", get(a, IPPROTO_TCP, TCP_MAXSEG));
+	MUST(getsockopt(a, IPPROTO_TCP, TCP_INFO, &t, &len) == 0);
+	said("info", t.tcpi_snd_mss);
+	close(a);
+	close(b);
+	set(l, IPPROTO_TCP, TCP_MAXSEG, 2000);
+	a = client(&at);
+	b = accept(l, NULL, NULL);
+	said("accepted", get(b, IPPROTO_TCP, TCP_MAXSEG));
+	set(b, IPPROTO_TCP, TCP_MAXSEG, 3000);
+	said("set late", get(b, IPPROTO_TCP, TCP_MAXSEG));
+	close(a);
+	close(b);
+	close(l);
 }
 
 static void reuse(void)
@@ -515,10 +651,14 @@ static void info_fields(void)
 
 const struct test limit_tests[] = {
 	{ "buffers", buffers },
+	{ "buf_lock", buf_lock },
 	{ "window_clamp", window_clamp },
 	{ "notsent_lowat", notsent_lowat },
 	{ "rcvlowat", rcvlowat },
 	{ "reuse", reuse },
+	{ "no_port", no_port },
+	{ "freebind", freebind },
+	{ "maxseg", maxseg },
 	{ "inherited", inherited },
 	{ "others", others },
 	{ "pieces", pieces },
