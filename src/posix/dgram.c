@@ -734,6 +734,8 @@ void dgram_gone(struct sock *s, bool shared)
 	}
 	if (d->box)
 		put(&boxes, d->box);
+	if (d->cork)
+		sys2(SYS_munmap, d->cork, DGRAM_UDP_MOST);
 	put(&dgrams, d);
 	s->dgram = NULL;
 }

@@ -63,7 +63,9 @@ struct dgram_error {
  * @told:      The registry was, of @told_at.
  * @kernel_got: Datagrams that came through the kernel, since that was thought about.
  * @corked:    UDP_CORK is on.
- * @pending:   The kernel has the beginning of a datagram to @pending_to.
+ * @pending:   The kernel has the beginning of a datagram to @pending_to; under policy net, @cork has
+ *             its @cork_bytes.
+ * @cork:      Room for one, or NULL. Guarded by sock->tx_lock, as the two.
  * @segment:   UDP_SEGMENT, bytes; 0: none.
  * @no_check:  SO_NO_CHECK.
  * @whole6:    Bytes that go over IPv6 in memory; what is longer the kernel judges, since
@@ -83,6 +85,8 @@ struct dgram {
 	uint32_t kernel_got;
 	_Atomic bool corked, pending;
 	addr_word pending_to;
+	unsigned char *cork;
+	size_t cork_bytes;
 	uint16_t segment;
 	uint8_t ttl, tos, hops, tclass;
 	addr_word told_at;
@@ -173,6 +177,8 @@ long dgram_shutdown(int fd, int how);
 /* Policy net: getsockname(), or getpeername(). */
 long dgram_getname(int fd, bool peer, struct sockaddr *addr, socklen_t *len);
 long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
+/** dgram_uncork() - Policy net: UDP_CORK is off; what waits goes. Return: 0 or -errno. */
+long dgram_uncork(struct sock *s);
 /** dgram_getsockopt() - What is not the kernel's to answer: SO_ERROR, under policy net. */
 long dgram_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
 long dgram_ioctl(int fd, unsigned long request, void *arg);

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/single_threaded.h>
 
 #include "base/clock.h"
@@ -312,8 +313,11 @@ long dgram_cork(struct sock *s, int fd, const void *val, socklen_t len)
 	struct dgram_pass p = { .to = 0 };
 	long r;
 
-	if (len < sizeof(on) || !copy_try(&on, val, sizeof(on)) || on || !load_relaxed(&d->pending))
-		return sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
+	if (len < sizeof(on) || !copy_try(&on, val, sizeof(on)) || on || !load_relaxed(&d->pending) ||
+	    process.policy == POLICY_NET) {
+		r = sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
+		return r == 0 && !on && process.policy == POLICY_NET ? dgram_uncork(s) : r;
+	}
 	dgram_pass_begin(s, d->pending_to, 1, &p);
 	r = sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
 	dgram_pass_end(&p, r == 0);
@@ -419,14 +423,12 @@ static long send_gate(struct sock *s, struct sending *g)
 	return -ENETUNREACH;
 }
 
-/* Policy net: nothing goes through the kernel. Return: bytes or -errno. */
-static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
+/* Policy net: where to. Return: 0 or -errno. */
+static long net_destination(const struct sock *s, const struct msghdr *msg, addr_word *ret)
 {
 	addr_word to = load_relaxed(&s->half->remote);
-	long r = dgram_error_pending(s);
+	long r = msg->msg_name ? addr_parse(s, msg->msg_name, msg->msg_namelen, &to) : 0;
 
-	if (r == 0 && msg->msg_name)
-		r = addr_parse(s, msg->msg_name, msg->msg_namelen, &to);
 	if (r < 0)
 		return r;
 	if (!to)
@@ -437,7 +439,16 @@ static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg
 		to = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
 	if (addr_word_port(to) == 0)
 		return -EINVAL;
-	g->to = to;
+	*ret = to;
+	return 0;
+}
+
+/* Policy net: nothing goes through the kernel. @g->to is said. Return: bytes or -errno. */
+static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
+{
+	addr_word to = g->to;
+	long r;
+
 	if (g->bytes > (addr_word_is6(to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST))
 		return -EMSGSIZE;
 	if (!sends_by_memory(s, g, msg, flags))
@@ -454,6 +465,79 @@ static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg
 	return r;
 }
 
+/* What was put together goes. Caller holds s->tx_lock. Return: 0 or -errno. */
+static long cork_flush(struct sock *s)
+{
+	struct dgram *d = s->dgram;
+	struct iovec whole = { d->cork, d->cork_bytes };
+	struct msghdr msg = { .msg_iov = &whole, .msg_iovlen = 1 };
+	struct sending g = { .s = s, .iov = &whole, .n = 1, .bytes = d->cork_bytes,
+			     .to = d->pending_to };
+	long r;
+
+	store_relaxed(&d->pending, false);
+	r = send_net(s, &g, &msg, 0);
+	return r < 0 ? r : 0;
+}
+
+/* Caller holds s->tx_lock. Return: 0 or -errno; then what was put together is lost, as on Linux. */
+static long cork_append(struct sock *s, const struct sending *g, const struct msghdr *msg)
+{
+	struct dgram *d = s->dgram;
+	long r = 0;
+
+	if (!load_relaxed(&d->pending)) {
+		r = net_destination(s, msg, &d->pending_to);
+		d->cork_bytes = 0;
+	}
+	if (r == 0 && !d->cork) {
+		r = sys6(SYS_mmap, 0, DGRAM_UDP_MOST, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (r < 0 && r > -4096)
+			return -ENOBUFS;
+		d->cork = (unsigned char *)r;
+		r = 0;
+	}
+	if (r == 0 && d->cork_bytes + g->bytes > DGRAM_UDP_MOST)
+		r = -EMSGSIZE;
+	for (int i = 0; r == 0 && i < g->n; i++) {
+		if (!copy_try(d->cork + d->cork_bytes, g->iov[i].iov_base, g->iov[i].iov_len))
+			r = -EFAULT;
+		else
+			d->cork_bytes += g->iov[i].iov_len;
+	}
+	store_relaxed(&d->pending, r == 0);
+	return r;
+}
+
+/* Policy net, and MSG_MORE or UDP_CORK have a say. Return: bytes or -errno. */
+static long send_corked(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
+{
+	long r;
+
+	if (g->n > PIECES_MOST || msg->msg_controllen)
+		return -EOPNOTSUPP;
+	lock_take(&s->tx_lock);
+	r = g->bytes > DGRAM_UDP_MOST ? -EMSGSIZE : cork_append(s, g, msg);
+	if (r == 0 && !(flags & MSG_MORE) && !load_relaxed(&s->dgram->corked))
+		r = cork_flush(s);
+	lock_drop(&s->tx_lock);
+	return r < 0 ? r : (long)g->bytes;
+}
+
+long dgram_uncork(struct sock *s)
+{
+	long r = 0;
+
+	lock_take(&s->tx_lock);
+	if (load_relaxed(&s->dgram->pending)) {
+		store_relaxed(&s->dgram->corked, false);
+		r = cork_flush(s);
+	}
+	lock_drop(&s->tx_lock);
+	return r;
+}
+
 /* Return: bytes, -errno, or NOT_OURS. */
 static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 {
@@ -463,8 +547,16 @@ static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 	for (int i = 0; i < g.n && i < PIECES_MOST && g.bytes <= DGRAM_UDP6_MOST; i++)
 		g.bytes = g.iov[i].iov_len > DGRAM_UDP6_MOST ? SIZE_MAX
 							     : g.bytes + g.iov[i].iov_len;
-	if (unlikely(process.policy == POLICY_NET))
-		return send_net(s, &g, msg, flags);
+	if (unlikely(process.policy == POLICY_NET)) {
+		r = dgram_error_pending(s);
+		if (r < 0)
+			return r;
+		if (unlikely(flags & MSG_MORE || load_relaxed(&s->dgram->corked) ||
+			     load_relaxed(&s->dgram->pending)))
+			return send_corked(s, &g, msg, flags);
+		r = net_destination(s, msg, &g.to);
+		return r < 0 ? r : send_net(s, &g, msg, flags);
+	}
 	g.to = destination(s, msg, &g.marked);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, &g);

@@ -20,6 +20,7 @@ import time
 
 TIMEOUT = 20
 IP_RECVERR = 11
+UDP_CORK = 1
 
 
 def name(number):
@@ -380,6 +381,24 @@ def udp_echo(at, seconds="60"):
         s.sendto(data, peer)
 
 
+def udp_more(at):
+    """Datagrams that are put together: MSG_MORE and UDP_CORK."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(TIMEOUT)
+    print("parts", s.sendto(b"one ", socket.MSG_MORE, at), s.sendto(b"two ", socket.MSG_MORE, at),
+          s.sendto(b"three", at), s.recv(100))
+    s.connect(at)
+    print("whole", s.send(b"alone"), s.recv(100))
+    s.setsockopt(socket.IPPROTO_UDP, UDP_CORK, 1)
+    print("corked", s.send(b"a" * 40000), s.send(b"b" * 25507), s.getsockopt(17, UDP_CORK))
+    s.setsockopt(socket.IPPROTO_UDP, UDP_CORK, 0)
+    print("uncorked", s.recv(70000) == b"a" * 40000 + b"b" * 25507, s.getsockopt(17, UDP_CORK))
+    print("too much", s.send(b"c" * 40000, socket.MSG_MORE),
+          result(s.send, b"d" * 25508, socket.MSG_MORE))
+    print("lost", s.send(b"next"), s.recv(70000))
+    print("nothing", s.send(b"", socket.MSG_MORE), s.send(b""), s.recv(10))
+
+
 def udp_errors(at, port):
     """What ICMP says of datagrams: to who is connected, and to who asks for all."""
     def made(**options):
@@ -497,7 +516,7 @@ def udp_bind(at):
 
 CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, lingers,
                                  tcp_info, unread, many, at_once,
-                                 stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_crowd, interfaces,
+                                 stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_more, udp_crowd, interfaces,
                                  udp_bind)}
 
 if __name__ == "__main__":
