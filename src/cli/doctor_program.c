@@ -72,22 +72,25 @@ static bool excluded(const char *path)
 static bool look_at_rights(struct findings *f, const char *path, int fd)
 {
 	struct stat st;
-	const char *why = NULL;
+	const char *why = NULL, *remedy = "run it as the user whose rights it takes";
 
 	if (fstat(fd, &st))
 		return false;
-	if (st.st_mode & S_ISUID && st.st_uid != getuid())
+	if (st.st_mode & S_ISUID && st.st_uid != getuid()) {
 		why = "setuid";
-	else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())
+	} else if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+		   st.st_gid != getgid()) {
 		why = "setgid";
-	else if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+	} else if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0) {
 		why = "given capabilities by its file";
+		remedy = "run a copy of it, which has none, where it needs none";
+	}
 	if (!why)
 		return false;
 	finding_add(f, topic, "privileged", FINDING_BAD,
 		    "%s is %s: ld.so loads no library of its caller's into it", path, why);
-	finding_remedy(f, "run it as the user whose rights it takes; its sockets are the kernel's "
-			  "otherwise, and programs of the domain can talk to it all the same");
+	finding_remedy(f, "%s; its sockets are the kernel's otherwise, and programs of the domain "
+			  "can talk to it all the same", remedy);
 	return true;
 }
 
