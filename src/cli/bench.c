@@ -3,6 +3,8 @@
  * bench.c - `mortise bench`: two minutes of measuring on this machine.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,21 @@ static void note(const struct measure *m, const struct job *j, unsigned round, u
 	fprintf(stderr, "\r\033[Kround %u of %u: %s, %u bytes: %s", round + 1, m->rounds,
 		kinds[j->kind], j->size,
 		j->kind == JOB_LIMITS ? "" : side == m->kernels ? "Mortise" : "kernel");
+}
+
+/** may_write() - Asked before minutes are spent. Return: false, with a message. */
+static bool may_write(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char *copy = strdup(path);
+	bool may = fd >= 0 || (errno == ENOENT && copy && access(dirname(copy), W_OK) == 0);
+
+	if (!may)
+		complain("bench: cannot write %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return may;
 }
 
 static int write_svg(const char *path, const struct measure *m)
@@ -124,5 +141,7 @@ int verb_bench(int argc, char **argv)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
+	if (svg && !may_write(svg))
+		return EXIT_FAILURE;
 	return measure_plan(&m) ? EXIT_FAILURE : measure_and_report(&m, json, svg);
 }
