@@ -58,6 +58,7 @@ enum {
 	ZONE_CHILD = 8192,	/* Both, where several processes have it. */
 	HANG_MS = 5000,
 	LOOK_MS = 100,
+	INTERRUPTED_MS = 100,
 	LINE_MAX_BYTES = 1000,
 };
 
@@ -171,6 +172,7 @@ static struct {
 } flights[2];
 static int program = -1;	/* Its number, while one runs. */
 static bool sleepy;		/* Settle by sleeping. */
+static bool ticking;		/* The timer's signal comes. */
 static bool again;		/* What the timer interrupts is made again. */
 static bool slept;		/* Once for each step is enough. */
 static unsigned long settles, settle_failures;
@@ -1256,6 +1258,16 @@ static bool any_threaded(void)
 	return false;
 }
 
+/* A call that the timer is to interrupt is interrupted before anybody does anything else:
+ * on a busy machine it may have slept for something else so far. */
+static void wait_interrupted(const struct worker *w)
+{
+	struct pollfd p = { .fd = w->out, .events = POLLIN };
+
+	if (ticking && !again)
+		poll(&p, 1, INTERRUPTED_MS);
+}
+
 static void run_step(struct worker *w, struct step *st, bool background, bool thread, int line)
 {
 	struct outcome out;
@@ -1277,6 +1289,7 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		w->line = line;
 		dispatch(w, st);
 		wait_asleep(w->pid, w->pid);
+		wait_interrupted(w);
 		return;
 	}
 	end_child(child_of(w), st);
@@ -1422,6 +1435,7 @@ static void start_workers(void)
 	const char *hz = getenv("CONFORM_TIMER_HZ");
 	int channel[2];
 
+	ticking = hz && atoi(hz) > 0;
 	/* A worker whose parent has ended is waited for here. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (int i = 0; i < WORKERS; i++)
