@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { GUARD_US = 400000 };
+enum { GUARD_US = 400000, LATE_US = 3000000 };
 
 /** tick_begin() - In a new process: handlers, and the timer at @hz, 0 none. */
 void tick_begin(int hz);
