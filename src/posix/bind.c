@@ -115,24 +115,25 @@ static long bind_checked(struct sock *s, addr_word want)
 	return bind_in_domain(s, addr_bound(s, want));
 }
 
-/* Return: 0, -errno, or FALLBACK | reason. */
-/* A connection that was reset has let go of its port. */
-static bool was_reset(struct sock *s)
+/* Linux: a connection that is over has let go of its port, and can be bound once more. */
+static bool is_bound_anew(struct sock *s)
 {
-	if (load_relaxed(&s->stage) != SOCK_OPEN || s->bound)
-		return false;
-	conn_poll(&s->conn);
-	return load_relaxed(&s->half->side) & SIDE_RST_SEEN;
+	return load_relaxed(&s->stage) == SOCK_OPEN && !s->bound && !conn_pending(&s->conn) &&
+	       sock_is_over(s);
 }
 
+/* Return: 0, -errno, or FALLBACK | reason. */
 static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
 {
 	addr_word want = 0;
+	bool anew, made;
 	long r;
 
 	/* Not where it is connected or listens: then it is refused below. */
 	if (s->foreign)
 		sock_own(s);
+	if (sock_is_untold(s))
+		sock_anew(s);
 	if (process.policy != POLICY_SHARE) {
 		r = addr_parse(s, addr, len, &want);
 		if (r == 0)
@@ -148,13 +149,20 @@ static long sock_bind(struct sock *s, const struct sockaddr *addr, socklen_t len
 	r = shadow_bind(s, addr, len);
 	/* Linux: of IPv4, what is wrong with the address goes before what is with the
 	 * socket; of IPv6, what the socket is goes before whose the address is. */
-	if ((s->foreign || load_relaxed(&s->stage) != SOCK_NEW) &&
+	made = s->foreign || load_relaxed(&s->stage) != SOCK_NEW;
+	anew = made && is_bound_anew(s);
+	if (made && !anew &&
 	    (r == 0 || r == -EADDRINUSE ||
-	     (s->family == AF_INET6 && !was_reset(s) && (r == -EADDRNOTAVAIL || r == -ENODEV))))
+	     (s->family == AF_INET6 && (r == -EADDRNOTAVAIL || r == -ENODEV))))
 		r = -EINVAL;
 	if (r < 0) {
 		shadow_drop(s);
 		return r;
+	}
+	/* Its half keeps the connection's names, and its lease's port: the shadow knows. */
+	if (anew) {
+		s->bound = s->bound_anew = true;
+		return 0;
 	}
 	/* An address that is the host's by some rule of its own, or since a moment ago. */
 	return shadow_name(s) < 0 ? FALLBACK(REASON_REMOTE) : 0;

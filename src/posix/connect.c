@@ -228,9 +228,8 @@ static long sock_connect(struct sock *s, addr_word to)
 	addr_word from = 0;
 	long r;
 
-	if (load_relaxed(&s->stage) == SOCK_OPEN && load_relaxed(&s->half->side) & SIDE_UNTOLD &&
-	    !sock_anew(s))
-		return -EISCONN;
+	if (sock_is_untold(s) && !sock_anew(s))
+		return share ? FALLBACK(REASON_SHARED) : -EISCONN;
 	switch ((enum sock_stage)load_relaxed(&s->stage)) {
 	case SOCK_LISTEN:
 		if (!sock_listens(s))
@@ -326,8 +325,7 @@ long call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!s)
 		return dgram_connect(fd, addr, len);
 	lock_take(&s->lock);
-	was_open = load_relaxed(&s->stage) == SOCK_OPEN &&
-		   !(load_relaxed(&s->half->side) & SIDE_UNTOLD);
+	was_open = load_relaxed(&s->stage) == SOCK_OPEN && !sock_is_untold(s);
 	first = !was_open && !load_relaxed(&s->refused);
 	r = addr_parse(s, addr, len, &to);
 	/* Bound to an interface, it may do without a scope. */

@@ -67,8 +67,10 @@ long fallback_socket(struct sock *s, enum reason why)
 	s->shadow_fd = -1;
 	process_log(2, "a socket became the kernel's, reason %u", (unsigned)why);
 	/* What is left of it goes with the caller's reference: a half that
-	 * nobody knows, or a listener's that was closed above. */
-	store_release(&s->stage, SOCK_NEW);
+	 * nobody knows, a listener's that was closed above, or a connection that
+	 * was reset before connect() told of it, which ends as any other. */
+	if (load_relaxed(&s->stage) != SOCK_OPEN)
+		store_release(&s->stage, SOCK_NEW);
 	if (listening && !s->foreign)
 		s->retired = true;
 	atomic_fetch_add(&s->half->event, 1);

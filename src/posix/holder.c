@@ -124,7 +124,7 @@ static bool names_us(const struct sock *s, uint64_t at)
 {
 	uint64_t same = ~(0xfull << 60 | BELL_AT_DOUBT);
 
-	return ((at ^ s->bell_at) & same) == 0;
+	return (!s->foreign || s->bell_at) && ((at ^ s->bell_at) & same) == 0;
 }
 
 /* The party that @at names. Return: false where it is gone. */
@@ -307,6 +307,28 @@ void holder_meet(void)
 		watch_unlock();
 		sock_put(todo[i].s);
 	}
+}
+
+void holder_tell(struct sock *s)
+{
+	struct meeting m = { s, load_acquire(&s->half->bell_at) };
+	struct holder old;
+	int r;
+
+	if (likely(!holder_concerns(s)) || !(load_relaxed(&s->half->want) & WANT_HINTS) ||
+	    !process_party())
+		return;
+	for (int tries = 0; tries < 2; tries++) {
+		watch_lock();
+		r = holder_find(s, m.at, &old);
+		watch_unlock();
+		if (r == 0 || !meet(&m))
+			break;
+	}
+	if (r < 0 || !old.peer)
+		return;
+	holder_ring(&old);
+	party_peer_put(process.party, old.peer);
 }
 
 void holder_fork_child(void)

@@ -51,6 +51,10 @@ bool holder_have(struct watch *w);
 /** holder_release() - Nobody here watches @s any more. */
 void holder_release(struct sock *s);
 
+/** holder_tell() - We ourselves changed the state of @s: who is rung for it, in another
+ * process, looks. Without the lock: it may ask the daemon. */
+void holder_tell(struct sock *s);
+
 /** holder_end() - The last descriptor is closed. Without the lock. */
 void holder_end(struct sock *s);
 

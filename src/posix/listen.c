@@ -120,6 +120,8 @@ static long sock_listen(struct sock *s, int backlog)
 	uint16_t port;
 	long r, kernel;
 
+	if (sock_is_untold(s) && !sock_anew(s))
+		return share ? FALLBACK(REASON_SHARED) : -EINVAL;
 	if (load_relaxed(&s->stage) == SOCK_OPEN || s->retired)
 		return -EINVAL;
 	if (load_relaxed(&s->stage) == SOCK_LISTEN)

@@ -667,8 +667,7 @@ out:
 
 /* ---------------------------------------------------------------- its names */
 
-/* Linux: the connection has gone through both ends, or was reset. */
-static bool sock_is_over(struct sock *s)
+bool sock_is_over(struct sock *s)
 {
 	uint32_t side;
 
@@ -710,6 +709,8 @@ long call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 
 	if (!s)
 		return dgram_getname(fd, false, addr, len);
+	if (unlikely(s->bound_anew))
+		return sock_leave(s, sys3(SYS_getsockname, s->shadow_fd, addr, len));
 	if (unlikely(load_relaxed(&s->half->side) & SIDE_WIRE)) {
 		lock_take(&s->lock);
 		sock_wire_name(s);
@@ -737,6 +738,7 @@ void sock_poke(struct sock *s)
 	atomic_fetch_add(&s->half->event, 1);
 	futex_wake(&s->half->event, INT32_MAX);
 	watch_changed(s);
+	holder_tell(s);
 }
 
 long call_shutdown(int fd, int how)

@@ -45,6 +45,7 @@ enum sock_stage {
  * @shadow_fd: Kernel socket from bind() on under policy share, else -1.
  * @bell_fd:   SOCK_LISTEN, held by several processes: its own eventfd, else -1.
  * @bound:     bind() has succeeded.
+ * @bound_anew: Once the connection was over: its name is the shadow's.
  * @closing:   The program closed its last number here: its end may linger.
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
  * @unconnected_at: SOCK_OPEN: its address before connect() gave it another.
@@ -67,7 +68,7 @@ struct sock {
 	uint32_t epoch;
 	uint32_t pid;
 	bool foreign;
-	bool bound, connect_told, closing;
+	bool bound, bound_anew, connect_told, closing;
 	bool v6only;      /* IPV6_V6ONLY, or bound to an IPv6 address */
 	uint16_t family;  /* AF_INET or AF_INET6; in half.side, too */
 	bool disconnecting; /* shut down before connect() could report: Linux connects it no more */
@@ -232,8 +233,20 @@ static inline int sock_refusal(struct sock *s)
 	return e;
 }
 
-/** sock_poke() - We ourselves changed the connection's state: our threads that
- * sleep on it, and whoever watches it, look again. */
+/** sock_is_untold() - Its connect() has failed, and has said so: it is unconnected, and
+ * sock_anew() is for it before it is bound, listens or connects. */
+static inline bool sock_is_untold(const struct sock *s)
+{
+	return load_relaxed(&s->stage) == SOCK_OPEN &&
+	       unlikely(load_relaxed(&s->half->side) & SIDE_UNTOLD);
+}
+
+/** sock_is_over() - Linux: unconnected, or the connection has gone through both ends, or
+ * was reset. */
+bool sock_is_over(struct sock *s);
+
+/** sock_poke() - We ourselves changed the connection's state: whoever sleeps
+ * on it, and whoever watches it, here and elsewhere, looks again. */
 void sock_poke(struct sock *s);
 
 /** sock_wire_name() - The wire chose the local address of a connection to the network: have it

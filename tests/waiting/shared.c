@@ -297,6 +297,52 @@ static void shut_by_child(void)
 	said("accept", accept(l, NULL, NULL));
 }
 
+/* What one process does to a connection is an edge for another, here and in its child. */
+static void ended_by_another(void)
+{
+	int over[2], back[2], ends[2], peer, ep = set_make();
+	char byte;
+
+	pair(&ends[0], &peer);
+	pair(&ends[1], &back[0]);
+	if (child_has(over)) {
+		close(peer);
+		ordered(over[1]);
+		done(over[1]);
+		ordered(over[1]);
+		said("child sends", send(ends[0], "x", 1, MSG_NOSIGNAL));
+		done(over[1]);
+		ordered(over[1]);
+		said("child shuts", shutdown(ends[1], SHUT_RD));
+		done(over[1]);
+		ordered(over[1]);
+		ep = set_make();
+		MUST(set_ctl(ep, EPOLL_CTL_ADD, ends[1], EPOLLOUT | EPOLLRDHUP | EPOLLET, 3) == 0);
+		set_say("child", ep, 0);
+		done(over[1]);
+		set_say("child", ep, 2000);
+		ordered(over[1]);
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++)
+		MUST(set_ctl(ep, EPOLL_CTL_ADD, ends[i], EPOLLOUT | EPOLLRDHUP | EPOLLET,
+			     (uint64_t)i) == 0);
+	close(peer);
+	order(over[0]);
+	nap(20);
+	set_say("here", ep, 100);
+	order(over[0]);
+	set_say("reset", ep, 2000);
+	order(over[0]);
+	set_say("shut", ep, 2000);
+	order(over[0]);
+	nap(50);
+	MUST(shutdown(ends[1], SHUT_WR) == 0);
+	nap(50);
+	MUST(write(over[0], "o", 1) == 1);
+	said("over", read(over[0], &byte, 1));
+}
+
 static void *accept_one(void *arg)
 {
 	long r = accept(*(int *)arg, NULL, NULL);
@@ -395,6 +441,44 @@ static void reset_before_told(void)
 	poll_say("after", c);
 }
 
+/* And there may be another one, or it listens. */
+static void connect_after_reset(void)
+{
+	struct linger now = { .l_onoff = 1 };
+	struct sockaddr_in at, here = { .sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int ep = set_make(), l, v = 1, cs[3];
+
+	listen_at(&l, &at);
+	for (int i = 0; i < 3; i++) {
+		int a;
+
+		cs[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		MUST(setsockopt(cs[i], IPPROTO_TCP, TCP_NODELAY, &v, sizeof(v)) == 0);
+		said("asked", connect(cs[i], (struct sockaddr *)&at, sizeof(at)));
+		a = accept(l, NULL, NULL);
+		MUST(setsockopt(a, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) == 0);
+		close(a);
+		nap(20);
+		if (i == 1)
+			say("error: %d", number(cs[i], SOL_SOCKET, SO_ERROR));
+		said("told", connect(cs[i], (struct sockaddr *)&at, sizeof(at)));
+		say("error: %d", number(cs[i], SOL_SOCKET, SO_ERROR));
+	}
+	MUST(set_ctl(ep, EPOLL_CTL_ADD, cs[0], EPOLLOUT, 1) == 0);
+	for (int i = 0; i < 2; i++) {
+		fcntl(cs[i], F_SETFL, 0);
+		said("again", connect(cs[i], (struct sockaddr *)&at, sizeof(at)));
+		said("twice", connect(cs[i], (struct sockaddr *)&at, sizeof(at)));
+		MUST(accept(l, NULL, NULL) >= 0);
+		said("sent", send(cs[i], "x", 1, 0));
+	}
+	set_say("writable", ep, 1000);
+	said("bind", bind(cs[2], (struct sockaddr *)&here, sizeof(here)));
+	said("listen", listen(cs[2], 5));
+	say("option: %d", number(cs[0], IPPROTO_TCP, TCP_NODELAY));
+}
+
 /* What is wrong with the address goes before what is with the socket. */
 static void bind_inherited(void)
 {
@@ -412,6 +496,59 @@ static void bind_inherited(void)
 		_exit(0);
 	}
 	order(over[0]);
+}
+
+static void bind_say(const char *what, int fd, uint32_t at)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(at) };
+	socklen_t len = sizeof(in);
+
+	said(what, bind(fd, (struct sockaddr *)&in, len));
+	MUST(getsockname(fd, (struct sockaddr *)&in, &len) == 0);
+	say("%s: %x", what, ntohl(in.sin_addr.s_addr));
+}
+
+static void bind_say6(const char *what, int fd, const struct in6_addr *at)
+{
+	struct sockaddr_in6 in = { .sin6_family = AF_INET6, .sin6_addr = *at };
+
+	said(what, bind(fd, (struct sockaddr *)&in, sizeof(in)));
+}
+
+/* A connection that is over has let go of its port, and is bound once more. */
+static void bind_anew(void)
+{
+	struct in6_addr far = { .s6_addr = { 0x20, 0x01, 0x0d, 0xb8, [15] = 8 } };
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	socklen_t len = sizeof(at);
+	int ends[2], l, a, b;
+
+	pair(&ends[0], &ends[1]);
+	for (int i = 0; i < 2; i++) {
+		bind_say("connected, not ours", ends[i], 0x08080808);
+		bind_say("connected", ends[i], INADDR_LOOPBACK);
+		MUST(shutdown(ends[i], SHUT_WR) == 0);
+		nap(20);
+	}
+	for (int i = 0; i < 2; i++) {
+		bind_say("not ours", ends[i], 0x08080808);
+		bind_say("over", ends[i], 0x7f000003);
+		bind_say("twice", ends[i], 0x7f000004);
+		said("listen", listen(ends[i], 5));
+	}
+	l = socket(AF_INET6, SOCK_STREAM, 0);
+	MUST(bind(l, (struct sockaddr *)&at, len) == 0 && listen(l, 5) == 0);
+	MUST(getsockname(l, (struct sockaddr *)&at, &len) == 0);
+	a = socket(AF_INET6, SOCK_STREAM, 0);
+	MUST(connect(a, (struct sockaddr *)&at, len) == 0);
+	b = accept(l, NULL, NULL);
+	bind_say6("connected 6, not ours", b, &far);
+	MUST(shutdown(a, SHUT_WR) == 0 && shutdown(b, SHUT_WR) == 0);
+	nap(20);
+	bind_say6("not ours 6", b, &far);
+	bind_say6("over 6", b, &in6addr_loopback);
+	bind_say6("twice 6", b, &in6addr_loopback);
+	said("connect", connect(b, (struct sockaddr *)&at, len));
 }
 
 /* SO_SNDBUF makes room: an edge for who asked for room, and for no one else. */
@@ -676,11 +813,14 @@ const struct test shared_tests[] = {
 	{ "order_when_shared", order_when_shared },
 	{ "shut_by_another", shut_by_another },
 	{ "shut_by_child", shut_by_child },
+	{ "ended_by_another", ended_by_another },
 	{ "closed_in_call", closed_in_call },
 	{ "count_of_moved", count_of_moved },
 	{ "shut_before_told", shut_before_told },
 	{ "reset_before_told", reset_before_told },
+	{ "connect_after_reset", connect_after_reset },
 	{ "bind_inherited", bind_inherited },
+	{ "bind_anew", bind_anew },
 	{ "sndbuf_edge", sndbuf_edge },
 	{ "options_forked", options_forked },
 	{ "options_given", options_given },
