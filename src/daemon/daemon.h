@@ -46,6 +46,7 @@ struct daemon {
 	struct wire *wire; /* NULL: no network */
 	uint32_t done_told; /* hung_done, when the keeper was last told of it */
 	bool estates_dirty;
+	bool ring_due;	/* shares_ring(), when what hung up has been executed */
 	bool listen_paused;
 	uint64_t estates_due_ns;
 	uint64_t idle_since_ns;

@@ -33,9 +33,11 @@ static void estate_execute(struct daemon *d, unsigned id, unsigned slot, uint32_
 	h = arena_half(c->peer.base, slot);
 	if (half_gen(h) != gen)
 		return;
+	/* First: who finds nobody in the registry asks the kernel, where the
+	 * keeper's copy of its shadow would listen on. */
+	shares_half_ends(d, id, slot, gen);
 	ports_half_ends(d, id, h);
 	execute_half(d->exec, &c->peer, slot, gen);
-	shares_half_ends(d, id, slot, gen);
 }
 
 void estate_reset_all(struct daemon *d, unsigned id)
@@ -104,7 +106,7 @@ static void estate_hangup(struct daemon *d, unsigned id, unsigned handle)
 	if (c->live == 0)
 		estate_died(d, id);
 	/* Its claim may have been held back until now (TCP_DEFER_ACCEPT). */
-	shares_ring(d);
+	d->ring_due = true;
 }
 
 /* Some entries of one holder's. Return: whether more waits. */
@@ -141,6 +143,10 @@ bool estate_hangups(struct daemon *d)
 		more |= estate_holder(d, &d->t->holders[d->t->at_holder % count]);
 		d->t->at_holder = (d->t->at_holder + 1) % count;
 	}
+	/* Once, however many of the dead there were; a daemon rings when it begins. */
+	if (d->ring_due)
+		shares_ring(d);
+	d->ring_due = false;
 	return more;
 }
 

@@ -343,9 +343,6 @@ static void serve_closed(struct daemon *d, struct request *q)
 	daemon_link_hear(d, id, handle);
 	while (estate_hangups(d))
 		;
-	/* The keeper's copy of the shadow goes as well. */
-	if (load_acquire(&d->t->handles[id][handle]) != HANDLE_LIVE)
-		daemon_link_hear(d, id, handle);
 	if (daemon_state(d, q->id) == REC_ALIVE)
 		serve_reply(d, q, 0, NULL, 0);
 }

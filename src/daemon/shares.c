@@ -199,9 +199,16 @@ bool shares_listener(const struct daemon *d, unsigned id, unsigned slot, uint32_
 void shares_half_ends(struct daemon *d, unsigned id, unsigned slot, uint32_t gen)
 {
 	int row = row_find(d, id, slot, gen);
+	uint32_t handle = load_relaxed(&arena_half(d->clients[id].peer.base, slot)->handle) - 1;
+	bool shadow;
 
-	if (row >= 0)
-		row_drop(d, (unsigned)row);
+	if (row < 0)
+		return;
+	shadow = d->k->shares[row][1];
+	row_drop(d, (unsigned)row);
+	/* An answer of the keeper's: it has closed its copy. */
+	if (shadow && handle < CLIENT_HANDLES)
+		daemon_link_hear(d, id, handle);
 }
 
 void shares_party_ends(struct daemon *d, unsigned id)

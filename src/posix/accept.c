@@ -16,6 +16,7 @@
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/section.h"
+#include "posix/served.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
 #include "posix/watch.h"
@@ -63,6 +64,7 @@ static long accept_seat(struct sock *s, struct sockaddr *addr, socklen_t *len, i
 	struct sock *a;
 	long r = -EAGAIN, number;
 
+	served_here(s);
 	if (!(sock_poll(s) & POLLIN) && !ring_drain(s))
 		return -EAGAIN;
 	a = sock_make(p ? p : s->party, &r);

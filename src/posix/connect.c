@@ -17,6 +17,7 @@
 #include "posix/ports.h"
 #include "posix/process.h"
 #include "posix/section.h"
+#include "posix/served.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
 #include "posix/watch.h"
@@ -50,7 +51,9 @@ static int connect_group(struct sock *s, addr_word to, uint32_t pick)
 		struct listener_ref ref;
 
 		n = registry_find_one(s->party->reg, to, pick + (uint32_t)i, &ref);
-		if (n > 0)
+		if (n > 0 && !served_look(s, &ref))
+			r = -ECONNREFUSED;
+		else if (n > 0)
 			r = seat_claim(s->party, s->half, &ref, &s->conn);
 	}
 	return r;

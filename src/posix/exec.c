@@ -44,6 +44,7 @@
 #include "posix/relay.h"
 #include "posix/rlimit.h"
 #include "posix/section.h"
+#include "posix/served.h"
 
 #define LIBRARY_NAME "libmortise.so"
 #define KEPT_VARS 16
@@ -424,10 +425,11 @@ static void inherited_replace(void)
 
 /**
  * struct attempt - One exec under way.
+ * @ours:  Our tables are this process's.
  * @plain: The library will not be in the program.
  */
 struct attempt {
-	bool plain;
+	bool ours, plain;
 	struct replaced replaced;
 	struct attach_exec given;
 	char *const *envp, *const *program_envp;
@@ -437,10 +439,14 @@ struct attempt {
 static void attempt_begin(struct attempt *a, const char *program, int dirfd, const char *path,
 			  const char *arg0, char *const *envp)
 {
-	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp };
-	dgram_exec_before(envp);
 	/* In a child that shares our memory the tables are its parent's. */
-	if (process.enabled && process.pid == (uint32_t)sys0(SYS_getpid) && any_survives()) {
+	bool ours = process.enabled && process.pid == (uint32_t)sys0(SYS_getpid);
+
+	*a = (struct attempt){ .replaced.relay.go = -1, .program_envp = envp, .ours = ours };
+	dgram_exec_before(envp);
+	if (ours)
+		served_exec_before();
+	if (ours && any_survives()) {
 		process_epoch_move();
 		/* As another user it would not be let to our memory. */
 		a->plain = process.left || (arg0 && exec_excluded(arg0)) ||
@@ -457,6 +463,8 @@ static void attempt_begin(struct attempt *a, const char *program, int dirfd, con
 static long attempt_end(struct attempt *a, long r)
 {
 	rlimit_exec_after(true);
+	if (a->ours)
+		served_exec_after();
 	exec_environ_free(a->envp, a->program_envp);
 	if (a->plain)
 		replace_undo(&a->replaced);

@@ -14,6 +14,7 @@
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/ring.h"
+#include "posix/served.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
 #include "posix/watch.h"
@@ -89,6 +90,7 @@ bool sock_listen_ready(struct sock *s)
 		return false;
 	if (seat_open(s->party, s->half, READY_BACKLOG) < 0)
 		return false;
+	served_here(s);
 	store_release(&s->stage, SOCK_LISTEN);
 	return true;
 }
@@ -141,6 +143,7 @@ static long sock_listen(struct sock *s, int backlog)
 	r = seat_open(s->party, s->half, backlog < 0 ? SEAT_BACKLOG_MAX : (unsigned)backlog);
 	if (r < 0)
 		return share ? FALLBACK(REASON_LIMIT) : -ENOBUFS;
+	served_here(s);
 	atomic_fetch_or(&s->half->side, SIDE_LISTENS);
 	store_release(&s->stage, SOCK_LISTEN);
 	/* In memory first: who finds nobody there asks the kernel, and would

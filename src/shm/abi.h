@@ -207,6 +207,7 @@ struct half {
 	_Atomic uint32_t bell;       /* which bell of the party to ring */
 	_Atomic uint64_t want_space; /* ring me when the peer's head >= this */
 	_Atomic uint32_t cpu;        /* where the owner last ran */
+	_Atomic uint32_t served_by;  /* LISTEN: a process that has it, as it said itself; 0: ask */
 	_Atomic uint64_t bell_at;    /* whose bell: BELL_AT_*, bell_at_make() */
 	_Atomic uint64_t owner_born; /* of the owner: start time as in /proc, 0 unknown */
 	_Atomic uint32_t owner;      /* F_SETOWN: a process, thread or group; 0: none */
