@@ -15,10 +15,10 @@
  * there may be nobody left who could: the ring gets memory, a listener an
  * eventfd of its own, and the daemon keeps that and the kernel shadow.
  *
- * A socket that is neither connected nor listening has no state in memory that
- * would matter: it is made anew as one of our own, around the same shadow. So
- * it can do all that a socket of ours can. What is done with it is not seen by
- * others that hold the old one.
+ * A socket that is neither connected nor listening is attached to like any other,
+ * with its shadow, and becomes our own when it is bound, connected or listens
+ * (sock_own()). What is done with it from then on is not seen by others that hold
+ * the old one.
  *
  * A party that we attached to is mapped once, and let go of when it is dead and
  * has no socket here any more.
@@ -34,13 +34,16 @@
 #include "posix/attach.h"
 #include "posix/calls.h"
 #include "posix/fallback.h"
+#include "posix/handle.h"
 #include "posix/kept.h"
 #include "posix/process.h"
 #include "posix/ring.h"
+#include "posix/served.h"
 #include "shm/conn.h"
 
 #define HANDLE_NAME "mortise/" /* behind a zero byte */
 #define SIGNAL_TRIES 8
+#define EXEC_MORE 64u          /* sockets that another thread may make during an exec */
 #define ATTACH_FDS 4u          /* arena, mailbox, eventfd, shadow */
 
 /** struct foreign - A party that we attached to. @p NULL: none of that number.
@@ -53,8 +56,7 @@ struct foreign {
 static struct foreign foreign[PARTY_MAX];
 static unsigned foreign_high; /* no number at or beyond was ever used */
 static struct lock foreign_lock;
-/* One thread at a time attaches: CTL_LET_GO must not follow another's question
- * about the same party. Before ctl_lock. */
+/* One thread at a time attaches: two may have descriptors of one socket. Before meet_lock. */
 static struct lock attach_lock;
 
 bool attach_is_handle(int fd)
@@ -112,7 +114,7 @@ static void foreign_free(struct party *p)
 	sys2(SYS_munmap, p, sizeof(*p));
 }
 
-/* Let go of the dead that have no socket here. */
+/* Let go of the dead that have no socket here. Caller holds meet_lock. */
 static void foreign_sweep(void)
 {
 	for (unsigned id = 0; id < foreign_high; id++) {
@@ -138,7 +140,7 @@ static void foreign_sweep(void)
 }
 
 /* The party of a reply, with a socket counted; mapped where it was not yet.
- * Return: NULL where there is no room. */
+ * Caller holds meet_lock. Return: NULL where there is no room. */
 static struct party *foreign_get(const struct ctl_msg *m, const int *fds)
 {
 	unsigned id = m->shared.party;
@@ -319,15 +321,6 @@ static struct sock *survivor(unsigned fd)
 									      : NULL;
 }
 
-static bool is_given(const struct attach_exec *x, const struct sock *s)
-{
-	/* Only what has several descriptors can come again. */
-	for (size_t i = x->count; load_relaxed(&s->obj.nfds) > 1 && i-- > 0;)
-		if (x->socks[i] == s)
-			return true;
-	return false;
-}
-
 static void exec_give(struct sock *s)
 {
 	lock_take(&s->lock);
@@ -341,6 +334,54 @@ static void exec_give(struct sock *s)
 		attach_give(s);
 }
 
+/* Those that are not among them yet. Return: False where there is no room. */
+static bool exec_give_new(struct attach_exec *x)
+{
+	bool room = true;
+
+	for (unsigned fd = 0; fd < fdtab_size && room; fd++) {
+		struct sock *s = survivor(fd) ? sock_get((int)fd) : NULL;
+
+		room = (x->count + 1) * sizeof(s) <= x->bytes;
+		if (s && !s->exec_held && room) {
+			exec_give(s);
+			s->exec_held = true;
+			x->socks[x->count++] = s;
+		} else if (s) {
+			sock_put(s);
+		}
+	}
+	return room;
+}
+
+static bool exec_any_new(void)
+{
+	for (unsigned fd = 0; fd < fdtab_size; fd++) {
+		const struct sock *s = survivor(fd);
+
+		if (s && !s->exec_held)
+			return true;
+	}
+	return false;
+}
+
+/* Held over the exec: a thread that dies of it is in no half of ours. Last,
+ * as giving takes locks that a fork holds while it waits for these. And no other
+ * thread makes a socket any more. */
+static void exec_hold(const struct attach_exec *x)
+{
+	for (size_t i = 0; i < x->count; i++)
+		lock_take(&x->socks[i]->tx_lock);
+	handle_stop();
+}
+
+static void exec_let_go(const struct attach_exec *x)
+{
+	handle_go_on();
+	for (size_t i = 0; i < x->count; i++)
+		lock_drop(&x->socks[i]->tx_lock);
+}
+
 static void exec_give_all(struct attach_exec *x)
 {
 	size_t n = 0;
@@ -351,6 +392,7 @@ static void exec_give_all(struct attach_exec *x)
 		n += survivor(fd) != NULL;
 	if (n == 0)
 		return;
+	n += EXEC_MORE;
 	at = sys6(SYS_mmap, 0, n * sizeof(struct sock *), PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at < 0 && at > -4096)
@@ -358,20 +400,14 @@ static void exec_give_all(struct attach_exec *x)
 	x->socks = (struct sock **)at;
 	x->bytes = n * sizeof(struct sock *);
 	section_enter();
-	for (unsigned fd = 0; fd < fdtab_size && x->count < n; fd++) {
-		struct sock *s = survivor(fd) ? sock_get((int)fd) : NULL;
-
-		if (s && is_given(x, s)) {
-			sock_put(s);
-		} else if (s) {
-			exec_give(s);
-			x->socks[x->count++] = s;
-		}
+	/* Another thread may have made one meanwhile. */
+	while (exec_give_new(x)) {
+		exec_hold(x);
+		if (!exec_any_new())
+			return;
+		exec_let_go(x);
 	}
-	/* Held over the exec: a thread that dies of it is in no half of ours. Last,
-	 * as giving takes locks that a fork holds while it waits for these. */
-	for (size_t i = 0; i < x->count; i++)
-		lock_take(&x->socks[i]->tx_lock);
+	exec_hold(x);
 }
 
 void attach_exec_before(struct attach_exec *x)
@@ -389,8 +425,9 @@ void attach_exec_after(struct attach_exec *x)
 {
 	if (!x->socks)
 		return;
+	exec_let_go(x);
 	for (size_t i = 0; i < x->count; i++) {
-		lock_drop(&x->socks[i]->tx_lock);
+		x->socks[i]->exec_held = false;
 		lock_drop(&x->socks[i]->lock);
 	}
 	/* It may be the end of one, which takes other locks. */
@@ -417,10 +454,6 @@ static int arrival_ask(struct arrival *a, int fd)
 	unsigned n = ATTACH_FDS, at = 2;
 	int r;
 
-	*a = (struct arrival){ .m = { .type = CTL_ATTACH }, .fds = { -1, -1, -1, -1 },
-			       .bell = -1, .shadow = -1 };
-	if (!process_party())
-		return -ENOTCONN;
 	r = process_call(&a->m, &fd, 1, a->fds, &n);
 	if (r < 0)
 		return r;
@@ -487,6 +520,7 @@ static int take_listener(struct sock *s, const struct arrival *a)
 	if (a->bell < 0 && a->shadow < 0)
 		return -EOPNOTSUPP;
 	s->bound = true;
+	served_here(s);
 	store_release(&s->stage, SOCK_LISTEN);
 	return 0;
 }
@@ -509,25 +543,39 @@ static void take_fds(struct sock *s, struct arrival *a)
 	a->bell = a->shadow = -1;
 }
 
+/* Ask, and have the party that made it, with a socket counted. */
+static int arrival_meet(struct arrival *a, int fd)
+{
+	struct party *own = process_party();
+	int r;
+
+	if (!own)
+		return -ENOTCONN;
+	lock_take(&own->meet_lock);
+	r = arrival_ask(a, fd);
+	FAULT_POINT("attach.asked");
+	if (r == 0)
+		a->party = party_is_own(&a->m) ? own : foreign_get(&a->m, a->fds);
+	if (r == 0 && !a->party)
+		r = -ENOMEM;
+	lock_drop(&own->meet_lock);
+	return r;
+}
+
 /* One more process of the side. */
 static int take_shared(struct arrival *a, int fd)
 {
 	struct sock *s = sock_of_half(a->half);
-	bool own = party_is_own(&a->m);
 	int r;
 
 	if (s) { /* Another descriptor of one that we have. */
+		attach_put(a->party);
 		fdtab_install(fd, &s->obj);
 		return 0;
 	}
-	if (!own && !foreign_get(&a->m, a->fds))
-		return -ENOMEM;
 	s = sock_adopt(a->party, a->m.shared.slot, a->m.shared.handle);
-	if (!s) {
-		if (!own)
-			attach_put(a->party);
+	if (!s)
 		return -ENOBUFS;
-	}
 	kept_take(s);
 	switch (half_state(a->half)) {
 	case HALF_BOUND:
@@ -544,8 +592,6 @@ static int take_shared(struct arrival *a, int fd)
 	}
 	if (r < 0) {
 		sock_adopt_undo(s);
-		if (!own)
-			attach_put(a->party);
 		return r;
 	}
 	take_fds(s, a);
@@ -554,66 +600,29 @@ static int take_shared(struct arrival *a, int fd)
 	return 0;
 }
 
-/* Nothing is in memory but its options: made anew, around the same shadow. */
-static int take_anew(struct arrival *a, int fd)
-{
-	long flags = sys2(SYS_fcntl, fd, F_GETFD), r = 0;
-	uint32_t side = load_relaxed(&a->half->side);
-	struct sock *s = sock_fresh(side & SIDE_INET6 ? AF_INET6 : AF_INET,
-				    load_relaxed(&a->half->file_flags), &r);
-
-	if (!s)
-		return (int)r;
-	s->v6only = side & SIDE_V6ONLY;
-	store_relaxed(&s->half->side, sock_side_family(s));
-	store_relaxed(&s->half->local, load_relaxed(&a->half->local));
-	store_relaxed(&s->half->sndbuf, load_relaxed(&a->half->sndbuf));
-	store_relaxed(&s->half->rcvbuf, load_relaxed(&a->half->rcvbuf));
-	store_relaxed(&s->half->rcvlowat, load_relaxed(&a->half->rcvlowat));
-	store_relaxed(&s->half->oob_inline, load_relaxed(&a->half->oob_inline));
-	kept_copy(s, a->half);
-	s->bound = addr_word_port(load_relaxed(&s->half->local)) != 0;
-	take_fds(s, a);
-	r = sock_number_at(s, fd, flags & FD_CLOEXEC);
-	if (r < 0)
-		sock_put(s);
-	return r < 0 ? (int)r : 0;
-}
-
 static int take(struct arrival *a, int fd)
 {
-	int r;
+	int r = -ESTALE;
 
-	if (party_is_own(&a->m))
-		a->party = process.party;
-	else
-		a->party = foreign_get(&a->m, a->fds);
-	if (!a->party)
-		return -ENOMEM;
 	a->half = arena_half(a->party->base, a->m.shared.slot);
-	if (half_gen(a->half) != a->m.shared.gen)
-		r = -ESTALE;
-	else if (half_state(a->half) == HALF_BOUND && a->party != process.party &&
-		 (a->shadow >= 0 || addr_word_port(load_relaxed(&a->half->local)) == 0))
-		r = take_anew(a, fd);
-	else
+	if (half_gen(a->half) == a->m.shared.gen)
 		r = take_shared(a, fd);
-	if (a->party != process.party)
+	if (r < 0)
 		attach_put(a->party);
 	return r;
 }
 
 bool attach_fd(int fd)
 {
-	struct arrival a;
+	struct arrival a = { .m = { .type = CTL_ATTACH }, .fds = { -1, -1, -1, -1 },
+			     .bell = -1, .shadow = -1 };
 	int r;
 
 	if (!process.enabled || (unsigned)fd >= fdtab_size || !attach_is_handle(fd))
 		return false;
 	section_enter();
 	lock_take(&attach_lock);
-	r = arrival_ask(&a, fd);
-	FAULT_POINT("attach.asked");
+	r = arrival_meet(&a, fd);
 	if (r == 0)
 		r = take(&a, fd);
 	lock_drop(&attach_lock);

@@ -132,12 +132,12 @@ void handle_park(int fd, int *parked)
 		process_fd_high_close((int)high);
 }
 
-void handle_fork_before(void)
+void handle_stop(void)
 {
 	lock_take(&pool_lock);
 }
 
-void handle_fork_parent(void)
+void handle_go_on(void)
 {
 	lock_drop(&pool_lock);
 }

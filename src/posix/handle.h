@@ -23,9 +23,10 @@ void handle_give(int fd, uint32_t number, uint32_t epoch);
  * *@parked where that is -1: of two threads that close, one keeps it. */
 void handle_park(int fd, int *parked);
 
-/** handle_fork_before/parent() - The pool is whole while the child is made. */
-void handle_fork_before(void);
-void handle_fork_parent(void);
+/** handle_stop() - Nobody has a new one until handle_go_on(): the pool is whole while a
+ * child is made, and no socket is made while a program is executed. */
+void handle_stop(void);
+void handle_go_on(void);
 /** handle_fork_child() - Close the copies of the parent's pool. */
 void handle_fork_child(void);
 

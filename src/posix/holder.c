@@ -315,8 +315,11 @@ void holder_tell(struct sock *s)
 	struct holder old;
 	int r;
 
-	if (likely(!holder_concerns(s)) || !(load_relaxed(&s->half->want) & WANT_HINTS) ||
-	    !process_party())
+	bool fresh = load_relaxed(&s->stage) == SOCK_NEW; /* where nobody asks for hints */
+
+	if (likely(!s->foreign && !load_relaxed(&s->half->shared)) ||
+	    load_relaxed(&s->stage) == SOCK_LISTEN ||
+	    (!fresh && !(load_relaxed(&s->half->want) & WANT_HINTS)) || !process_party())
 		return;
 	for (int tries = 0; tries < 2; tries++) {
 		watch_lock();

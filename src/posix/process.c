@@ -572,7 +572,7 @@ void process_fork_before(void)
 	lock_take(&ctl_lock);
 	if (process.party)
 		lock_take(&process.party->lock);
-	handle_fork_before();
+	handle_stop();
 	options_fork_before();
 }
 
@@ -581,7 +581,7 @@ void process_fork_parent(void)
 	struct sock *held;
 
 	options_fork_parent();
-	handle_fork_parent();
+	handle_go_on();
 	if (process.party)
 		lock_drop(&process.party->lock);
 	lock_drop(&ctl_lock);
@@ -603,7 +603,7 @@ void process_fork_child(void)
 	fork_lock = process.lock = ctl_lock = (struct lock){ 0 };
 	party_failed_ns = 0;
 	if (process.party) {
-		process.party->lock = (struct lock){ 0 };
+		process.party->lock = process.party->meet_lock = (struct lock){ 0 };
 		process.party->inherited = true;
 		process.party = NULL;
 	}

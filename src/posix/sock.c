@@ -30,6 +30,7 @@
 #include "posix/options.h"
 #include "posix/process.h"
 #include "posix/section.h"
+#include "posix/served.h"
 #include "posix/signals.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
@@ -292,6 +293,7 @@ static void sock_last_shared(struct sock *s)
 	struct ctl_msg m = closed_msg(s);
 
 	holder_end(s);
+	served_no_more(s);
 	stream_release(s, true);
 	if (ask)
 		process_call(&m, NULL, 0, NULL, NULL);
@@ -406,7 +408,8 @@ void sock_begin_half(struct sock *s, unsigned slot, uint32_t file_flags)
 		      slot_word_make(s->slot, half_gen(s->half)));
 }
 
-struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error)
+/* One that is neither bound nor connected, with a reference, no number yet. */
+static struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error)
 {
 	struct party *p = process_party();
 	struct sock *s = p ? sock_make(p, ret_error) : NULL;
@@ -459,7 +462,7 @@ bool sock_own(struct sock *s)
 {
 	uint32_t epoch = load_acquire(&process.epoch), number;
 	const struct half *was = s->half;
-	struct party *p = process_party();
+	struct party *p = process_party(), *old = s->party;
 	int slot;
 	long fd;
 
@@ -481,6 +484,7 @@ bool sock_own(struct sock *s)
 	store_relaxed(&s->half->local, load_relaxed(&was->local));
 	half_settings_copy(s, was);
 	store_relaxed(&s->half->side, load_relaxed(&was->side));
+	attach_put(old);
 	numbers_rehandle(s, (int)fd);
 	process_fd_high_close((int)fd);
 	watch_changed(s);
@@ -562,19 +566,6 @@ struct sock *sock_of_half(const struct half *h)
 			break;
 	lock_drop(&socks_lock);
 	return s;
-}
-
-long sock_number_at(struct sock *s, int fd, bool cloexec)
-{
-	int parked = s->parked_fd;
-	long r = sys3(SYS_dup3, parked, fd, cloexec ? O_CLOEXEC : 0);
-
-	if (r < 0)
-		return r;
-	s->parked_fd = -1;
-	process_fd_high_close(parked);
-	fdtab_install(fd, &s->obj);
-	return fd;
 }
 
 long sock_number_take(struct sock *s, bool cloexec)
@@ -770,7 +761,9 @@ long call_shutdown(int fd, int how)
 		} else if (how != SHUT_WR) { /* Linux keeps that for a connection to come. */
 			atomic_fetch_or(&s->half->side, SIDE_RD_SHUT);
 		}
-		watch_changed(s); /* Linux wakes whoever polls it all the same. */
+		/* Linux wakes whoever polls it all the same. */
+		watch_changed(s);
+		holder_tell(s);
 		r = -ENOTCONN;
 	} else {
 		s->connect_told = true; /* Linux takes it for asked, too. */
@@ -937,7 +930,7 @@ void sock_fork_end(struct sock *held)
 static void adopt_one(struct sock *s)
 {
 	s->foreign = true;
-	s->fork_held = false;
+	s->fork_held = s->exec_held = false;
 	s->bell_at = 0;
 	/* Another thread may have been changing them. */
 	s->conn.rx_limit = 0;

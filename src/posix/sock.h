@@ -99,6 +99,7 @@ struct sock {
 	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;
 	bool used; /* between sock_make() or sock_adopt() and sock_end() */
+	bool exec_held; /* by an exec under way: attach.c */
 	bool fork_held; /* by a fork under way; put through next_held */
 	struct sock *next_held;
 };
@@ -281,12 +282,6 @@ struct sock *sock_of_slot(unsigned slot);
  */
 bool sock_listen_ready(struct sock *s);
 
-/** sock_fresh() - A socket that is neither bound nor connected, with a
- * reference, no number yet. Return: NULL with *@ret_error set. */
-struct sock *sock_fresh(int family, uint32_t file_flags, long *ret_error);
-/** sock_number_at() - @s gets number @fd, whatever that was. Takes over the
- * reference. Return: @fd or -errno. */
-long sock_number_at(struct sock *s, int fd, bool cloexec);
 /** sock_adopt() - One that another process made; no reference, stage or
  * connection yet. Return: NULL where there is no room. */
 struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle);

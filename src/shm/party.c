@@ -415,30 +415,33 @@ static struct peer *peer_struct_get(struct party *p)
 	return peer;
 }
 
-int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret)
+/* One that is known, with a reference. */
+static bool peer_find(struct party *p, unsigned id, uint32_t gen, struct peer **ret)
+{
+	struct peer *peer;
+
+	lock_take(&p->lock);
+	peer = peer_known(p, id, gen);
+	if (peer) {
+		atomic_fetch_add(&peer->refs, 1);
+		*ret = peer;
+	}
+	lock_drop(&p->lock);
+	return peer != NULL;
+}
+
+static void peers_sweep(struct party *p);
+
+/* Ask who that is. Caller holds meet_lock. */
+static int peer_meet(struct party *p, unsigned id, uint32_t gen, struct peer **ret)
 {
 	struct peer fresh, gone, *peer, *stale;
 	int r;
 
-	if (id >= PARTY_MAX)
-		return -EPROTO;
-	lock_take(&p->lock);
-	peer = peer_known(p, id, gen);
-	if (peer)
-		atomic_fetch_add(&peer->refs, 1);
-	lock_drop(&p->lock);
-	if (peer) {
-		*ret = peer;
+	/* Another thread was faster. */
+	if (peer_find(p, id, gen, ret))
 		return 0;
-	}
-	if (p->inherited && p->ops && p->ops->own) {
-		struct party *own = p->ops->own(p->ops_arg);
-
-		return own && !own->inherited ? party_peer_get(own, id, gen, ret) : -EAGAIN;
-	}
-	if (p->inherited || !p->ops)
-		return -ESRCH;
-	party_peers_sweep(p);
+	peers_sweep(p);
 	peer_clear(&fresh);
 	r = p->ops->introduce(p->ops_arg, id, gen, &fresh);
 	if (r < 0)
@@ -446,15 +449,6 @@ int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret
 	fresh.id = (uint16_t)id;
 	fresh.gen = gen;
 	lock_take(&p->lock);
-	peer = peer_known(p, id, gen);
-	if (peer) {
-		/* Another thread was faster. */
-		atomic_fetch_add(&peer->refs, 1);
-		lock_drop(&p->lock);
-		peer_unmap(p, &fresh);
-		*ret = peer;
-		return 0;
-	}
 	/* A party of the same number but another generation: dead, and the
 	 * daemon gave its number away, so nothing can refer to it here. */
 	stale = p->peers[id];
@@ -474,6 +468,27 @@ int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret
 		peer_unmap(p, &gone);
 	*ret = peer;
 	return 0;
+}
+
+int party_peer_get(struct party *p, unsigned id, uint32_t gen, struct peer **ret)
+{
+	int r;
+
+	if (id >= PARTY_MAX)
+		return -EPROTO;
+	if (peer_find(p, id, gen, ret))
+		return 0;
+	if (p->inherited && p->ops && p->ops->own) {
+		struct party *own = p->ops->own(p->ops_arg);
+
+		return own && !own->inherited ? party_peer_get(own, id, gen, ret) : -EAGAIN;
+	}
+	if (p->inherited || !p->ops)
+		return -ESRCH;
+	lock_take(&p->meet_lock);
+	r = peer_meet(p, id, gen, ret);
+	lock_drop(&p->meet_lock);
+	return r;
 }
 
 struct peer *party_peer_look(struct party *p, unsigned id, uint32_t gen)
@@ -515,12 +530,13 @@ bool party_half_moves(struct party *p, const struct half *own, half_ref *word, h
 	return true;
 }
 
-void party_peers_sweep(struct party *p)
+/* Caller holds meet_lock. */
+static void peers_sweep(struct party *p)
 {
 	struct peer gone[SWEEP_MOST];
 	unsigned n = 0;
 
-	if (p->inherited || !p->reg || !p->ops->let_go)
+	if (!p->reg || !p->ops->let_go)
 		return;
 	lock_take(&p->lock);
 	zombies_reap(p, SLOT_MAX);
@@ -540,6 +556,15 @@ void party_peers_sweep(struct party *p)
 		peer_unmap(p, &gone[i]);
 		p->ops->let_go(p->ops_arg, gone[i].id, gone[i].gen);
 	}
+}
+
+void party_peers_sweep(struct party *p)
+{
+	if (p->inherited)
+		return;
+	lock_take(&p->meet_lock);
+	peers_sweep(p);
+	lock_drop(&p->meet_lock);
 }
 
 void party_distrust(struct party *p)

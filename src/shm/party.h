@@ -66,6 +66,8 @@ struct party_ops {
  * struct party - One's own side of shared memory.
  * @lock: Guards the allocators and @peers. Never held while sleeping or
  *        asking the daemon.
+ * @meet_lock: One thread at a time asks who a party is, or lets go of some, so that the
+ *        daemon hears of both in the order in which they are true. Before @lock.
  */
 struct party {
 	uint16_t id;
@@ -77,7 +79,7 @@ struct party {
 	const struct registry *reg;
 	const struct party_ops *ops;
 	void *ops_arg;
-	struct lock lock;
+	struct lock lock, meet_lock;
 	struct peer self;
 	struct peer *peers[PARTY_MAX];
 	struct peer *peers_free; /* recycled structs, linked through base */

@@ -204,7 +204,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 2) {
-		options_there(argv + 2);
+		executed(argv[1], argv + 2);
 		return 0;
 	}
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -709,10 +709,178 @@ static void options_executed(void)
 	MUST(!"exec");
 }
 
-void options_there(char **fds)
+static void options_there(char **fds)
 {
 	for (; *fds; fds++)
 		options_say("executed", atoi(*fds));
+}
+
+/* Two numbers of one socket that is not connected are two of one after an exec. */
+static void two_numbers(void)
+{
+	struct sockaddr_in at;
+	int l, a, b;
+	char text[3][16];
+	char *argv[] = { (char *)"waiting", (char *)"numbers_there", text[0], text[1], text[2],
+			 NULL };
+	int fds[3];
+
+	listen_at(&l, &at);
+	a = socket(AF_INET, SOCK_STREAM, 0);
+	b = dup(a);
+	fds[0] = l, fds[1] = a, fds[2] = b;
+	for (int i = 0; i < 3; i++) {
+		fcntl(fds[i], F_SETFD, 0);
+		snprintf(text[i], sizeof(text[i]), "%d", fds[i]);
+	}
+	execv("/proc/self/exe", argv);
+	MUST(!"exec");
+}
+
+static void numbers_there(char **fds)
+{
+	int l = atoi(fds[0]), a = atoi(fds[1]), b = atoi(fds[2]), v = 1;
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+
+	MUST(getsockname(l, (struct sockaddr *)&at, &len) == 0);
+	said("set", setsockopt(a, IPPROTO_TCP, TCP_NODELAY, &v, sizeof(v)));
+	say("seen: %d", number(b, IPPROTO_TCP, TCP_NODELAY));
+	said("connect", connect(a, (struct sockaddr *)&at, len));
+	said("connect", connect(b, (struct sockaddr *)&at, len));
+	said("accept", accept(l, NULL, NULL) >= 0);
+	close(a);
+	said("send", send(b, "x", 1, MSG_NOSIGNAL));
+}
+
+#define OPENINGS 150
+
+static void *open_many(void *arg)
+{
+	atomic_int *opened = arg;
+	struct sockaddr_in any = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	while (*opened < OPENINGS) {
+		int l = socket(AF_INET, SOCK_STREAM, 0);
+
+		bind(l, (struct sockaddr *)&any, sizeof(any));
+		listen(l, 1);
+		++*opened;
+	}
+	return NULL;
+}
+
+/* What another thread opens just then goes along, too. */
+static void opened_in_exec(void)
+{
+	char *argv[] = { (char *)"waiting", (char *)"opened_there", (char *)"", NULL };
+	static atomic_int opened;
+
+	started(open_many, &opened);
+	while (opened < 5)
+		sched_yield();
+	execv("/proc/self/exe", argv);
+	MUST(!"exec");
+}
+
+static void opened_there(char **none)
+{
+	int wrong = 0, there = 0;
+
+	(void)none;
+	for (int fd = 3; fd < OPENINGS + 10; fd++) {
+		struct sockaddr_in at;
+		socklen_t len = sizeof(at);
+		int c, listens = 0;
+
+		if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+			continue;
+		there++;
+		len = sizeof(listens);
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+		wrong += at.sin_family != AF_INET;
+		if (!listens)
+			continue;
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		wrong += connect(c, (struct sockaddr *)&at, sizeof(at)) != 0;
+		wrong += accept(fd, NULL, NULL) < 0;
+		close(c);
+	}
+	say("there: %d, wrong: %d", there >= 5, wrong);
+}
+
+void executed(const char *what, char **args)
+{
+	static const struct {
+		const char *name;
+		void (*run)(char **args);
+	} all[] = {
+		{ "options_there", options_there },
+		{ "numbers_there", numbers_there },
+		{ "opened_there", opened_there },
+	};
+
+	alarm(20);
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i].name, what) == 0)
+			all[i].run(args);
+}
+
+/* A socket that is not connected yet is one socket there, too. */
+static void shut_when_given(void)
+{
+	int over[2], ep = set_make(), s;
+
+	if (child_has(over)) {
+		int got = receive_fd(over[1]);
+
+		done(over[1]);
+		ordered(over[1]);
+		said("shutdown", shutdown(got, SHUT_RDWR));
+		done(over[1]);
+		ordered(over[1]);
+		_exit(0);
+	}
+	s = socket(AF_INET, SOCK_STREAM, 0);
+	MUST(set_ctl(ep, EPOLL_CTL_ADD, s, EPOLLIN | EPOLLET, 1) == 0);
+	set_say("before", ep, 0);
+	send_fd(over[0], s);
+	MUST(read(over[0], &(char){ 0 }, 1) == 1);
+	order(over[0]);
+	set_say("shut", ep, 1000);
+}
+
+#define TURNS 3000
+
+static void *look_always(void *arg)
+{
+	int *looked = arg, fd, wrong = 0;
+
+	while ((fd = __atomic_load_n(looked, __ATOMIC_RELAXED)) >= 0) {
+		struct sockaddr_in at = { 0 };
+		socklen_t len = sizeof(at);
+
+		wrong += getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+			 at.sin_family != AF_INET;
+	}
+	return (void *)(intptr_t)wrong;
+}
+
+/* A number that dup2() gives to another socket is one of them at each moment. */
+static void dup2_while_looked_at(void)
+{
+	int ends[4], fd, looked;
+	pthread_t t;
+
+	pair(&ends[0], &ends[1]);
+	pair(&ends[2], &ends[3]);
+	looked = fd = dup(ends[0]);
+	t = started(look_always, &looked);
+	for (int i = 0; i < TURNS; i++)
+		MUST(dup2(ends[i % 4], fd) == fd);
+	__atomic_store_n(&looked, -1, __ATOMIC_RELAXED);
+	say("wrong: %d", (int)(intptr_t)ended("looks", t));
 }
 
 #define CLOSINGS 40
@@ -802,7 +970,123 @@ static void last_in_child(void)
 	say("refused %d of %d", refused, CLOSINGS);
 }
 
+/* How who has a listener may end without closing it. */
+enum ending { BY_EXIT, BY_KILL, BY_EXEC };
+
+/* Never returns. @over: for the next program, which sends back what it reads. */
+static void end_now(enum ending how, int over)
+{
+	char *argv[] = { (char *)"cat", NULL };
+
+	switch (how) {
+	case BY_EXIT:
+		_exit(0);
+	case BY_KILL:
+		raise(SIGKILL);
+		break;
+	case BY_EXEC:
+		dup2(over, 0);
+		dup2(over, 1);
+		execv("/bin/cat", argv);
+		break;
+	}
+	_exit(1);
+}
+
+/* A child's own listener, and, @shared, one that its parent made and has closed. */
+static void refused_after(enum ending how, bool shared)
+{
+	int refused = 0;
+
+	for (int i = 0; i < CLOSINGS; i++) {
+		int over[2], l = -1, c;
+		struct sockaddr_in at;
+
+		if (shared)
+			listen_at(&l, &at);
+		if (child_has(over)) {
+			if (!shared) {
+				listen_at(&l, &at);
+				MUST(write(over[1], &at, sizeof(at)) == sizeof(at));
+			}
+			fcntl(l, F_SETFD, FD_CLOEXEC);
+			MUST(accept(l, NULL, NULL) >= 0);
+			done(over[1]);
+			ordered(over[1]);
+			end_now(how, over[1]);
+		}
+		if (shared)
+			close(l);
+		else
+			MUST(read(over[0], &at, sizeof(at)) == sizeof(at));
+		c = client(&at);
+		MUST(read(over[0], &(char){ 0 }, 1) == 1);
+		close(c);
+		c = socket(AF_INET, SOCK_STREAM, 0);
+		MUST(write(over[0], "o", 1) == 1);
+		if (how == BY_EXEC)
+			order(over[0]);
+		else
+			MUST(wait(NULL) > 0);
+		refused += refuses(c, &at);
+		close(over[0]);
+		if (how == BY_EXEC)
+			MUST(wait(NULL) > 0);
+	}
+	say("refused %d of %d", refused, CLOSINGS);
+}
+
+static void gone_by_exit(void)
+{
+	refused_after(BY_EXIT, false);
+	refused_after(BY_EXIT, true);
+}
+
+static void gone_by_kill(void)
+{
+	refused_after(BY_KILL, false);
+	refused_after(BY_KILL, true);
+}
+
+static void gone_by_exec(void)
+{
+	refused_after(BY_EXEC, false);
+	refused_after(BY_EXEC, true);
+}
+
+/* Who has a copy that it never used; an exec that fails. */
+static void still_there(void)
+{
+	struct sockaddr_in at;
+	char *argv[] = { (char *)"none", NULL };
+	int over[2], l, c;
+
+	listen_at(&l, &at);
+	fcntl(l, F_SETFD, FD_CLOEXEC);
+	said("exec", execv("/nowhere", argv));
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	said("after it", connect(c, (struct sockaddr *)&at, sizeof(at)));
+	if (child_has(over)) {
+		ordered(over[1]);
+		said("first", accept(l, NULL, NULL) >= 0);
+		done(over[1]);
+		ordered(over[1]);
+		said("second", accept(l, NULL, NULL) >= 0);
+		done(over[1]);
+		_exit(0);
+	}
+	close(l);
+	order(over[0]);
+	c = socket(AF_INET, SOCK_STREAM, 0);
+	said("its copy", connect(c, (struct sockaddr *)&at, sizeof(at)));
+	order(over[0]);
+}
+
 const struct test shared_tests[] = {
+	{ "gone_by_exit", gone_by_exit },
+	{ "gone_by_kill", gone_by_kill },
+	{ "gone_by_exec", gone_by_exec },
+	{ "still_there", still_there },
 	{ "last_after_exit", last_after_exit },
 	{ "last_after_close", last_after_close },
 	{ "last_in_child", last_in_child },
@@ -825,5 +1109,9 @@ const struct test shared_tests[] = {
 	{ "options_forked", options_forked },
 	{ "options_given", options_given },
 	{ "options_executed", options_executed },
+	{ "two_numbers", two_numbers },
+	{ "opened_in_exec", opened_in_exec },
+	{ "shut_when_given", shut_when_given },
+	{ "dup2_while_looked_at", dup2_while_looked_at },
 	{ NULL, NULL },
 };

@@ -52,8 +52,8 @@ extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_te
 	ring_tests[], liburing_tests[],
 	carried_tests[], control_tests[];
 
-/** options_there() - Second half of a case that executes this program again. */
-void options_there(char **fds);
+/** executed() - The same program, executed by one of its tests: @what is the second word. */
+void executed(const char *what, char **args);
 
 /** say() - One line of the output, at once. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
