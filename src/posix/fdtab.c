@@ -93,6 +93,18 @@ struct fobj *fdtab_remove(int fd)
 	return o;
 }
 
+/* The same at once. Return: what was there. */
+static struct fobj *fdtab_replace(int fd, struct fobj *o)
+{
+	struct fobj *old;
+
+	atomic_fetch_add(&o->nfds, 1);
+	old = atomic_exchange(&fdtab[fd], o);
+	if (old)
+		atomic_fetch_sub(&old->nfds, 1);
+	return old;
+}
+
 /* ------------------------------------------------- kernel sockets counted */
 
 static void ksock_forget(int fd)
@@ -303,21 +315,23 @@ long call_dup3(int fd, int to, int flags)
 		section_leave();
 		return -EBADF;
 	}
-	old = fdtab_remove(to);
-	if (old && old->kind != FOBJ_EPOLL && load_relaxed(&old->nfds) == 0) {
-		struct sock *s = (struct sock *)old;
-
-		if (old->kind == FOBJ_SOCK)
-			handle_park(to, &s->parked_fd);
-		watch_gone(s);
-		s->closing = true;
-	}
+	/* What @to is, it is at each moment: a call of another thread may begin
+	 * anew just now. So ours is there before the descriptor, the kernel's after. */
+	old = o ? fdtab_replace(to, o) : fdtab_get(to);
+	if (old && old->kind == FOBJ_SOCK && load_relaxed(&old->nfds) == (o ? 0 : 1))
+		handle_park(to, &((struct sock *)old)->parked_fd);
 	ksock_forget(to);
 	r = sys3(SYS_dup3, fd, to, flags);
-	if (r >= 0 && o)
-		fdtab_install(to, o);
-	else if (o)
+	if (old && !o)
+		fdtab_put(old);
+	if (!o)
+		old = r >= 0 ? fdtab_remove(to) : NULL;
+	else if (r < 0 && fdtab_remove(to))
 		fdtab_put(o);
+	if (old && old->kind != FOBJ_EPOLL && load_relaxed(&old->nfds) == 0) {
+		watch_gone((struct sock *)old);
+		((struct sock *)old)->closing = true;
+	}
 	if (old)
 		fdtab_put(old);
 	section_leave();
