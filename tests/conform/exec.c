@@ -29,6 +29,7 @@
  * result prints as `~`.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -1250,12 +1251,21 @@ static void end_child(struct worker *c, const struct step *st)
 	}
 }
 
-static bool any_threaded(void)
+/* The second thread sees each change by itself, also on a busy machine. */
+static void wait_thread(const struct worker *w)
 {
-	for (int i = 0; i < WORKERS; i++)
-		if (workers[i].alive && workers[i].threaded)
-			return true;
-	return false;
+	char path[64];
+	struct dirent *d;
+	DIR *dir;
+
+	nap_us(10000);
+	snprintf(path, sizeof(path), "/proc/%d/task", w->pid);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir)))
+		if (atoi(d->d_name) > 0 && atoi(d->d_name) != w->pid)
+			wait_asleep(w->pid, atoi(d->d_name));
+	if (dir)
+		closedir(dir);
 }
 
 /* A call that the timer is to interrupt is interrupted before anybody does anything else:
@@ -1285,6 +1295,7 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 	if (background) {
 		w->vague = outcome_vague(w, st);
 		w->busy = true;
+		st->background = 1;
 		w->step = *st;
 		w->line = line;
 		dispatch(w, st);
@@ -1298,8 +1309,9 @@ static void run_step(struct worker *w, struct step *st, bool background, bool th
 		thread_ended(w, &out, line);
 	else
 		finish(w, st, &out, outcome_vague(w, st), line);
-	if (any_threaded())
-		nap_us(10000);	/* It sees each change by itself. */
+	for (int i = 0; i < WORKERS; i++)
+		if (workers[i].alive && workers[i].threaded)
+			wait_thread(&workers[i]);
 	for (int i = 0; i < WORKERS; i++)
 		if (&workers[i] != w)
 			join(&workers[i]);

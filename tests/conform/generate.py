@@ -429,7 +429,8 @@ class Generator:
         act = self.pick([("send", 60), ("shut", 15), ("close", 15), ("none", 3)])
         if o.peer.shut_wr and act == "send":
             act = "close"
-        ms = self.ms * 2 if act == "none" else 200
+        # Long enough for a busy machine: who is woken does not wait it out.
+        ms = self.ms * 2 if act == "none" else 1000
         ep = self.some(lambda x: x.kind == "ep" and x.entries, o.proc)
         if how == 0 and not o.nb and not o.timeo and act != "none":
             self.emit(o.proc, self.r.choice([
@@ -448,6 +449,8 @@ class Generator:
             self.shutdown(o.peer)
         elif act == "close":
             self.close(o.peer)
+        else:   # The next step might be a send with MSG_MORE: see send_text().
+            self.emit(o.peer.proc, f"getsockname s{self.slot_of(o.peer)}")
 
     def shared(self):
         """One thread is in a call while another does something to its socket."""

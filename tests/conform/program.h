@@ -110,6 +110,7 @@ struct step {
 	int32_t argc;
 	int32_t thread;
 	int32_t again;
+	int32_t background;
 	int64_t arg[ARGS_MAX];
 	uint64_t key;
 	uint64_t pos;

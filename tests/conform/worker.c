@@ -1106,10 +1106,11 @@ static bool is_bounded(const struct step *st)
 		st->op == OP_FORKRECV || st->op >= OP_FORK || st->thread;
 }
 
-/* One that ends by itself may be late on a busy machine: that is no EINTR. */
+/* One that ends by itself, or that another step ends, may be late on a busy machine:
+ * that is no EINTR. */
 static long guard_us(const struct step *st)
 {
-	bool timed = ((st->op == OP_POLL || st->op == OP_SELECT) && st->arg[0] > 0) ||
+	bool timed = st->background || ((st->op == OP_POLL || st->op == OP_SELECT) && st->arg[0] > 0) ||
 		     (st->op == OP_EPWAIT && st->arg[2] > 0);
 
 	return timed ? LATE_US : GUARD_US;
