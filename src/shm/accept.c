@@ -64,14 +64,17 @@ static bool claim_defers(struct party *p, const struct half *l, uint32_t i, uint
 	uint64_t most = (uint64_t)load_acquire(&l->defer_ms) * (uint64_t)NS_PER_MS, now, due;
 	uint64_t seat = load_relaxed(&seat_words(p, l)[i]);
 	struct half *s = arena_half(p->base, slot_word_slot(seat) % SLOT_MAX);
+	addr_word seen = load_relaxed(&s->remote);
 
 	if (likely(!(claim & CLAIM_DEFERRED)) || most == 0 || seat == 0 ||
 	    half_state(s) != HALF_SEAT)
 		return false;
 	now = clock_now_ns();
-	if (load_relaxed(&s->remote) != claim) {
-		store_relaxed(&s->remote, claim);
+	/* Without the seat's lock: where it has just been accepted, its half is a
+	 * socket with an address by now, and keeps that. */
+	if (seen != claim) {
 		store_relaxed(&s->born_ns, now);
+		atomic_compare_exchange_strong(&s->remote, &seen, claim);
 	}
 	due = load_relaxed(&s->born_ns) + most;
 	if (now >= due)

@@ -14,7 +14,9 @@
  * sleeps until there is something.
  * Fences: END_MOVED is a locked instruction, WANT_MOVED is followed by a fence;
  * publication, fence, look at want; want, fence, look at what was published.
- * half_renew() after its fence is one step here.
+ * half_renew() after its fence is one step here. The listener defers (TCP_DEFER_ACCEPT):
+ * a claim is passed over until its connector has published, or the executor
+ * has for it, and has taken the mark off (seat_speaks()); time is left out.
  *
  * Wanted: each connection is accepted once, and by one who lives what was
  * published, or the end, is noticed; one that X took is lost only with X.
@@ -30,10 +32,14 @@
  * CLEAR_RENEWED (the claim of a seat that is being made anew is taken for
  * untrue), SKIP_RENEWED (what one who died left half made stays so),
  * BELIEVE_CLAIM, NO_EXEC_FOLLOW (the connector's executor does not follow),
- * NO_EXEC_AGAIN (nor look whether it was accepted in between).
+ * NO_EXEC_AGAIN (nor look whether it was accepted in between),
+ * STAYS_SILENT (who has published leaves the mark), EXEC_SILENT (the executor does),
+ * CLEAR_DEFERRED (a marked claim is taken for untrue).
  */
 #define CPUS 3
 #define DEPTH 2
+
+#define DEFERRED 4         /* in a claim */
 
 #define SEATW 0            /* the seat's word: its generation */
 #define SGEN 1             /* the generation that the half has */
@@ -92,6 +98,15 @@ inline look_at_want(c)
 	w = 0
 }
 
+/* seat_speaks() */
+inline speak(c, j)
+{
+	if
+	:: !at -> CAS(c, CLAIM, j + DEFERRED, j, ok)
+	:: else
+	fi
+}
+
 #define DIES if :: j == 1 -> goto died :: skip fi
 
 proctype connector()
@@ -105,7 +120,7 @@ next:
 	(mem[CLAIM] == 0 && sb[0].n == 0);
 	LD(0, SEATW, seat);
 	ST(0, NAME(j), seat);
-	CAS(0, CLAIM, 0, j, ok);
+	CAS(0, CLAIM, 0, j + DEFERRED, ok);
 	if
 	:: !ok -> goto next
 	:: else
@@ -122,7 +137,7 @@ next:
 		fi
 	:: else
 	fi;
-	CAS(0, CLAIM, j, 0, ok);
+	CAS(0, CLAIM, j + DEFERRED, 0, ok);
 	if
 	:: SEEN(0, SGEN) == seat ->
 		if
@@ -149,6 +164,9 @@ seated:
 #endif
 	:: else
 	fi;
+#ifndef STAYS_SILENT
+	speak(0, j);
+#endif
 	/* conn_recv(): it sleeps on the word of its peer, while that is the seat. */
 	do
 	:: at -> break
@@ -198,6 +216,9 @@ died:
 	:: else
 	fi;
 #endif
+#ifndef EXEC_SILENT
+	speak(0, j);
+#endif
 	goto over;
 unseen:
 	/* Nobody can be told. */
@@ -219,10 +240,12 @@ over:
 #define HALF_MADE (mem[SGEN] != mem[SEATW])
 #endif
 /* Is there anything to be done? Else it would look for ever. */
-#define TO_TAKE (mem[CLAIM] && !mem[SEND] && mem[SGEN] == mem[SEATW] && \
+#define TO_TAKE (mem[CLAIM] && mem[CLAIM] < DEFERRED && !mem[SEND] && mem[SGEN] == mem[SEATW] && \
 		 (OF_SEAT(mem[NAME(mem[CLAIM])]) || mem[STATE(mem[CLAIM])]))
 #ifdef CLEAR_RENEWED
 #define TO_CLEAR (mem[CLAIM] && mem[SGEN] != mem[SEATW])
+#elif defined(CLEAR_DEFERRED)
+#define TO_CLEAR (mem[CLAIM] > DEFERRED && mem[STATE(mem[CLAIM] - DEFERRED)])
 #else
 #define TO_CLEAR false
 #endif
@@ -277,6 +300,15 @@ end:
 	:: else
 	fi;
 #endif
+	/* claim_defers() */
+	if
+	:: a >= DEFERRED ->
+#ifdef CLEAR_DEFERRED
+		CAS(C, CLAIM, a, 0, ok);
+#endif
+		goto tidy
+	:: else
+	fi;
 	/* claim_believed() */
 #ifndef BELIEVE_CLAIM
 	if
