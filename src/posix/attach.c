@@ -43,7 +43,7 @@
 
 #define HANDLE_NAME "mortise/" /* behind a zero byte */
 #define SIGNAL_TRIES 8
-#define EXEC_MORE 64u          /* sockets that another thread may make during an exec */
+#define EXEC_MOST (2 * SLOT_MAX) /* sockets that go along with an exec */
 #define ATTACH_FDS 4u          /* arena, mailbox, eventfd, shadow */
 
 /** struct foreign - A party that we attached to. @p NULL: none of that number.
@@ -384,21 +384,18 @@ static void exec_let_go(const struct attach_exec *x)
 
 static void exec_give_all(struct attach_exec *x)
 {
-	size_t n = 0;
 	long at;
 
 	*x = (struct attach_exec){ 0 };
-	for (unsigned fd = 0; fd < fdtab_size; fd++)
-		n += survivor(fd) != NULL;
-	if (n == 0)
+	if (!exec_any_new())
 		return;
-	n += EXEC_MORE;
-	at = sys6(SYS_mmap, 0, n * sizeof(struct sock *), PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Other threads may make more. */
+	at = sys6(SYS_mmap, 0, EXEC_MOST * sizeof(struct sock *), PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at > -4096)
 		return;
 	x->socks = (struct sock **)at;
-	x->bytes = n * sizeof(struct sock *);
+	x->bytes = EXEC_MOST * sizeof(struct sock *);
 	section_enter();
 	/* Another thread may have made one meanwhile. */
 	while (exec_give_new(x)) {

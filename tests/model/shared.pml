@@ -14,8 +14,8 @@
  * sleeps until there is something.
  * Fences: END_MOVED is a locked instruction, WANT_MOVED is followed by a fence;
  * publication, fence, look at want; want, fence, look at what was published.
- * half_renew() after its fence is one step here. The listener defers (TCP_DEFER_ACCEPT):
- * a claim is passed over until its connector has published, or the executor
+ * half_renew() after its fence is one step here. The listener may defer
+ * (TCP_DEFER_ACCEPT): then a claim is passed over until its connector has published, or the executor
  * has for it, and has taken the mark off (seat_speaks()); time is left out.
  *
  * Wanted: each connection is accepted once, and by one who lives what was
@@ -111,16 +111,21 @@ inline speak(c, j)
 
 proctype connector()
 {
-	byte j = 1, seat, at, w;
+	byte j = 1, seat, at, w, mark;
 	bool ok, moved_on;
 
 next:
-	atomic { seat = 0; at = 0; w = 0; ok = false };
+	atomic { seat = 0; at = 0; w = 0; mark = 0; ok = false };
 	/* Another try is of no use before something has changed. */
 	(mem[CLAIM] == 0 && sb[0].n == 0);
 	LD(0, SEATW, seat);
 	ST(0, NAME(j), seat);
-	CAS(0, CLAIM, 0, j + DEFERRED, ok);
+	/* Does the listener defer? */
+	if
+	:: mark = DEFERRED
+	:: skip
+	fi;
+	CAS(0, CLAIM, 0, j + mark, ok);
 	if
 	:: !ok -> goto next
 	:: else
@@ -137,7 +142,7 @@ next:
 		fi
 	:: else
 	fi;
-	CAS(0, CLAIM, j + DEFERRED, 0, ok);
+	CAS(0, CLAIM, j + mark, 0, ok);
 	if
 	:: SEEN(0, SGEN) == seat ->
 		if
