@@ -14,9 +14,8 @@
  * sleeps until there is something.
  * Fences: END_MOVED is a locked instruction, WANT_MOVED is followed by a fence;
  * publication, fence, look at want; want, fence, look at what was published.
- * half_renew() after its fence is one step here. The listener may defer
- * (TCP_DEFER_ACCEPT): then a claim is passed over until its connector has published, or the executor
- * has for it, and has taken the mark off (seat_speaks()); time is left out.
+ * half_renew() after its fence is one step here. See defer.pml, too, which this
+ * is a part of.
  *
  * Wanted: each connection is accepted once, and by one who lives what was
  * published, or the end, is noticed; one that X took is lost only with X.
@@ -32,14 +31,17 @@
  * CLEAR_RENEWED (the claim of a seat that is being made anew is taken for
  * untrue), SKIP_RENEWED (what one who died left half made stays so),
  * BELIEVE_CLAIM, NO_EXEC_FOLLOW (the connector's executor does not follow),
- * NO_EXEC_AGAIN (nor look whether it was accepted in between),
- * STAYS_SILENT (who has published leaves the mark), EXEC_SILENT (the executor does),
- * CLEAR_DEFERRED (a marked claim is taken for untrue).
+ * NO_EXEC_AGAIN (nor look whether it was accepted in between).
  */
 #define CPUS 3
 #define DEPTH 2
 
-#define DEFERRED 4         /* in a claim */
+#define DEFERRED 4         /* in a claim: CLAIM_DEFERRED */
+#ifdef DEFERS
+#define MARK DEFERRED
+#else
+#define MARK 0
+#endif
 
 #define SEATW 0            /* the seat's word: its generation */
 #define SGEN 1             /* the generation that the half has */
@@ -111,21 +113,16 @@ inline speak(c, j)
 
 proctype connector()
 {
-	byte j = 1, seat, at, w, mark;
+	byte j = 1, seat, at, w;
 	bool ok, moved_on;
 
 next:
-	atomic { seat = 0; at = 0; w = 0; mark = 0; ok = false };
+	atomic { seat = 0; at = 0; w = 0; ok = false };
 	/* Another try is of no use before something has changed. */
 	(mem[CLAIM] == 0 && sb[0].n == 0);
 	LD(0, SEATW, seat);
 	ST(0, NAME(j), seat);
-	/* Does the listener defer? */
-	if
-	:: mark = DEFERRED
-	:: skip
-	fi;
-	CAS(0, CLAIM, 0, j + mark, ok);
+	CAS(0, CLAIM, 0, j + MARK, ok);
 	if
 	:: !ok -> goto next
 	:: else
@@ -142,7 +139,7 @@ next:
 		fi
 	:: else
 	fi;
-	CAS(0, CLAIM, j + mark, 0, ok);
+	CAS(0, CLAIM, j + MARK, 0, ok);
 	if
 	:: SEEN(0, SGEN) == seat ->
 		if
