@@ -169,6 +169,8 @@ seated:
 #ifndef STAYS_SILENT
 	speak(0, j);
 #endif
+	/* Else nobody would ever look at it. */
+	assert(at || mem[CLAIM] != j + DEFERRED);
 	/* conn_recv(): it sleeps on the word of its peer, while that is the seat. */
 	do
 	:: at -> break
