@@ -184,8 +184,7 @@ static bool listener_outside(const struct wire *w, addr_word at, uint32_t *ret)
 	if (addr_word_is_any(at))
 		return !addr_word_is6(at) || at & ADDR_WORD_DUAL;
 	*ret = addr_word_addr(at);
-	return !addr_word_is6(at) &&
-	       (w->in.d->t->net.packets || !addr_word_is_loopback(at)) &&
+	return !addr_word_is6(at) && (w->in.d->t->net.packets || !addr_word_is_loopback(at)) &&
 	       registry_addr_is_own(w->in.d->reg, at);
 }
 
@@ -289,6 +288,7 @@ int wire_prepare(struct daemon *d)
 	now = clock_now_ns();
 	if (until <= now)
 		return 0;
+	w->gate_ready = true;
 	until = (until - now) / NS_PER_MS + 1;
 	return until < SLEEP_MOST_MS ? (int)until : (int)SLEEP_MOST_MS;
 }
@@ -306,7 +306,8 @@ void wire_woken(struct daemon *d)
 	hint_take(w->in.p->mbox, wire_conn_hint, w);
 	if (w->dgram_ready)
 		w->dgram_ready = wire_dgram_out(w);
-	wire_gate(w);
+	if (w->gate_ready)
+		wire_gate(w);
 	wire_waiting(w);
 	engine_time(&w->e, w->now_ns);
 	pings_late(w);
@@ -354,6 +355,8 @@ static int gate_open(struct wire *w)
 	if (slot < 0)
 		return slot;
 	w->gate = arena_half(w->in.p->base, (unsigned)slot);
+	w->gate_slot = (unsigned)slot;
+	w->gate_ready = true;
 	store_relaxed(&w->gate->local, ADDR_WORD_GATE);
 	half_set_state(w->gate, HALF_BOUND);
 	atomic_fetch_or(&w->gate->want, WANT_HINT_DATA);

@@ -3,8 +3,8 @@
  * wire_conn.c - The daemon's half of a program's connection to the network.
  *
  * Theory of operation. To the program it is a connection through memory like
- * any other, whose other half belongs to the daemon. Bytes are moved between the
- * rings and the engine's buffers; ends are passed on:
+ * any other, whose other half belongs to the daemon. Bytes go between its rings
+ * and frames, by the engine's buffers where they have to wait; ends are passed on:
  *
  *   the program               the network              what is done
  *   FIN (shutdown)                                     the engine sends FIN
@@ -34,6 +34,7 @@
 
 #define ROUNDS 8		/* pieces moved one way for one connection in one turn */
 #define PIECE_BYTES 65536u	/* of one of them */
+#define KEPT_LEAST 4096u	/* less is rather copied than waited for */
 #define SERVE_MOST 256u		/* connections in one turn */
 #define WAIT_NS (5 * NS_PER_MS) /* until a full queue is tried again */
 
@@ -99,6 +100,8 @@ void wire_conn_hint(void *wire, unsigned slot)
 
 	if (slot - w->dgram_slot < w->dgrams)
 		w->dgram_ready = true;
+	else if (slot == w->gate_slot)
+		w->gate_ready = true;
 	else if (slot < SLOT_MAX && w->by_slot[slot])
 		conn_activate(w, &w->conns[w->by_slot[slot] - 1]);
 }
@@ -180,12 +183,112 @@ static void options_apply(struct wire *w, struct wire_conn *c)
 
 /* ------------------------------------------------------------------ bytes */
 
+/* What the network has acknowledged is not needed any more. */
+static void kept_release(struct wire *w, struct wire_conn *c)
+{
+	uint32_t kept = (uint32_t)engine_kept(&w->e, c->sock);
+
+	if (kept == c->kept)
+		return;
+	conn_recv_end(&c->conn, c->kept - kept);
+	c->kept = kept;
+}
+
+/* The engine gets a copy of what is more than @most. Return: whether it took all of that. */
+static bool kept_copy(struct wire *w, struct wire_conn *c, uint32_t most)
+{
+	while (c->kept > most) {
+		const unsigned char *at = NULL;
+		ssize_t n = conn_recv_begin(&c->conn, 0, &at);
+		int64_t taken;
+
+		if (n > c->kept - most)
+			n = c->kept - most;
+		taken = n > 0 ? engine_keep(&w->e, c->sock, at, (size_t)n) : n;
+		if (taken <= 0)
+			return false;
+		c->kept -= (uint32_t)taken;
+		conn_recv_end(&c->conn, (size_t)taken);
+	}
+	return true;
+}
+
+/* All that the program has room for is on its way, and would have to come back before it goes on:
+ * more would fit into the network. */
+static void kept_limit(struct wire *w, struct wire_conn *c)
+{
+	uint32_t most = (uint32_t)conn_recv_room(&c->conn) / 2;
+	struct engine_info info;
+
+	if (c->kept > most && engine_info(&w->e, c->sock, &info) == 0 && info.unsent == 0)
+		(void)kept_copy(w, c, most / 2);
+}
+
+/* Who has a limit on what he writes is not to be held by what is in flight. */
+static bool writes_little(const struct wire_conn *c)
+{
+	return load_relaxed(&c->conn.peer->notsent_lowat) || load_relaxed(&c->conn.peer->sndbuf);
+}
+
+/* @n octets at @at, behind those that are kept. Return: as engine_send(). */
+static int64_t send_piece(struct wire *w, struct wire_conn *c, const unsigned char *at, size_t n)
+{
+	int64_t sent;
+
+	if (c->kept || (n >= KEPT_LEAST && !writes_little(c))) {
+		sent = engine_send_kept(&w->e, w->now_ns, c->sock, n);
+		if (sent > 0)
+			c->kept += (uint32_t)sent;
+		if (sent != -EOPNOTSUPP)
+			return sent;
+		if (!kept_copy(w, c, 0))
+			return -EAGAIN;
+	}
+	sent = engine_send(&w->e, w->now_ns, c->sock, at, n);
+	if (sent > 0)
+		conn_recv_end(&c->conn, (size_t)sent);
+	return sent;
+}
+
+void wire_conn_unkeep(struct wire *w, unsigned slot)
+{
+	if (w->by_slot[slot])
+		(void)kept_copy(w, &w->conns[w->by_slot[slot] - 1], 0);
+}
+
+unsigned wire_conn_kept(struct wire *w, uint32_t index, uint32_t skip, uint32_t bytes,
+			struct iovec *ret, unsigned most)
+{
+	struct wire_conn *c = &w->conns[index];
+	unsigned pieces = 0;
+
+	if (c->state != WIRE_OPEN || skip > c->kept || bytes > c->kept - skip)
+		return 0;
+	for (; bytes; pieces++) {
+		const unsigned char *at = NULL;
+		ssize_t n = pieces < most ? conn_recv_begin(&c->conn, skip, &at) : 0;
+
+		if (n <= 0) {
+			conn_activate(w, c);
+			return 0;
+		}
+		if (n > bytes)
+			n = bytes;
+		ret[pieces] = (struct iovec){(void *)(uintptr_t)at, (size_t)n};
+		skip += (uint32_t)n;
+		bytes -= (uint32_t)n;
+	}
+	return pieces;
+}
+
 /* From the program to the network. Return: whether more may follow at once; -1: it ended. */
 static int pump_out(struct wire *w, struct wire_conn *c)
 {
+	kept_release(w, c);
+	kept_limit(w, c);
 	for (int round = 0; round < ROUNDS; round++) {
 		const unsigned char *at = NULL;
-		ssize_t n = c->out_end ? -EAGAIN : conn_recv_begin(&c->conn, &at);
+		ssize_t n = c->out_end ? -EAGAIN : conn_recv_begin(&c->conn, c->kept, &at);
 		int64_t sent;
 
 		if (n == -EAGAIN)
@@ -201,7 +304,7 @@ static int pump_out(struct wire *w, struct wire_conn *c)
 		}
 		if (n > PIECE_BYTES)
 			n = PIECE_BYTES;
-		sent = engine_send(&w->e, w->now_ns, c->sock, at, (size_t)n);
+		sent = send_piece(w, c, at, (size_t)n);
 		/* ENGINE_WRITABLE follows. */
 		if (sent == -EAGAIN)
 			return 0;
@@ -209,7 +312,6 @@ static int pump_out(struct wire *w, struct wire_conn *c)
 			conn_fail(w, c, (int)-sent);
 			return -1;
 		}
-		conn_recv_end(&c->conn, (size_t)sent);
 	}
 	return 1;
 }
@@ -352,7 +454,9 @@ static bool conn_serve(struct wire *w, struct wire_conn *c)
 	in = out < 0 || c->in_end ? 0 : pump_in(w, c);
 	if (out < 0 || in < 0)
 		return false;
-	if (c->out_end && (c->in_end || program_closed(c)) && !fin_awaited(w, c)) {
+	/* What is kept in the program's memory is not once its half is over. */
+	if (c->out_end && (c->in_end || program_closed(c)) && !fin_awaited(w, c) &&
+	    kept_copy(w, c, 0)) {
 		engine_close(&w->e, w->now_ns, c->sock);
 		half_over(w, c, false);
 		return false;
@@ -443,6 +547,7 @@ void wire_gate(struct wire *w)
 		else
 			conn_activate(w, c);
 	}
+	w->gate_ready = false;
 }
 
 void wire_conn_event(struct wire *w, uint32_t index, uint32_t events)

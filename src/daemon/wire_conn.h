@@ -36,6 +36,8 @@ enum wire_conn_state {
  * @listener: WIRE_WAITING: in whose queue, + 1.
  * @options: Of the program's half, as last applied.
  * @user_timeout_ms: Likewise.
+ * @kept: Octets in the program's ring, from our head on, that the engine has sent or will send
+ *        from there.
  */
 struct wire_conn {
 	struct conn conn;
@@ -46,6 +48,7 @@ struct wire_conn {
 	bool active, in_ready, in_end, out_end, want_space;
 	uint64_t options;
 	uint32_t user_timeout_ms;
+	uint32_t kept;
 };
 
 /**
@@ -76,6 +79,8 @@ struct wire_ping {
  * @tap:     The device.
  * @now_ns:  Of this turn.
  * @gate:    The listener that programs' connections to other addresses claim seats of.
+ * @gate_slot, @gate_ready: Its half's; somebody may wait at it. All its seats are looked at then,
+ *           and, since a hint may be lost, behind each sleep.
  * @spin, @spin_most_ns: Before a sleep (wire_spin.c).
  * @program_cpu: Where the program ran, as spin_cpu() has it, whose connection was served last.
  * @place_next: Connection + 1 that the next frame's octets are likely to be of; 0: of nobody known.
@@ -92,13 +97,16 @@ struct wire {
 	FILE *capture; /* NULL: none */
 	struct half *gate;
 	uint64_t gate_cursor;
+	unsigned gate_slot;
+	bool gate_ready;
 	uint32_t free_first, active_first, active_last, waiting_first;
 	uint64_t waiting_due_ns;
 	struct spin spin;
 	uint64_t spin_most_ns;
 	uint32_t program_cpu;
 	uint32_t place_next;
-	uint64_t frames_bad, frames_lost, frames_placed, dgrams_unsent, dgrams_undelivered;
+	uint64_t frames_bad, frames_lost, frames_placed, frames_kept, dgrams_unsent,
+		dgrams_undelivered;
 	unsigned dgram_slot, dgrams; /* of the halves that programs send datagrams to: the first */
 	bool dgram_ready;
 	uint16_t by_slot[SLOT_MAX];
@@ -138,6 +146,19 @@ size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec *ret);
 /** wire_conn_placed() - @bytes of these are there. @more: others have come behind them. Return:
  * as wire_conn_deliver(). */
 bool wire_conn_placed(struct wire *w, uint32_t index, size_t bytes, bool more);
+
+/**
+ * wire_conn_kept() - Where octets lie that the engine has not, but the program's ring.
+ * @skip: So many kept ones are before them.
+ * @ret:  At most @most pieces.
+ * Return: how many pieces; 0: they cannot be found.
+ */
+unsigned wire_conn_kept(struct wire *w, uint32_t index, uint32_t skip, uint32_t bytes,
+			struct iovec *ret, unsigned most);
+
+/** wire_conn_unkeep() - What the engine says of the one with the half at @slot is then of octets
+ * that are not in the program's ring any more. */
+void wire_conn_unkeep(struct wire *w, unsigned slot);
 
 /** wire_gate() - Take those who wait at the gate. */
 void wire_gate(struct wire *w);

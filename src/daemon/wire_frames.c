@@ -14,7 +14,9 @@
 #define FRAME_BYTES 65600u
 #define PLACED_LEAST 4096u /* octets of a frame behind which the next of the same is expected */
 
-_Static_assert(ENGINE_PIECES <= TAP_PIECES, "a frame of the engine's fits");
+#define KEPT_PIECES 4u /* around the edge of one ring, and into the next */
+
+_Static_assert(ENGINE_PIECES + KEPT_PIECES <= TAP_PIECES, "a frame of the engine's fits");
 
 /**
  * struct target - Where a frame's octets go.
@@ -147,7 +149,8 @@ bool wire_frames_out(struct wire *w)
 	bool round = false;
 
 	for (unsigned n = 0; n < FRAMES_OUT; n++) {
-		struct iovec piece[ENGINE_PIECES];
+		struct iovec piece[ENGINE_PIECES + KEPT_PIECES];
+		unsigned pieces;
 		struct vnet v;
 
 		if (!engine_output(&w->e, w->now_ns, &f))
@@ -155,17 +158,28 @@ bool wire_frames_out(struct wire *w)
 		for (uint32_t i = 0; i < f.pieces; i++)
 			piece[i] =
 				(struct iovec){(void *)(uintptr_t)f.piece[i].at, f.piece[i].bytes};
+		pieces = f.pieces;
+		if (f.kept) {
+			pieces += wire_conn_kept(w, (uint32_t)f.kept_cookie, f.kept_at, f.kept,
+						 piece + pieces, KEPT_PIECES);
+			/* The program's half is broken: so its connection ends. */
+			if (pieces == f.pieces) {
+				w->frames_lost++;
+				continue;
+			}
+			w->frames_kept++;
+		}
 		v = (struct vnet){.sum_start = f.offload.sum_start,
 				  .sum_offset = f.offload.sum_offset,
 				  .cut_bytes = f.offload.cut_bytes};
-		wire_capture(w, true, piece, f.pieces, &f.offload);
+		wire_capture(w, true, piece, pieces, &f.offload);
 		if (f.interface == ENGINE_LOOPBACK) {
-			go_round(w, piece, f.pieces);
+			go_round(w, piece, pieces);
 			round = true;
 			continue;
 		}
 		/* Lost, as on any link; what counts on it sends it again. */
-		if (tap_write(w->tap, piece, f.pieces, &v) < 0)
+		if (tap_write(w->tap, piece, pieces, &v) < 0)
 			w->frames_lost++;
 	}
 	return true;

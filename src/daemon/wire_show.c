@@ -92,6 +92,7 @@ static void rows_stats(const struct daemon *d, struct rows *rows)
 	row_stat(rows, "device-frames-bad", w->frames_bad);
 	row_stat(rows, "device-frames-lost", w->frames_lost);
 	row_stat(rows, "device-frames-placed", w->frames_placed);
+	row_stat(rows, "device-frames-kept", w->frames_kept);
 	row_stat(rows, "datagrams-unsent", w->dgrams_unsent);
 	row_stat(rows, "datagrams-undelivered", w->dgrams_undelivered);
 	for (unsigned i = 0; (name = engine_stat_name(i)); i++)
@@ -181,6 +182,7 @@ void wire_info_of(struct daemon *d, unsigned slot, uint32_t gen, struct ctl_msg 
 	w->now_ns = clock_now_ns();
 	wire_conn_hint(w, slot);
 	wire_serve(w);
+	wire_conn_unkeep(w, slot);
 	/* Its end may have been among that. */
 	if (half_gen(arena_half(w->in.p->base, slot)) == gen)
 		wire_info(d, slot, m);

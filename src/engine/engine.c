@@ -336,6 +336,7 @@ void engine_input_offloaded(struct engine *e, uint64_t now_ns, const void *frame
 bool engine_output(struct engine *e, uint64_t now_ns, struct engine_frame *ret)
 {
 	pass_time(e, now_ns);
+	ret->kept = 0;
 	while (e->s->tx.head != NIL) {
 		if (ip_frame(e, ret)) {
 			COUNT(e, FRAMES_OUT);

@@ -247,7 +247,10 @@ struct engine_piece {
 
 /**
  * struct engine_frame - A frame to send, as a gather list.
+ * @bytes:  Of all, @kept ones included.
  * @header: Where piece 0 lies: do not copy the struct.
+ * @kept:   So many octets behind the pieces are with the caller (engine_send_kept()): of the
+ *          stream with @kept_cookie, those behind the first @kept_at of what engine_kept() says.
  * @interface: enum engine_interface: where to.
  * @offload: What the device is to do with it, of what engine_config.offload says that it can.
  */
@@ -256,6 +259,8 @@ struct engine_frame {
 	struct engine_offload offload;
 	uint32_t pieces;
 	uint32_t bytes;
+	uint32_t kept, kept_at;
+	uint64_t kept_cookie;
 	uint8_t interface;
 	uint8_t header[ENGINE_HEADER_BYTES];
 };
@@ -292,6 +297,7 @@ struct engine_sock {
 #define ENGINE_CLOSED 16u  /* both directions have ended */
 #define ENGINE_STALLED 64u /* R1 of RFC 9293 3.8.3: sent again three times without an answer */
 #define ENGINE_URGENT 32u  /* the peer has sent something urgent: engine_urgent() */
+#define ENGINE_FREED 128u  /* engine_kept() is less than it was */
 
 struct engine_event {
 	struct engine_sock sock;
@@ -343,7 +349,8 @@ int engine_accept(struct engine *e, uint64_t now_ns, struct engine_sock s, uint6
  * engine_send() - Send octets of a stream, or a datagram to the connected peer.
  *
  * Return: octets taken, perhaps fewer than @bytes for a stream; or -EBADF, -EAGAIN, -ENOTCONN,
- *         -EPIPE, -EMSGSIZE, -EDESTADDRREQ, or the socket's error, which is then taken.
+ *         -EBUSY: see engine_kept(), -EPIPE, -EMSGSIZE, -EDESTADDRREQ, or the socket's error, which
+ *         is then taken.
  */
 int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock s, const void *octets,
 		    size_t bytes);
@@ -357,6 +364,27 @@ int64_t engine_send(struct engine *e, uint64_t now_ns, struct engine_sock s, con
  */
 int64_t engine_send_more(struct engine *e, uint64_t now_ns, struct engine_sock s,
 			 const void *octets, size_t bytes);
+
+/**
+ * engine_send_kept() - engine_send() of octets of a stream that stay with the caller until they
+ * are acknowledged: frames say which of them they have (engine_frame.kept). What is sent again may
+ * be asked for again, so they had better not change.
+ *
+ * Return: as engine_send(), and -EOPNOTSUPP: somebody has to sum them, and no device does.
+ */
+int64_t engine_send_kept(struct engine *e, uint64_t now_ns, struct engine_sock s, size_t bytes);
+
+/** engine_kept() - How many octets, the last ones that were written, the caller has to keep. While
+ * there are any, engine_send() is -EBUSY, and engine_close() a reset. */
+uint64_t engine_kept(struct engine *e, struct engine_sock s);
+
+/**
+ * engine_keep() - Copy the first of the kept octets: the caller need not keep them any longer.
+ * @octets: The first @bytes of them; no more than there are.
+ *
+ * Return: octets taken, perhaps fewer; or -EBADF, -EINVAL, -ENOBUFS: there is no memory.
+ */
+int64_t engine_keep(struct engine *e, struct engine_sock s, const void *octets, size_t bytes);
 
 /**
  * engine_send_urgent() - engine_send() for a stream; the last of @octets is urgent (RFC 6093).

@@ -162,7 +162,8 @@ struct hystart {
  * @sock:      The user's; NIL: nobody's any more, or not yet. @listener: in whose accept queue.
  *
  * Sending, in sequence numbers: una <= nxt. Positions: everything before @snd_tail was written by
- * the user. snd_base is the position of snd_una's octet (0 while SYN is not acknowledged).
+ * the user, and what is from @snd_kept on is with him still. snd_base is the position of snd_una's
+ * octet (0 while SYN is not acknowledged).
  * @out_bytes ... @wait_bytes: of segments on tcp.sent: all, SACKED, LOST, with RETRANS, LOST
  * without RETRANS.
  * @dup_bytes: without SACK: octets that duplicate ACKs say have left.
@@ -199,7 +200,7 @@ struct tcp {
 	uint32_t snd_sml; /* end of the newest segment that was not full */
 	uint32_t iss, snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2, max_wnd;
 	struct ring snd;
-	uint64_t snd_base, snd_tail;
+	uint64_t snd_base, snd_tail, snd_kept; /* kept: what is not in the ring begins there */
 	/* Position behind what the user wrote and means to be read; and that more is to come. */
 	uint64_t snd_push;
 	bool more;

@@ -42,6 +42,7 @@ static void advance(struct engine *e, struct tcp *t, uint32_t una, struct ack *a
 	t->snd_una = una;
 	t->snd_base += a->acked;
 	t->sum_acked += a->acked;
+	keep_acked(e, t);
 	t->dupacks = 0;
 	t->more = false; /* as Linux: an ACK takes with it what there is */
 	a->told = t->dup_bytes;

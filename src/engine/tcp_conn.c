@@ -172,6 +172,7 @@ void tcp_done(struct engine *e, struct tcp *t, int error)
 	for (unsigned i = 0; i < TCP_TIMERS; i++)
 		t->timer_ns[i] = 0;
 	wheel_cancel(&e->s->wheel, e->timer, TCP_INDEX(e, t));
+	t->snd_kept = t->snd_tail;
 	t->state = TCP_CLOSED;
 	if (t->sock == NIL) {
 		forget(e, t);
@@ -200,6 +201,7 @@ void tcp_time_wait(struct engine *e, struct tcp *t)
 	t->state = TCP_TIME_WAIT;
 	seg_free_all(e, t);
 	ring_drop(e, &t->snd);
+	t->snd_kept = t->snd_tail;
 	for (unsigned i = 0; i < TCP_TIMERS; i++) {
 		if (i != TCP_TIMER_DELACK)
 			t->timer_ns[i] = 0;
@@ -442,13 +444,38 @@ static int send_error(struct sock *s, const struct tcp *t)
 	return t->fin_wanted ? -EPIPE : 0;
 }
 
+/* How much may be written. */
+static uint32_t send_room(const struct engine *e, struct tcp *t)
+{
+	uint32_t held = (uint32_t)(t->snd_tail - t->snd_base), most = e->s->config.unsent_max, room;
+
+	if (held >= t->sndbuf)
+		tune(t);
+	room = sat_sub_u32(t->sndbuf, held);
+	return most ? min_u32(room, sat_sub_u32(most, tcp_unsent(t))) : room;
+}
+
+uint32_t tcp_ring_room(struct engine *e, struct tcp *t, uint32_t bytes)
+{
+	uint64_t una = t->snd_base, want;
+	uint32_t held = (uint32_t)(t->snd_kept - una);
+
+	if (t->snd.bytes >= held + bytes)
+		return bytes;
+	want = min_u64(t->sndbuf, max_u64(2 * (uint64_t)(held + bytes), 16384));
+	if (!ring_grow(e, &t->snd, want, una, t->snd_kept) &&
+	    !ring_grow(e, &t->snd, held + bytes, una, t->snd_kept))
+		COUNT(e, TCP_RING_FULL);
+	return min_u32(bytes, sat_sub_u32(t->snd.bytes, held));
+}
+
 int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes,
 		 enum tcp_send how)
 {
 	struct tcp *t = s->tcp == NIL ? NULL : &e->tcp[s->tcp];
-	uint64_t una;
-	uint32_t held, room;
 	size_t wanted = bytes;
+	bool kept = how == TCP_SEND_KEPT;
+	uint32_t room;
 	int err = send_error(s, t);
 
 	if (err != 0 || !t)
@@ -458,24 +485,14 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 		t->want_write = true;
 		return -EAGAIN;
 	}
-	una = t->snd_base;
-	held = (uint32_t)(t->snd_tail - una);
-	if (held >= t->sndbuf)
-		tune(t);
-	room = sat_sub_u32(t->sndbuf, held);
-	if (e->s->config.unsent_max)
-		room = min_u32(room, sat_sub_u32(e->s->config.unsent_max, tcp_unsent(t)));
-	if (bytes > room)
-		bytes = room;
-	if (bytes && t->snd.bytes < held + bytes) {
-		uint64_t want = min_u64(t->sndbuf, max_u64(2 * (uint64_t)(held + bytes), 16384));
-
-		if (!ring_grow(e, &t->snd, want, una, t->snd_tail) &&
-		    !ring_grow(e, &t->snd, held + bytes, una, t->snd_tail)) {
-			COUNT(e, TCP_RING_FULL);
-			bytes = sat_sub_u32(t->snd.bytes, held);
-		}
-	}
+	if (kept && !keep_may(e, t))
+		return -EOPNOTSUPP;
+	if (!kept && t->snd_kept != t->snd_tail)
+		return -EBUSY;
+	room = send_room(e, t);
+	bytes = min_u64(bytes, room);
+	if (bytes && !kept)
+		bytes = tcp_ring_room(e, t, (uint32_t)bytes);
 	if (!bytes) {
 		t->want_write = true;
 		/* No ACK need come that would tell of room, where none is for want of memory. */
@@ -483,7 +500,10 @@ int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t by
 			timer_set(e, t, TCP_TIMER_ROOM, e->s->now_ns + ROOM_NS);
 		return -EAGAIN;
 	}
-	ring_put(e, &t->snd, t->snd_tail, octets, bytes);
+	if (!kept) {
+		ring_put(e, &t->snd, t->snd_tail, octets, bytes);
+		t->snd_kept += bytes;
+	}
 	t->snd_tail += bytes;
 	/* What was not taken holds the urgent octet: it is still to come. */
 	if (how == TCP_SEND_URGENT && bytes == wanted)
@@ -605,8 +625,9 @@ void tcp_close(struct engine *e, struct sock *s, bool abort)
 		waits_alone(e, t);
 		return;
 	}
-	/* 3.10.5; and data that nobody will read are no orderly end (RFC 2525 2.17). */
-	if (abort || unread || t->state == TCP_SYN_RECEIVED) {
+	/* 3.10.5; and data that nobody will read are no orderly end (RFC 2525 2.17), nor those that
+	 * nobody will have. */
+	if (abort || unread || t->snd_kept != t->snd_tail || t->state == TCP_SYN_RECEIVED) {
 		tcp_send_rst(e, t);
 		tcp_done(e, t, 0);
 		return;

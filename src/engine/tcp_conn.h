@@ -49,7 +49,8 @@ bool tcp_heard_error(struct engine *e, uint32_t laddr, uint16_t lport, uint32_t 
 /* The commands of engine.h, for streams. */
 int tcp_connect(struct engine *e, struct sock *s, uint32_t addr, uint16_t port);
 int tcp_accept(struct engine *e, struct sock *s, uint64_t cookie, struct engine_sock *ret);
-enum tcp_send { TCP_SEND, TCP_SEND_MORE, TCP_SEND_URGENT };
+/* TCP_SEND_KEPT: engine_send_kept(). */
+enum tcp_send { TCP_SEND, TCP_SEND_MORE, TCP_SEND_URGENT, TCP_SEND_KEPT };
 
 int64_t tcp_send(struct engine *e, struct sock *s, const void *octets, size_t bytes,
 		 enum tcp_send how);

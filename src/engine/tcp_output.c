@@ -356,8 +356,12 @@ static void build(struct engine *e, struct tcp *t, struct tcp_header *h, uint32_
 	unsigned pieces = 0;
 	uint64_t sum = 0;
 
-	if (bytes)
-		pieces = ring_slice(e, &t->snd, position(t, h->seq), bytes, at, n);
+	if (bytes) {
+		uint32_t ring = keep_frame(e, t, position(t, h->seq), bytes, f);
+
+		if (ring)
+			pieces = ring_slice(e, &t->snd, position(t, h->seq), ring, at, n);
+	}
 	ip.total_bytes = (uint16_t)(IPV4_HEADER_BYTES + tcp_header_size(h) + bytes);
 	if (!ip.df)
 		ip.id = ip_id(e); /* RFC 6864 4.1: of no meaning with DF */

@@ -146,6 +146,19 @@ bool lend_data(struct engine *e, const struct tcp *t, const uint8_t *octets, uin
 /** lend_get() - What lies at rcv_head, in the frame or in the ring. */
 void lend_get(const struct engine *e, const struct tcp *t, void *room, size_t bytes);
 
+/* ------------------------------------------------------------ tcp_keep.c */
+
+/** keep_may() - May octets be sent that are not in the ring? */
+bool keep_may(const struct engine *e, const struct tcp *t);
+
+/** keep_acked() - snd_base has moved. */
+void keep_acked(struct engine *e, struct tcp *t);
+
+/** keep_frame() - Of the @bytes at @position, the last, which the user has: into @f. Return: how
+ * many are in the ring. */
+uint32_t keep_frame(const struct engine *e, const struct tcp *t, uint64_t position, uint32_t bytes,
+		    struct engine_frame *f);
+
 /* ------------------------------------------------------------ tcp_ack.c: what an ACK does */
 
 /** struct ack - What one ACK brought. Octets. */
@@ -302,6 +315,10 @@ void urgent_input(struct engine *e, struct tcp *t, const struct tcp_header *h);
 uint64_t urgent_limit(const struct tcp *t);
 
 /* ------------------------------------------------------------ tcp_conn.c */
+
+/** tcp_ring_room() - How many of @bytes the send ring has room for, behind what it has; made
+ * larger where it has to be. */
+uint32_t tcp_ring_room(struct engine *e, struct tcp *t, uint32_t bytes);
 
 /** tcp_received() - The reader has @bytes more: the window may open. */
 void tcp_received(struct engine *e, struct tcp *t, size_t bytes);

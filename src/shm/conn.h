@@ -116,9 +116,12 @@ ssize_t conn_recv(struct conn *c, void *buf, size_t len, uint64_t skip, uint32_t
 /**
  * conn_recv_begin() - Bytes to be read where they lie: in one piece, at *@ret.
  * The peer may change them meanwhile. Urgent ones are as any other.
+ * @skip: So many before them were begun with already, and not ended.
  * Return: How many, at least 1; else as conn_recv().
  */
-ssize_t conn_recv_begin(struct conn *c, const unsigned char **ret);
+ssize_t conn_recv_begin(struct conn *c, size_t skip, const unsigned char **ret);
+/** conn_recv_room() - Of the ring that they are in: a writer who has so many unread waits. */
+size_t conn_recv_room(const struct conn *c);
 /** conn_recv_end() - @n of them have been read. */
 void conn_recv_end(struct conn *c, size_t n);
 

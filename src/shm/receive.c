@@ -216,21 +216,26 @@ again:
 	return (ssize_t)done;
 }
 
-ssize_t conn_recv_begin(struct conn *c, const unsigned char **ret)
+ssize_t conn_recv_begin(struct conn *c, size_t skip, const unsigned char **ret)
 {
 	ssize_t r;
 
 	do {
-		uint64_t head = load_relaxed(&c->own->head);
+		uint64_t at = load_relaxed(&c->own->head) + skip;
 		size_t n = 0;
 
-		if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) && conn_rx_refresh(c, head) == 0)
-			n = conn_rx_piece(c, head, ret);
+		if (!(load_relaxed(&c->own->side) & SIDE_BROKEN) && conn_rx_refresh(c, at) == 0)
+			n = conn_rx_piece(c, at, ret);
 		if (n)
 			return (ssize_t)n;
-		r = rx_end(c, head, 0);
+		r = rx_end(c, at, 0);
 	} while (r == -EINPROGRESS);
 	return r;
+}
+
+size_t conn_recv_room(const struct conn *c)
+{
+	return (size_t)c->rx_mask + 1;
 }
 
 void conn_recv_end(struct conn *c, size_t n)

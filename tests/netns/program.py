@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -213,6 +214,14 @@ def tcp_info(at):
     while info(s)["state"] not in (5, 6, 7):
         time.sleep(0.01)
     print("then", queued(s, termios.TIOCOUTQ))
+
+
+def leaves(at, count, how):
+    """What was written comes, whoever wrote it is gone: by close(), or by a signal."""
+    with client(at) as s:
+        s.sendall((bytes(range(251)) * (int(count) // 251 + 1))[:int(count)])
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def unread(at):
@@ -514,7 +523,7 @@ def udp_bind(at):
     print("after", result(two.bind, at))
 
 
-CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, linger, lingers,
+CASES = {f.__name__: f for f in (names, fails, again, bound, halves, reset, leaves, linger, lingers,
                                  tcp_info, unread, many, at_once,
                                  stream, held, echo, serves, udp_client, udp_echo, udp_errors, udp_more, udp_crowd, interfaces,
                                  udp_bind)}

@@ -24,7 +24,8 @@
 /**
  * struct stack - @frame: the last one that stack_pull() gave; @ip, @l4: parsed, where it is IPv4;
  * @tcp: where it is TCP. @data: behind the last header that was parsed. @offload: what was left to
- * the device, which has been done but for the cuts.
+ * the device, which has been done but for the cuts. @keeper: what engine_kept() is of; where the
+ * first of it is.
  */
 struct stack {
 	struct engine e;
@@ -35,6 +36,7 @@ struct stack {
 	size_t bytes;
 	uint8_t interface;
 	struct engine_offload offload;
+	const char *keeper;
 	struct eth eth;
 	struct ipv4 ip;
 	struct tcp_header tcp;
@@ -196,6 +198,9 @@ static inline bool stack_pull(struct stack *s)
 		memcpy(s->frame + s->bytes, f.piece[i].at, f.piece[i].bytes);
 		s->bytes += f.piece[i].bytes;
 	}
+	if (f.kept)
+		memcpy(s->frame + s->bytes, s->keeper + f.kept_at, f.kept);
+	s->bytes += f.kept;
 	if (s->bytes != f.bytes)
 		abort();
 	s->interface = f.interface;

@@ -355,7 +355,7 @@ static void conn_send_begin__all_that_it_gives_crosses(void **state)
 	uint64_t sent = 0, got = 0;
 	ssize_t n;
 
-	assert_int_equal(conn_recv_begin(&t->b, &from), -EAGAIN);
+	assert_int_equal(conn_recv_begin(&t->b, 0, &from), -EAGAIN);
 	while (got < 2000000) {
 		n = conn_send_begin(&t->a, sizeof(out), &to);
 		if (n > 0) {
@@ -366,7 +366,7 @@ static void conn_send_begin__all_that_it_gives_crosses(void **state)
 			continue;
 		}
 		assert_int_equal(n, -EAGAIN);
-		n = conn_recv_begin(&t->b, &from);
+		n = conn_recv_begin(&t->b, 0, &from);
 		assert_true(n > 0);
 		/* Not all of it at once: what is left comes again. */
 		n = n > 1 ? n - n / 3 : n;
@@ -376,14 +376,14 @@ static void conn_send_begin__all_that_it_gives_crosses(void **state)
 		conn_recv_end(&t->b, (size_t)n);
 		got += (uint64_t)n;
 	}
-	while ((n = conn_recv_begin(&t->b, &from)) > 0) {
+	while ((n = conn_recv_begin(&t->b, 0, &from)) > 0) {
 		conn_recv_end(&t->b, (size_t)n);
 		got += (uint64_t)n;
 	}
 	assert_int_equal(n, -EAGAIN);
 	assert_true(got == sent);
 	conn_shutdown_write(&t->a);
-	assert_int_equal(conn_recv_begin(&t->b, &from), 0);
+	assert_int_equal(conn_recv_begin(&t->b, 0, &from), 0);
 	assert_int_equal(conn_send_begin(&t->a, 1, &to), -EPIPE);
 }
 
@@ -393,7 +393,7 @@ static void conn_recv_begin__a_peer_that_lies(void **state)
 	const unsigned char *from;
 
 	store_release(&t->a.own->tail, 1ull << 40);
-	assert_int_equal(conn_recv_begin(&t->b, &from), -ECONNRESET);
+	assert_int_equal(conn_recv_begin(&t->b, 0, &from), -ECONNRESET);
 	assert_true(load_relaxed(&t->b.own->end) & END_RST);
 }
 
