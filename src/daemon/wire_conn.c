@@ -317,7 +317,7 @@ static int pump_out(struct wire *w, struct wire_conn *c)
 }
 
 /* Room in the ring towards the program, or an error as of conn_send(). */
-static ssize_t ring_room(struct wire_conn *c, unsigned char **ret)
+static ssize_t ring_room(struct wire_conn *c, struct iovec ret[2])
 {
 	ssize_t n = conn_send_begin(&c->conn, PIECE_BYTES, ret);
 
@@ -337,8 +337,8 @@ static ssize_t ring_room(struct wire_conn *c, unsigned char **ret)
 static int pump_in(struct wire *w, struct wire_conn *c)
 {
 	for (int round = 0; c->in_ready && round < ROUNDS; round++) {
-		unsigned char *at = NULL;
-		ssize_t room = ring_room(c, &at);
+		struct iovec at[2];
+		ssize_t room = ring_room(c, at);
 		int64_t n;
 
 		if (room == -EAGAIN || room == -ENOBUFS)
@@ -347,7 +347,7 @@ static int pump_in(struct wire *w, struct wire_conn *c)
 			conn_abort(w, c);
 			return -1;
 		}
-		n = engine_recv(&w->e, w->now_ns, c->sock, at, (size_t)room);
+		n = engine_recv(&w->e, w->now_ns, c->sock, at[0].iov_base, at[0].iov_len);
 		if (n > 0) {
 			conn_send_end(&c->conn, (size_t)n);
 			continue;
@@ -386,23 +386,17 @@ bool wire_conn_deliver(struct wire *w, uint32_t index)
 	return pump_in(w, c) != 0 || !c->in_ready;
 }
 
-size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec *ret)
+size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec ret[2])
 {
 	struct wire_conn *c = &w->conns[index];
-	unsigned char *at = NULL;
 	size_t headers;
-	ssize_t room;
 
 	/* Behind what waits for room there is none. */
 	if (c->state != WIRE_OPEN || c->in_end || c->in_ready || program_closed(c))
 		return 0;
 	headers = engine_place(&w->e, c->sock);
 	conn_follow(&c->conn);
-	room = headers ? conn_send_begin(&c->conn, PIECE_BYTES, &at) : 0;
-	if (room <= 0)
-		return 0;
-	*ret = (struct iovec){at, (size_t)room};
-	return headers;
+	return headers && conn_send_begin(&c->conn, PIECE_BYTES, ret) > 0 ? headers : 0;
 }
 
 bool wire_conn_placed(struct wire *w, uint32_t index, size_t bytes, bool more)

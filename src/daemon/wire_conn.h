@@ -141,7 +141,7 @@ bool wire_conn_deliver(struct wire *w, uint32_t index);
  * @ret: In its ring; on success.
  * Return: octets of headers before them; 0: nowhere.
  */
-size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec *ret);
+size_t wire_conn_place(struct wire *w, uint32_t index, struct iovec ret[2]);
 
 /** wire_conn_placed() - @bytes of these are there. @more: others have come behind them. Return:
  * as wire_conn_deliver(). */

@@ -11,7 +11,7 @@
 #define FRAMES_IN 128u
 #define BYTES_IN (256u << 10)
 #define FRAMES_OUT 512u
-#define FRAME_BYTES 65600u
+#define FRAME_BYTES 65792u /* the largest, and what may be asked for behind its headers */
 #define PLACED_LEAST 4096u /* octets of a frame behind which the next of the same is expected */
 
 #define KEPT_PIECES 4u /* around the edge of one ring, and into the next */
@@ -28,7 +28,7 @@ struct target {
 	uint8_t *whole;
 	uint32_t index;
 	size_t headers;
-	struct iovec place;
+	struct iovec place[2];
 };
 
 static struct target target_of(struct wire *w, uint8_t *whole)
@@ -38,24 +38,23 @@ static struct target target_of(struct wire *w, uint8_t *whole)
 	/* Who captures looks at the octets of a whole frame. */
 	if (w->place_next && !w->capture) {
 		t.index = w->place_next - 1;
-		t.headers = wire_conn_place(w, t.index, &t.place);
-		if (t.place.iov_len > FRAME_BYTES - t.headers)
-			t.place.iov_len = FRAME_BYTES - t.headers;
+		t.headers = wire_conn_place(w, t.index, t.place);
 	}
 	return t;
 }
 
 static ssize_t target_read(struct wire *w, const struct target *t, struct vnet *v)
 {
-	size_t behind = t->headers + t->place.iov_len;
+	size_t behind = t->headers + t->place[0].iov_len + t->place[1].iov_len;
 	const struct iovec room[] = {
 		{t->whole, t->headers},
-		t->place,
+		t->place[0],
+		t->place[1],
 		{t->whole + behind, FRAME_BYTES - behind},
 	};
 
 	return t->headers ? tap_read(w->tap, room, ARRAY_LEN(room), v)
-			  : tap_read(w->tap, room + 2, 1, v);
+			  : tap_read(w->tap, room + 3, 1, v);
 }
 
 /* A frame of @n octets into the engine, and on to its program. Return: whether that keeps up. */
@@ -66,8 +65,8 @@ static bool frame_in(struct wire *w, const struct target *t, size_t n,
 	bool keeps_up = true;
 	uint64_t cookie;
 
-	if (placed > t->place.iov_len)
-		placed = t->place.iov_len;
+	if (placed > t->place[0].iov_len + t->place[1].iov_len)
+		placed = t->place[0].iov_len + t->place[1].iov_len;
 	if (placed && engine_input_placed(&w->e, w->now_ns, w->conns[t->index].sock, t->whole, n,
 					  placed, o)) {
 		w->frames_placed++;
@@ -76,8 +75,14 @@ static bool frame_in(struct wire *w, const struct target *t, size_t n,
 		return keeps_up;
 	}
 	/* It was another's, or more than data: a copy more. */
-	if (placed)
-		memcpy(t->whole + t->headers, t->place.iov_base, placed);
+	for (size_t i = 0, done = 0; done < placed; i++) {
+		size_t part = placed - done;
+
+		if (part > t->place[i].iov_len)
+			part = t->place[i].iov_len;
+		memcpy(t->whole + t->headers + done, t->place[i].iov_base, part);
+		done += part;
+	}
 	wire_capture(w, false, &(struct iovec){t->whole, n}, 1, o);
 	w->place_next = 0;
 	if (engine_input_lent(&w->e, w->now_ns, t->whole, n, o, &cookie) &&

@@ -65,11 +65,12 @@ int tap_mtu(const char *name)
 ssize_t tap_read(int fd, const struct iovec *room, unsigned count, struct vnet *ret)
 {
 	struct virtio_net_hdr h;
-	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
+	struct iovec all[TAP_PIECES + 1];
 	ssize_t n;
 
 	if (count == 0 || count > TAP_PIECES)
 		return -EINVAL;
+	all[0] = (struct iovec){&h, sizeof(h)};
 	memcpy(all + 1, room, count * sizeof(*room));
 	n = readv(fd, all, (int)count + 1);
 	if (n < 0)
@@ -82,10 +83,11 @@ ssize_t tap_read(int fd, const struct iovec *room, unsigned count, struct vnet *
 int tap_write(int fd, const struct iovec *piece, unsigned count, const struct vnet *v)
 {
 	struct virtio_net_hdr h;
-	struct iovec all[TAP_PIECES + 1] = {{&h, sizeof(h)}};
+	struct iovec all[TAP_PIECES + 1];
 
 	if (count == 0 || count > TAP_PIECES)
 		return -EINVAL;
+	all[0] = (struct iovec){&h, sizeof(h)};
 	vnet_emit(v, piece[0].iov_len, &h);
 	memcpy(all + 1, piece, count * sizeof(*piece));
 	return writev(fd, all, (int)count + 1) < 0 ? -errno : 0;

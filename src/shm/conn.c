@@ -612,16 +612,20 @@ static ssize_t tx_pieces(struct conn *c, const struct iovec *iov, size_t skip, s
 	return room;
 }
 
-ssize_t conn_send_begin(struct conn *c, size_t len, unsigned char **ret)
+ssize_t conn_send_begin(struct conn *c, size_t len, struct iovec ret[2])
 {
-	uint64_t tail = 0, at;
+	uint64_t tail = 0, at, edge;
 	ssize_t room = tx_begin(c, len, &tail);
 
 	if (room <= 0)
 		return room;
 	at = (tail - c->tx_first) & c->tx_mask;
-	*ret = c->tx_mem + at;
-	return (uint64_t)room < c->tx_mask + 1 - at ? room : (ssize_t)(c->tx_mask + 1 - at);
+	edge = c->tx_mask + 1 - at;
+	if (edge > (uint64_t)room)
+		edge = (uint64_t)room;
+	ret[0] = (struct iovec){ c->tx_mem + at, (size_t)edge };
+	ret[1] = (struct iovec){ c->tx_mem, (size_t)room - (size_t)edge };
+	return room;
 }
 
 void conn_send_end(struct conn *c, size_t n)

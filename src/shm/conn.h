@@ -126,10 +126,10 @@ size_t conn_recv_room(const struct conn *c);
 void conn_recv_end(struct conn *c, size_t n);
 
 /**
- * conn_send_begin() - Room for up to @len bytes, in one piece, at *@ret.
+ * conn_send_begin() - Room for up to @len bytes, in two pieces, of which the second may have none.
  * Return: How many, at least 1; else as conn_send().
  */
-ssize_t conn_send_begin(struct conn *c, size_t len, unsigned char **ret);
+ssize_t conn_send_begin(struct conn *c, size_t len, struct iovec ret[2]);
 /** conn_send_end() - @n bytes are in place. */
 void conn_send_end(struct conn *c, size_t n);
 
