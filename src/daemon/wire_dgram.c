@@ -116,8 +116,6 @@ static void send_record(struct wire *w, struct wire_listener *l, const struct dg
 		l->ttl = r->ttl;
 	if (r->tos != l->tos && engine_set(&w->e, w->now_ns, l->sock, ENGINE_IP_TOS, r->tos) == 0)
 		l->tos = r->tos;
-	/* Else the call would tell of another's. */
-	errors_in(w, l);
 	do {
 		size_t n = r->bytes - at < each ? r->bytes - at : each;
 
@@ -142,6 +140,9 @@ static bool box_out(struct wire *w, struct inbox *box)
 			return false;
 		r = s->rec;
 		l = is_from(s) ? source_of(w, r.from) : NULL;
+		/* Else sending would tell of another's. First: it uses @payload, too. */
+		if (l)
+			errors_in(w, l);
 		if (!l || addr_word_is6(r.to) || r.bytes > sizeof(payload) ||
 		    !inbox_read(s, 0, payload, r.bytes))
 			w->dgrams_unsent++;

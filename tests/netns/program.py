@@ -453,6 +453,15 @@ def udp_errors(at, port):
     s.settimeout(TIMEOUT)
     s.sendto(b"echo", (at[0], int(port)))
     print("other", s.recv(100))
+    # The one's error is there when the other goes, or comes.
+    s = made()
+    others = set()
+    for _ in range(100):
+        for _ in range(8):
+            s.sendto(b"unconnected", at)
+            s.sendto(b"echo", (at[0], int(port)))
+        others |= {s.recv(100) for _ in range(8)}
+    print("others", others)
 
 
 def interfaces(_):
