@@ -647,17 +647,12 @@ long dgram_fcntl(int fd, int cmd, unsigned long arg)
 
 /* -------------------------------------------------------------------- life */
 
-/* The library's own descriptor of the kernel's socket: for who waits. */
-static long shadow_dup(int fd)
-{
-	return process_fd_high((int)sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first()));
-}
-
 /* What goes with the kernel's socket @fd. Return: NULL where there is no room. */
 static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t file_flags)
 {
 	struct dgram *d = get(&dgrams);
-	long error = 0, shadow = d ? shadow_dup(fd) : -ENOMEM;
+	/* The library's own descriptor of the kernel's socket: for who waits. */
+	long error = 0, shadow = d ? process_fd_copy(fd) : -ENOMEM;
 	struct sock *s = shadow < 0 ? NULL : sock_make(p, &error);
 	int slot = s ? party_slot_alloc(p) : -ENOSPC;
 

@@ -150,26 +150,17 @@ static uint32_t listener_events(const struct watch *w)
 }
 
 /*
- * The same for a datagram socket. Where one of its numbers counts edges the kernel
- * does so for all: the others are looked at for as long as something is there
- * (watch.hot). In Linux what arrives is an edge though it has been read meanwhile;
- * then there is room to be told of.
+ * An entry for a datagram socket stands there by itself: each has edges of its own.
+ * In Linux what arrives is an edge though it has been read meanwhile; then there is
+ * room to be told of.
  */
 static uint32_t datagram_events(const struct watch *w)
 {
-	uint32_t care = 0, edges = 0, exclusive = EPOLLEXCLUSIVE, n = 0;
+	uint32_t care = w->care & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI);
 
-	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
-		if (o->disabled)
-			continue;
-		care |= o->care & (EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLPRI);
-		if (o->flags & EPOLLET)
-			care |= o->care & EPOLLOUT;
-		edges |= o->flags & EPOLLET;
-		exclusive &= o->flags;
-		n++;
-	}
-	return n == 0 ? 0 : care | edges | (n == 1 ? exclusive : 0);
+	if (w->flags & EPOLLET)
+		care |= w->care & EPOLLOUT;
+	return care | (w->flags & (uint32_t)(EPOLLET | EPOLLEXCLUSIVE));
 }
 
 static uint32_t mirror_events(const struct watch *w)
@@ -183,19 +174,37 @@ static uint32_t mirror_events(const struct watch *w)
 	       (w->flags & (uint32_t)(EPOLLET | EPOLLEXCLUSIVE));
 }
 
-/* Put a part of @w into the kernel's set: @fd stands there for it.
- * Return: its id there, or -errno. */
-static long mirror_put(struct watch *w, int epfd, int fd, uint32_t events)
+/* @fd is in the set for another entry of the same datagram socket: a number more. */
+static long put_again(int epfd, int *fd, uint32_t events, uint64_t data)
+{
+	int copy = process_fd_copy(*fd);
+	long r = copy < 0 ? copy : mirror_ctl(epfd, EPOLL_CTL_ADD, copy, events, data);
+
+	if (r == 0)
+		*fd = copy;
+	else if (copy >= 0)
+		process_fd_high_close(copy);
+	return r;
+}
+
+/* Put a part of @w into the kernel's set: *@fd stands there for it, or what it is
+ * set to, where that is *@ret_own. Return: its id there, or -errno. */
+static long mirror_put(struct watch *w, int epfd, int *fd, uint32_t events, bool *ret_own)
 {
 	struct epset *e = epset_of(w->waiter);
 	uint32_t id = ++e->ids & MAGIC_ID_MASK;
+	bool own = false;
 	long r;
 
 	if (id == 0)
 		id = ++e->ids;
-	r = mirror_ctl(epfd, EPOLL_CTL_ADD, fd, events, magic() | id);
+	r = mirror_ctl(epfd, EPOLL_CTL_ADD, *fd, events, magic() | id);
+	own = r == -EEXIST && watch_sock(w) && watch_sock(w)->dgram;
+	if (own)
+		r = put_again(epfd, fd, events, magic() | id);
 	if (r < 0)
 		return r;
+	*ret_own = own;
 	if (!w->kernel_id && !w->ring_id) {
 		w->mirror_next = e->w.mirrored;
 		e->w.mirrored = w;
@@ -211,7 +220,7 @@ long mirror_add(struct watch *w, int epfd, int fd)
 
 	if (!watch_sock(w))
 		events &= ~(uint32_t)EPOLLEXCLUSIVE;
-	id = mirror_put(w, epfd, fd, events);
+	id = mirror_put(w, epfd, &fd, events, &w->kernel_own);
 	if (id < 0)
 		return id;
 	w->kernel_id = (uint32_t)id;
@@ -248,26 +257,27 @@ static void mirror_take_out(struct watch *w, int epfd)
 		mirror_forget(w);
 }
 
-/* A datagram socket's errors are told though nobody asks for them: it stands in
- * the set only while one of its entries may be reported. */
-static void mirror_datagrams(struct watch *w, int epfd)
+/* A datagram socket's errors are told though nobody asks for them: an entry stands in
+ * the set only while it may be reported. */
+static void mirror_datagram(struct watch *w, int epfd)
 {
-	struct watch *enabled = NULL;
-
-	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o))
-		enabled = o->disabled ? enabled : o;
-	if (enabled && !sibling_shadow(w))
-		mirror_shadow(enabled);
-	for (struct watch *o = sibling(w, NULL); o && !enabled; o = sibling(w, o))
-		mirror_take_out(o, epfd);
+	if (w->disabled) {
+		mirror_take_out(w, epfd);
+		return;
+	}
+	mirror_shadow(w);
+	mirror_mod_one(w, epfd, w->kernel_fd, w->kernel_id);
+	mirror_mod_one(w, epfd, w->ring_fd, w->ring_id);
 }
 
 void mirror_mod(struct watch *w, int epfd)
 {
 	struct watch *o = watch_sock(w) ? sibling(w, NULL) : w;
 
-	if (watch_sock(w) && watch_sock(w)->dgram)
-		mirror_datagrams(w, epfd);
+	if (watch_sock(w) && watch_sock(w)->dgram) {
+		mirror_datagram(w, epfd);
+		return;
+	}
 	for (; o; o = watch_sock(w) ? sibling(w, o) : NULL) {
 		mirror_mod_one(o, epfd, o->kernel_fd, o->kernel_id);
 		mirror_mod_one(o, epfd, o->ring_fd, o->ring_id);
@@ -278,16 +288,19 @@ void mirror_shadow(struct watch *w)
 {
 	struct epset *e = epset_of(w->waiter);
 	struct sock *s = watch_sock(w);
-	int shadow = s ? sock_shadow(s) : -1;
+	int shadow = s ? sock_shadow(s) : -1, ring;
 	long id;
 
+	if (s && s->dgram && w->disabled)
+		return;
 	if (s && shadow >= 0 && !w->kernel_id)
 		mirror_add(w, epset_fd(e), shadow);
 	if (s && s->bell_fd >= 0 && !w->ring_id) {
-		id = mirror_put(w, epset_fd(e), s->bell_fd,
-				mirror_events(w) & ~(uint32_t)EPOLLOUT);
+		ring = s->bell_fd;
+		id = mirror_put(w, epset_fd(e), &ring, mirror_events(w) & ~(uint32_t)EPOLLOUT,
+				&w->ring_own);
 		w->ring_id = id > 0 ? (uint32_t)id : 0;
-		w->ring_fd = s->bell_fd;
+		w->ring_fd = ring;
 	}
 }
 
@@ -296,7 +309,8 @@ void mirror_listener(struct watch *w, int epfd)
 	if (load_acquire(&watch_sock(w)->stage) == SOCK_OPEN)
 		return;
 	mirror_shadow(w);
-	mirror_mod(w, epfd);
+	if (!watch_sock(w)->dgram)
+		mirror_mod(w, epfd);
 }
 
 void mirror_forget(struct watch *w)
@@ -310,6 +324,10 @@ void mirror_forget(struct watch *w)
 	if (*p)
 		*p = w->mirror_next;
 	e->dgrams -= w->kernel_id && watch_sock(w) && watch_sock(w)->dgram;
+	if (w->kernel_id && w->kernel_own)
+		process_fd_high_close(w->kernel_fd);
+	if (w->ring_id && w->ring_own)
+		process_fd_high_close(w->ring_fd);
 	w->kernel_id = w->ring_id = 0;
 	e->kernel -= parts < e->kernel ? parts : e->kernel;
 }
@@ -394,6 +412,15 @@ static void alien_bell(struct epset *e, int epfd, uint64_t data)
 	e->alien = true;
 }
 
+static void socket_hot(struct watch *w, bool shadow)
+{
+	if (w->disabled)
+		return;
+	w->hot |= shadow;
+	if (!w->on_ready)
+		watch_requeue(w);
+}
+
 /* Something came for the listener of @w: @id says where. */
 static void listener_hot(struct watch *w, uint32_t id)
 {
@@ -402,13 +429,8 @@ static void listener_hot(struct watch *w, uint32_t id)
 	/* Another process may have called listen() for all. */
 	if (!shadow && !sibling_shadow(w))
 		mirror_shadow(w);
-	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o)) {
-		if (o->disabled)
-			continue;
-		o->hot |= shadow;
-		if (!o->on_ready)
-			watch_requeue(o);
-	}
+	for (struct watch *o = sibling(w, NULL); o; o = sibling(w, o))
+		socket_hot(o, shadow);
 }
 
 int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n)
@@ -445,6 +467,10 @@ int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n
 			w = w->mirror_next;
 		if (!w)
 			continue;
+		if (watch_sock(w) && watch_sock(w)->dgram) {
+			socket_hot(w, w->kernel_id == ((uint32_t)data & MAGIC_ID_MASK));
+			continue;
+		}
 		if (watch_sock(w)) {
 			listener_hot(w, (uint32_t)data & MAGIC_ID_MASK);
 			continue;

@@ -160,17 +160,24 @@ bool fd_is_library(int fd)
 	return (unsigned)fd < library_fds_size && library_fds[fd];
 }
 
-int process_fd_high(int fd)
+int process_fd_copy(int fd)
 {
-	long high;
+	long high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
 
-	if (fd < 0)
-		return fd;
-	high = sys3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, process_high_first());
-	sys1(SYS_close, fd);
 	if (high >= 0)
 		process_fd_mark((int)high, true);
 	return (int)high;
+}
+
+int process_fd_high(int fd)
+{
+	int high;
+
+	if (fd < 0)
+		return fd;
+	high = process_fd_copy(fd);
+	sys1(SYS_close, fd);
+	return high;
 }
 
 /* A bell that cannot be rung is a sleeper that never wakes: where the range

@@ -64,6 +64,9 @@ int process_call(struct ctl_msg *m, const int *fds, unsigned nfds, int *ret_fds,
 /** process_fd_high() - Move a descriptor to the library's own range
  * (close-on-exec). Return: the new number, or -errno (then it is closed). */
 int process_fd_high(int fd);
+/** process_fd_copy() - A number in that range for the file of @fd, which stays.
+ * Return: it, or -errno. */
+int process_fd_copy(int fd);
 /** process_fd_high_close() - Close one of the library's own. */
 void process_fd_high_close(int fd);
 

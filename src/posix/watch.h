@@ -76,6 +76,7 @@ struct waiter {
  * @kernel_id: In the kernel's set under this number; 0: not.
  * @kernel_fd: The descriptor that stands there for it.
  * @ring_id:   The same for a shared listener's own eventfd; @ring_fd.
+ * @kernel_own, @ring_own: That descriptor is this watch's alone, and closed with it.
  * @busy:    Times it was found ready without a break.
  * @belled:  The waiter listens to the bell of the target's half.
  * @on_ready, @disabled: In the ready list; a one-shot that has fired.
@@ -98,6 +99,7 @@ struct watch {
 	int fd, kernel_fd, ring_fd;
 	uint32_t care, flags, armed, kernel_id, ring_id, busy;
 	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh, full;
+	bool kernel_own, ring_own;
 };
 
 /** watch_generation - Counts forks: bells of another generation belong to

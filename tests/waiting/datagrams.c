@@ -497,6 +497,42 @@ static void edges(void)
 	set_say("closed", level, 0);
 }
 
+/* Two numbers of one socket in a set: what becomes of one entry is no edge for the other. */
+static void twins(void)
+{
+	struct sockaddr_in at;
+	int fd = bound(&at), twin = dup(fd), ep = set_make();
+	char buf[16];
+
+	MUST(twin >= 0);
+	MUST(set_ctl(ep, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLET, 1) == 0);
+	MUST(set_ctl(ep, EPOLL_CTL_ADD, twin, EPOLLIN | EPOLLET | EPOLLONESHOT, 2) == 0);
+	for (int i = 0; i < 3; i++) {
+		/* By the kernel first; from the second on through memory. */
+		MUST(sendto(fd, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) == 1);
+		nap(10);
+		set_say("one has come", ep, 0);
+		set_say("the shot was no edge", ep, 0);
+		MUST(set_ctl(ep, EPOLL_CTL_MOD, twin, EPOLLIN | EPOLLONESHOT, 3) == 0);
+		set_say("armed again", ep, 0);
+		MUST(set_ctl(ep, EPOLL_CTL_MOD, twin, EPOLLIN | EPOLLET, 4) == 0);
+		set_say("changed", ep, 0);
+		MUST(set_ctl(ep, EPOLL_CTL_DEL, twin, 0, 0) == 0);
+		set_say("without it", ep, 0);
+		MUST(set_ctl(ep, EPOLL_CTL_ADD, twin, EPOLLIN | EPOLLRDHUP, 5) == 0);
+		set_say("with it", ep, 0);
+		set_say("level", ep, 0);
+		MUST(set_ctl(ep, EPOLL_CTL_MOD, twin, EPOLLIN | EPOLLET | EPOLLONESHOT, 2) == 0);
+		if (i)
+			said("recv", recv(fd, buf, sizeof(buf), MSG_DONTWAIT));
+	}
+	close(twin);
+	set_say("closed", ep, 0);
+	said("sent", sendto(fd, "y", 1, 0, (struct sockaddr *)&at, sizeof(at)));
+	nap(10);
+	set_say("closed, but open elsewhere", ep, 0);
+}
+
 /* Sleepers in sets with EPOLLEXCLUSIVE: at least one is woken by each. */
 static void exclusive(void)
 {
@@ -575,6 +611,7 @@ const struct test datagram_tests[] = {
 	{ "dgram_inherited", inherited },
 	{ "dgram_mixtures", mixtures },
 	{ "dgram_edges", edges },
+	{ "dgram_twins", twins },
 	{ "dgram_exclusive", exclusive },
 	{ "dgram_ping_pong", ping_pong },
 	{ NULL, NULL },
