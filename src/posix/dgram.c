@@ -27,6 +27,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/sys.h"
 #include "posix/addr.h"
 #include "posix/dgram.h"
@@ -43,7 +44,7 @@
 #include "shm/addr.h"
 
 #define STOPPED_NS (10 * NS_PER_MS)   /* who has the lock for longer is stopped */
-#define TTL_DEFAULT 64
+#define TTL_DEFAULT 64ull
 #define STANDARD_FDS 3u
 #define SNDBUF_LEAST 4608 /* Linux's */
 #define LO_MTU 65536u
@@ -239,6 +240,19 @@ static void name(struct sock *s, int fd)
 	store_relaxed(&s->half->local, local ? addr_bound(s, local) : 0);
 }
 
+/* Whom it is connected to, by the kernel's word; @given where that has none. */
+static addr_word peer_name(const struct sock *s, int fd, addr_word given)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+	addr_word peer = given;
+
+	if (sys3(SYS_getpeername, fd, &at, &len) < 0 ||
+	    addr_parse(s, (struct sockaddr *)&at, len, &peer) < 0)
+		return given;
+	return peer;
+}
+
 /* ------------------------------------------------------------- policy net */
 
 /* The kernel's socket is a descriptor only: where it is bound is the domain's matter. */
@@ -419,7 +433,10 @@ long dgram_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		connected = addr->sa_family != AF_UNSPEC;
 		if (addr_parse(s, addr, len, &to) < 0)
 			to = connected ? NOBODY : 0;
+		if (connected && addr_word_is_any(to))
+			to = peer_name(s, fd, to);
 		store_relaxed(&s->half->remote, to);
+		atomic_fetch_and(&s->half->dgram, ~DGRAM_UNROUTED);
 		name(s, fd);
 		/* Linux leaves an IPv6 socket that is connected no more with an address
 		 * that getsockname() does not show. */
@@ -438,9 +455,12 @@ long dgram_shutdown(int fd, int how)
 	if (!s)
 		return NOT_OURS;
 	r = sys2(SYS_shutdown, fd, how);
-	/* Where it is not connected, Linux says so and shuts it all the same. */
-	if (r == 0 || r == -ENOTCONN)
+	/* Where it is not connected, Linux says so and shuts it all the same. It is an edge
+	 * for who watches, whatever is there. */
+	if (r == 0 || r == -ENOTCONN) {
 		dgram_to_kernel(s);
+		watch_again(s);
+	}
 	return sock_leave(s, r);
 }
 
@@ -492,7 +512,35 @@ static void note_timeout(struct sock *s, int fd)
 	socklen_t len = sizeof(t);
 
 	if (sys5(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &t, &len) == 0)
-		s->rcvtimeo_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_usec * NS_PER_US;
+		store_relaxed(&s->half->kept_rcvtimeo_ns, (uint64_t)t.tv_sec * NS_PER_SEC +
+								  (uint64_t)t.tv_usec * NS_PER_US);
+}
+
+/* Where it is connected, the kernel's socket has no way to its peer behind these, and no
+ * IP_MTU, until a datagram has gone there. */
+static bool forgets_way(const struct sock *s, int level, int name)
+{
+	return load_relaxed(&s->half->remote) && process.policy != POLICY_NET &&
+	       ((level == SOL_IP && name == IP_TOS) || (level == SOL_SOCKET && name == SO_MARK) ||
+		(level == SOL_IPV6 && name == IPV6_TCLASS && s->family == AF_INET6));
+}
+
+static void how_set(struct half *h, unsigned at, unsigned bits, unsigned value)
+{
+	uint64_t mask = ((1ull << bits) - 1) << at, word = load_relaxed(&h->options);
+
+	while (!atomic_compare_exchange_weak(&h->options, &word,
+					     (word & ~mask) | ((uint64_t)value << at & mask)))
+		continue;
+}
+
+static void note_v6only(struct sock *s, bool on)
+{
+	s->v6only = on;
+	if (on)
+		atomic_fetch_or(&s->half->side, SIDE_V6ONLY);
+	else
+		atomic_fetch_and(&s->half->side, ~SIDE_V6ONLY);
 }
 
 /* What is larger than a packet may be refused, or go in fragments: the kernel knows. */
@@ -507,47 +555,75 @@ static void note_size6(struct dgram *d, int name, int value)
 /* @value: Of the ones that are numbers. */
 static void note_option(struct sock *s, int fd, int level, int name, int value)
 {
-	struct dgram *d = s->dgram;
-	int r = ancillary_option(s->half, level, name, value);
+	struct half *h = s->half;
+	int r = ancillary_option(h, level, name, value);
 
 	if (r < 0)
 		dgram_to_kernel(s);
 	if (level == SOL_UDP && name == UDP_GRO)
-		value ? atomic_fetch_or(&s->half->dgram, DGRAM_GRO)
-		      : atomic_fetch_and(&s->half->dgram, ~DGRAM_GRO);
+		dgram_set(s, DGRAM_GRO, value != 0);
+	if (forgets_way(s, level, name))
+		atomic_fetch_or(&s->half->dgram, DGRAM_UNROUTED);
 	if (r <= 0)
 		return;
 	if (level == SOL_SOCKET && (name == SO_RCVBUF || name == SO_RCVBUFFORCE))
 		note_rcvbuf(s, fd);
 	else if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_SNDBUFFORCE))
-		store_relaxed(&s->half->sndbuf,
+		store_relaxed(&h->sndbuf,
 			      (uint32_t)(value < SNDBUF_LEAST / 2 ? SNDBUF_LEAST : value));
 	else if (level == SOL_SOCKET && name == SO_NO_CHECK)
-		d->no_check = value != 0;
+		dgram_set(s, DGRAM_NO_CHECK, value != 0);
 	else if ((level == SOL_IP && name == IP_RECVERR) ||
 		 (level == SOL_IPV6 && name == IPV6_RECVERR))
-		value ? atomic_fetch_or(&s->half->dgram, DGRAM_QUEUES) : 0u;
+		value ? atomic_fetch_or(&h->dgram, DGRAM_QUEUES) : 0u;
 	else if (level == SOL_SOCKET && (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW))
 		note_timeout(s, fd);
 	else if (level == SOL_IP && name == IP_TTL)
-		d->ttl = (uint8_t)(value < 0 ? TTL_DEFAULT : value);
+		how_set(h, HOW_TTL, HOW_BITS, value < 0 ? TTL_DEFAULT : (unsigned)value);
 	else if (level == SOL_IP && name == IP_TOS)
-		d->tos = (uint8_t)value;
+		how_set(h, HOW_TOS, HOW_BITS, (unsigned)value);
 	else if (level == SOL_IPV6 && name == IPV6_UNICAST_HOPS)
-		d->hops = (uint8_t)(value < 0 ? TTL_DEFAULT : value);
+		how_set(h, HOW_HOPS, HOW_BITS, value < 0 ? TTL_DEFAULT : (unsigned)value);
 	else if (level == SOL_IPV6 && name == IPV6_TCLASS)
-		d->tclass = (uint8_t)(value < 0 ? 0 : value);
+		how_set(h, HOW_TCLASS, HOW_BITS, value < 0 ? 0 : (unsigned)value);
 	else if (level == SOL_IPV6 && name == IPV6_V6ONLY)
-		s->v6only = value != 0;
+		note_v6only(s, value != 0);
 	else if (level == SOL_IPV6 && (name == IPV6_MTU || name == IPV6_MTU_DISCOVER ||
 				       name == IPV6_DONTFRAG))
-		note_size6(d, name, value);
+		note_size6(s->dgram, name, value);
 	else if (level == SOL_UDP && name == UDP_SEGMENT)
-		d->segment = (uint16_t)value;
+		how_set(h, HOW_SEGMENT, HOW_SEGMENT_BITS, (unsigned)value);
 	else if (level == SOL_UDP && name == UDP_CORK)
-		store_relaxed(&d->corked, value != 0);
+		dgram_set(s, DGRAM_CORKED, value != 0);
 	else if (!option_is_kernels(level, name))
 		dgram_to_kernel(s);
+}
+
+/* SO_PEEK_OFF is the kernel's alone, and counts from the first datagram that is there: not
+ * while there are some in memory. */
+static bool counts_past_memory(struct sock *s, const void *val, socklen_t len)
+{
+	struct inbox_seat *seat = NULL;
+	int off;
+
+	if (len < sizeof(off) || !copy_try(&off, val, sizeof(off)) || off < 0)
+		return false;
+	dgram_to_kernel(s);
+	if (!dgram_box_lock(s))
+		return false;
+	dgram_next(s, &seat);
+	dgram_box_unlock(s);
+	return seat != NULL;
+}
+
+/* Caller holds s->lock. */
+static long set_option(struct sock *s, int fd, int level, int name, const void *val, socklen_t len)
+{
+	if (level == SOL_UDP && name == UDP_CORK)
+		return dgram_cork(s, fd, val, len);
+	if (level == SOL_SOCKET && name == SO_PEEK_OFF && counts_past_memory(s, val, len))
+		return -EOPNOTSUPP;
+	return sys5(SYS_setsockopt, fd, level, name, val, len);
 }
 
 long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
@@ -559,8 +635,7 @@ long dgram_setsockopt(int fd, int level, int name, const void *val, socklen_t le
 	if (!s)
 		return NOT_OURS;
 	lock_take(&s->lock);
-	r = level == SOL_UDP && name == UDP_CORK ? dgram_cork(s, fd, val, len)
-						 : sys5(SYS_setsockopt, fd, level, name, val, len);
+	r = set_option(s, fd, level, name, val, len);
 	if (r == 0) {
 		if (val && len >= sizeof(value))
 			memcpy(&value, val, sizeof(value));
@@ -665,7 +740,6 @@ static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t fil
 			put(&dgrams, d);
 		return NULL;
 	}
-	d->ttl = d->hops = TTL_DEFAULT;
 	d->whole6 = DGRAM_UDP6_MOST;
 	s->dgram = d;
 	s->family = (uint16_t)domain;
@@ -674,6 +748,7 @@ static struct sock *dgram_make(struct party *p, int domain, int fd, uint32_t fil
 	s->obj.kind = FOBJ_DGRAM;
 	sock_begin_half(s, (unsigned)slot, file_flags);
 	store_relaxed(&s->half->dgram, DGRAM_SOCKET);
+	store_relaxed(&s->half->options, TTL_DEFAULT << HOW_TTL | TTL_DEFAULT << HOW_HOPS);
 	note_rcvbuf(s, fd);
 	store_release(&s->stage, SOCK_PACKETS);
 	return s;

@@ -32,6 +32,16 @@
 #define ANC_ORIGDST6 0x1000u
 #define ANC_6 (ANC_PKTINFO6 | ANC_HOPLIMIT | ANC_TCLASS | ANC_ORIGDST6)
 
+/* half.options of a datagram socket: UDP_SEGMENT in bytes, 0 none; the others as in the
+ * IP header. Each so many bits from its place on. */
+#define HOW_SEGMENT 0u
+#define HOW_SEGMENT_BITS 16u
+#define HOW_TTL 16u
+#define HOW_TOS 24u
+#define HOW_HOPS 32u
+#define HOW_TCLASS 40u
+#define HOW_BITS 8u
+
 #define NOBODY (~0ull)         /* half.remote: an address without an addr_word */
 #define DGRAM_BROADCAST 0x7fffffffu /* on lo */
 #define DGRAM_UDP_MOST 65507u  /* payload of one datagram over IPv4 */
@@ -62,12 +72,10 @@ struct dgram_error {
  *             nobody, or another host.
  * @told:      The registry was, of @told_at.
  * @kernel_got: Datagrams that came through the kernel, since that was thought about.
- * @corked:    UDP_CORK is on.
- * @pending:   The kernel has the beginning of a datagram to @pending_to; under policy net, @cork has
- *             its @cork_bytes.
- * @cork:      Room for one, or NULL. Guarded by sock->tx_lock, as the two.
- * @segment:   UDP_SEGMENT, bytes; 0: none.
- * @no_check:  SO_NO_CHECK.
+ * @pending_to: To whom is what the kernel has the beginning of (DGRAM_PENDING), as far as
+ *             this process sent it: @pending_bytes, in segments of @pending_segment.
+ * @cork:      Under policy net: what DGRAM_PENDING means, @cork_bytes; room for one, or NULL.
+ *             Guarded by sock->tx_lock, as the two.
  * @whole6:    Bytes that go over IPv6 in memory; what is longer the kernel judges, since
  *             IPV6_DONTFRAG, IPV6_MTU_DISCOVER or IPV6_MTU may forbid it.
  * @no_box:    There was no room for an inbox: what is sent to it goes through the kernel.
@@ -79,16 +87,15 @@ struct dgram_error {
 struct dgram {
 	struct inbox *box;
 	addr_word remote, peer;
-	bool no_check, no_box;
+	bool no_box;
 	uint32_t whole6;
 	enum dgram_told told;
 	uint32_t kernel_got;
-	_Atomic bool corked, pending;
 	addr_word pending_to;
+	size_t pending_bytes;
+	uint16_t pending_segment;
 	unsigned char *cork;
 	size_t cork_bytes;
-	uint16_t segment;
-	uint8_t ttl, tos, hops, tclass;
 	addr_word told_at;
 	addr_word source_to, source; /* addr_source()'s last answer */
 	uint32_t turns;
@@ -124,6 +131,21 @@ bool dgram_is_own(const struct sock *s, addr_word at);
 static inline bool dgram_is_kernels(const struct sock *s)
 {
 	return load_relaxed(&s->half->dgram) & DGRAM_KERNEL;
+}
+
+/** dgram_has() - Has it one of these DGRAM_*, by whatever process that holds it? */
+static inline bool dgram_has(const struct sock *s, uint32_t flags)
+{
+	return load_relaxed(&s->half->dgram) & flags;
+}
+
+/** dgram_set() - Give it such a flag, or take it. */
+static inline void dgram_set(struct sock *s, uint32_t flag, bool on)
+{
+	if (on)
+		atomic_fetch_or(&s->half->dgram, flag);
+	else
+		atomic_fetch_and(&s->half->dgram, ~flag);
 }
 
 /** dgram_to_kernel() - From now on all goes through the kernel's socket; what is

@@ -255,7 +255,7 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 {
 	struct sock *s = dgram_enter(fd);
 	uint32_t handled = section_state.handled;
-	uint64_t deadline = 0;
+	uint64_t deadline = 0, timeout;
 	bool may_wait, force = false;
 	unsigned woken = 0;
 	long r;
@@ -280,8 +280,9 @@ static long recv_once(int fd, struct msghdr *msg, int flags, uint32_t broke)
 			r = NOT_OURS;
 			break;
 		}
-		if (s->rcvtimeo_ns && !deadline)
-			deadline = clock_now_ns() + s->rcvtimeo_ns;
+		timeout = load_relaxed(&s->half->kept_rcvtimeo_ns);
+		if (timeout && !deadline)
+			deadline = clock_now_ns() + timeout;
 		if (deadline && force && clock_now_ns() >= deadline)
 			break;
 		/* The kernel wakes who waits for its errors, too, which need not be ours

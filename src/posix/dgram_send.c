@@ -202,6 +202,23 @@ static long parse(const struct sock *s, const struct msghdr *msg, addr_word *ret
 	return addr_parse(s, msg->msg_name, msg->msg_namelen, ret);
 }
 
+/* What Linux takes 0.0.0.0 and :: for: the source, if that is an IPv4 address; else lo's. */
+static addr_word any_means(const struct sock *s, const struct msghdr *msg, addr_word to)
+{
+	addr_word from = load_relaxed(&s->half->local) & ~ADDR_WORD_DUAL;
+	struct ancillary_sent how = { .from = 0 };
+	bool specific;
+
+	if (msg->msg_controllen && ancillary_take(s, to, msg, &how) && how.from)
+		from = how.from;
+	specific = !addr_word_is6(from) && !addr_word_is_any(from);
+	if (!addr_word_is6(to) && specific)
+		return addr_word_at(from, addr_word_port(to));
+	return addr_word_is6(to) && !specific
+		       ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to))
+		       : addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
+}
+
 /* Where it goes, if it is a host's own address: else 0. @ret_marked: as sending.marked. */
 static addr_word destination(const struct sock *s, const struct msghdr *msg, addr_word *ret_marked)
 {
@@ -213,8 +230,8 @@ static addr_word destination(const struct sock *s, const struct msghdr *msg, add
 	if (parse(s, msg, &to) < 0)
 		return 0;
 	lo = addr_word_make(INADDR_LOOPBACK, addr_word_port(to));
-	if (addr_word_is_any(to))
-		to = addr_word_is6(to) ? addr_word_make6(ADDR_LOOPBACK6, addr_word_port(to)) : lo;
+	if (unlikely(addr_word_is_any(to)))
+		to = any_means(s, msg, to);
 	if (dgram_is_own(s, to))
 		return *ret_marked = to;
 	/* Sockets that never joined get a group's datagrams, too: IP_MULTICAST_ALL. */
@@ -246,7 +263,7 @@ static bool families_meet(const struct sock *s, addr_word local, addr_word to)
 {
 	if (s->family == AF_INET)
 		return true;
-	if (!addr_word_is6(to) && s->v6only)
+	if (!addr_word_is6(to) && load_relaxed(&s->half->side) & SIDE_V6ONLY)
 		return false;
 	return addr_word_is_any(local) || addr_word_is6(local) == addr_word_is6(to);
 }
@@ -258,25 +275,42 @@ static bool may_be_from(const struct sock *s, addr_word local, addr_word from)
 	return addr_word_is_any(local) ? dgram_is_own(s, from) : addr_word_at(local, 0) == from;
 }
 
+/* As the options say, of any process that has it. */
+static struct ancillary_sent how_of(const struct half *h, addr_word to)
+{
+	uint64_t word = load_relaxed(&h->options);
+	bool six = addr_word_is6(to);
+
+	return (struct ancillary_sent){
+		.segment = (uint16_t)(word >> HOW_SEGMENT),
+		.ttl = (uint8_t)(word >> (six ? HOW_HOPS : HOW_TTL)),
+		.tos = (uint8_t)(word >> (six ? HOW_TCLASS : HOW_TOS)),
+	};
+}
+
+/* It is the one by which Linux finds the way again. */
+static bool finds_way(const struct sock *s, const struct msghdr *msg)
+{
+	return unlikely(load_relaxed(&s->half->dgram) & DGRAM_UNROUTED) && !msg->msg_name &&
+	       !msg->msg_controllen;
+}
+
 static bool sends_by_memory(struct sock *s, struct sending *g, const struct msghdr *msg, int flags)
 {
 	addr_word local = load_relaxed(&s->half->local);
 	uint32_t sndbuf = load_relaxed(&s->half->sndbuf);
-	struct dgram *d = s->dgram;
-	uint32_t most = addr_word_is6(g->to) ? d->whole6 : DGRAM_UDP_MOST;
+	uint32_t has = load_relaxed(&s->half->dgram);
+	uint32_t most = addr_word_is6(g->to) ? s->dgram->whole6 : DGRAM_UDP_MOST;
 
-	g->how = (struct ancillary_sent){ .segment = d->segment,
-					  .ttl = addr_word_is6(g->to) ? d->hops : d->ttl,
-					  .tos = addr_word_is6(g->to) ? d->tclass : d->tos };
 	if (msg->msg_controllen && !ancillary_take(s, g->to, msg, &g->how))
 		return false;
-	if (dgram_is_kernels(s) || flags & ~MEMORY_FLAGS ||
-	    load_relaxed(&d->corked) || load_relaxed(&d->pending) ||
+	if (has & (DGRAM_KERNEL | DGRAM_CORKED | DGRAM_PENDING) || flags & ~MEMORY_FLAGS ||
+	    finds_way(s, msg) ||
 	    msg->msg_iovlen > PIECES_MOST)
 		return false;
 	/* The kernel says what is wrong with it. */
 	if (g->bytes > most || g->how.segment > most || (sndbuf && g->bytes > sndbuf) ||
-	    (g->how.segment && (g->bytes == 0 || d->no_check)) ||
+	    (g->how.segment && (g->bytes == 0 || has & DGRAM_NO_CHECK)) ||
 	    (g->how.segment && g->bytes > g->how.segment * SEGMENTS_MOST) ||
 	    (g->how.from && !may_be_from(s, local, g->how.from)))
 		return false;
@@ -296,13 +330,13 @@ long dgram_refused(struct sock *s)
 	return -e;
 }
 
-/* How many there are of one that is sent in segments; in one piece only a reader with
- * UDP_GRO finds it. */
-static unsigned datagrams(const struct sending *g, bool *ret_whole)
+/* How many there are of @bytes that are sent in segments; in one piece only a reader with
+ * UDP_GRO finds them. */
+static unsigned datagrams(size_t bytes, uint16_t segment, bool *ret_whole)
 {
-	size_t n = g->how.segment ? (g->bytes + g->how.segment - 1) / g->how.segment : 1;
+	size_t n = segment ? (bytes + segment - 1) / segment : 1;
 
-	*ret_whole = g->bytes <= DGRAM_GSO_MOST;
+	*ret_whole = bytes <= DGRAM_GSO_MOST;
 	return n > DGRAM_PASS_MOST ? DGRAM_PASS_MOST : n ? (unsigned)n : 1;
 }
 
@@ -311,18 +345,20 @@ long dgram_cork(struct sock *s, int fd, const void *val, socklen_t len)
 	struct dgram *d = s->dgram;
 	int on = 1;
 	struct dgram_pass p = { .to = 0 };
+	unsigned n;
 	long r;
 
-	if (len < sizeof(on) || !copy_try(&on, val, sizeof(on)) || on || !load_relaxed(&d->pending) ||
-	    process.policy == POLICY_NET) {
+	if (len < sizeof(on) || !copy_try(&on, val, sizeof(on)) || on ||
+	    !dgram_has(s, DGRAM_PENDING) || process.policy == POLICY_NET) {
 		r = sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
 		return r == 0 && !on && process.policy == POLICY_NET ? dgram_uncork(s) : r;
 	}
-	dgram_pass_begin(s, d->pending_to, 1, &p);
+	n = datagrams(d->pending_bytes, d->pending_segment, &p.whole);
+	dgram_pass_begin(s, d->pending_to, n, &p);
 	r = sys5(SYS_setsockopt, fd, SOL_UDP, UDP_CORK, val, len);
 	dgram_pass_end(&p, r == 0);
 	if (r == 0)
-		store_relaxed(&d->pending, false);
+		atomic_fetch_and(&s->half->dgram, ~DGRAM_PENDING);
 	return r;
 }
 
@@ -331,20 +367,23 @@ static long send_kernel(struct sock *s, struct sending *g, const struct msghdr *
 			int flags)
 {
 	struct dgram *d = s->dgram;
-	bool more = flags & MSG_MORE || load_relaxed(&d->corked), goes_on = load_relaxed(&d->pending);
+	uint32_t has = load_relaxed(&s->half->dgram);
+	bool more = flags & MSG_MORE || has & DGRAM_CORKED, goes_on = has & DGRAM_PENDING;
 	struct dgram_pass p = { .nobody = g->nobody };
-	unsigned n = 1;
+	unsigned n;
 	long r = 0;
 
-	if (!goes_on)
+	if (!goes_on) {
 		d->pending_to = g->marked;
+		d->pending_bytes = 0;
+		d->pending_segment = g->how.segment;
+	}
 	/* The mark says whence it comes. */
 	if (g->marked && unlikely(addr_word_port(load_relaxed(&s->half->local)) == 0))
 		r = dgram_autobind(s);
 	if (r < 0)
 		return r;
-	if (!goes_on)
-		n = datagrams(g, &p.whole);
+	n = datagrams(d->pending_bytes + g->bytes, d->pending_segment, &p.whole);
 	if (!more)
 		dgram_pass_begin(s, d->pending_to, n, &p);
 	r = sys3(SYS_sendmsg, s->shadow_fd, msg, flags | MSG_DONTWAIT);
@@ -358,7 +397,13 @@ static long send_kernel(struct sock *s, struct sending *g, const struct msghdr *
 		return NOT_OURS;
 	if (r < 0)
 		return r;
-	store_relaxed(&d->pending, more);
+	if (more && !goes_on)
+		atomic_fetch_or(&s->half->dgram, DGRAM_PENDING);
+	else if (!more && goes_on)
+		atomic_fetch_and(&s->half->dgram, ~DGRAM_PENDING);
+	d->pending_bytes += g->bytes;
+	if (unlikely(finds_way(s, msg)))
+		atomic_fetch_and(&s->half->dgram, ~DGRAM_UNROUTED);
 	if (!more)
 		watch_sent(s);
 	return r;
@@ -449,6 +494,7 @@ static long send_net(struct sock *s, struct sending *g, const struct msghdr *msg
 	addr_word to = g->to;
 	long r;
 
+	g->how = how_of(s->half, to);
 	if (g->bytes > (addr_word_is6(to) ? DGRAM_UDP6_MOST : DGRAM_UDP_MOST))
 		return -EMSGSIZE;
 	if (!sends_by_memory(s, g, msg, flags))
@@ -475,7 +521,7 @@ static long cork_flush(struct sock *s)
 			     .to = d->pending_to };
 	long r;
 
-	store_relaxed(&d->pending, false);
+	dgram_set(s, DGRAM_PENDING, false);
 	r = send_net(s, &g, &msg, 0);
 	return r < 0 ? r : 0;
 }
@@ -486,7 +532,7 @@ static long cork_append(struct sock *s, const struct sending *g, const struct ms
 	struct dgram *d = s->dgram;
 	long r = 0;
 
-	if (!load_relaxed(&d->pending)) {
+	if (!dgram_has(s, DGRAM_PENDING)) {
 		r = net_destination(s, msg, &d->pending_to);
 		d->cork_bytes = 0;
 	}
@@ -506,7 +552,7 @@ static long cork_append(struct sock *s, const struct sending *g, const struct ms
 		else
 			d->cork_bytes += g->iov[i].iov_len;
 	}
-	store_relaxed(&d->pending, r == 0);
+	dgram_set(s, DGRAM_PENDING, r == 0);
 	return r;
 }
 
@@ -519,7 +565,7 @@ static long send_corked(struct sock *s, struct sending *g, const struct msghdr *
 		return -EOPNOTSUPP;
 	lock_take(&s->tx_lock);
 	r = g->bytes > DGRAM_UDP_MOST ? -EMSGSIZE : cork_append(s, g, msg);
-	if (r == 0 && !(flags & MSG_MORE) && !load_relaxed(&s->dgram->corked))
+	if (r == 0 && !(flags & MSG_MORE) && !dgram_has(s, DGRAM_CORKED))
 		r = cork_flush(s);
 	lock_drop(&s->tx_lock);
 	return r < 0 ? r : (long)g->bytes;
@@ -530,8 +576,8 @@ long dgram_uncork(struct sock *s)
 	long r = 0;
 
 	lock_take(&s->tx_lock);
-	if (load_relaxed(&s->dgram->pending)) {
-		store_relaxed(&s->dgram->corked, false);
+	if (dgram_has(s, DGRAM_PENDING)) {
+		dgram_set(s, DGRAM_CORKED, false);
 		r = cork_flush(s);
 	}
 	lock_drop(&s->tx_lock);
@@ -551,13 +597,13 @@ static long send_one(struct sock *s, const struct msghdr *msg, int flags)
 		r = dgram_error_pending(s);
 		if (r < 0)
 			return r;
-		if (unlikely(flags & MSG_MORE || load_relaxed(&s->dgram->corked) ||
-			     load_relaxed(&s->dgram->pending)))
+		if (unlikely(flags & MSG_MORE || dgram_has(s, DGRAM_CORKED | DGRAM_PENDING)))
 			return send_corked(s, &g, msg, flags);
 		r = net_destination(s, msg, &g.to);
 		return r < 0 ? r : send_net(s, &g, msg, flags);
 	}
 	g.to = destination(s, msg, &g.marked);
+	g.how = how_of(s->half, g.to);
 	if (g.to && sends_by_memory(s, &g, msg, flags))
 		r = send_memory(s, &g);
 	if (r == 0) {

@@ -196,7 +196,7 @@ struct half {
 	_Atomic uint64_t space_told;  /* the peer's want_space that was signalled */
 	_Atomic uint32_t oob_inline;  /* SO_OOBINLINE */
 	_Atomic uint32_t end_told;    /* END_* of ours that was signalled */
-	_Atomic uint64_t options;     /* what was set, for all who hold it: posix/kept.c */
+	_Atomic uint64_t options;     /* what was set, for all who hold it: posix/kept.c, dgram.h */
 	_Atomic uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT */
 	_Atomic uint32_t ancillary;   /* DGRAM: control messages that were asked for */
 	_Atomic uint64_t kernel_empty_ns; /* DGRAM: its kernel socket was found empty last */
@@ -277,6 +277,10 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
 #define DGRAM_GROUP 0x8u  /* SO_REUSEPORT: one of those with its address takes a datagram */
 #define DGRAM_ERRORS 0x20u /* something was sent through its kernel socket: an error may wait */
 #define DGRAM_QUEUES 0x40u /* IP_RECVERR: or a queue of them */
+#define DGRAM_CORKED 0x100u /* UDP_CORK is on */
+#define DGRAM_PENDING 0x200u /* its kernel socket has the beginning of a datagram */
+#define DGRAM_NO_CHECK 0x400u /* SO_NO_CHECK */
+#define DGRAM_UNROUTED 0x80u /* Linux finds the way to whom it is connected with its next datagram */
 #define DGRAM_LATER 0x10u /* as DGRAM_KERNEL, until what its kernel socket has is read */
 
 /**

@@ -157,7 +157,7 @@ static void multicast6(void)
 static void pieces(void)
 {
 	uint16_t port = 0;
-	int r = receiver(&port), s = sender(), other = sender(), on = 1, off = 0;
+	int r = receiver(&port), s = sender(), other = sender(), on = 1, off = 0, size = 5;
 
 	send_to(s, INADDR_LOOPBACK, port, "one", 0);
 	send_to(s, INADDR_LOOPBACK, port, "two, ", MSG_MORE);
@@ -172,6 +172,15 @@ static void pieces(void)
 	said("uncork", setsockopt(s, IPPROTO_UDP, UDP_CORK, &off, sizeof(off)));
 	send_to(other, INADDR_LOOPBACK, port, "behind four", 0);
 	send_to(s, INADDR_LOOPBACK, port, "five", 0);
+	say_all("receiver", r);
+	/* What is sent in segments is several. */
+	said("segments", setsockopt(s, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)));
+	said("cork", setsockopt(s, IPPROTO_UDP, UDP_CORK, &on, sizeof(on)));
+	send_to(s, INADDR_LOOPBACK, port, "six, in", 0);
+	send_to(s, INADDR_LOOPBACK, port, " more ", 0);
+	said("uncork", setsockopt(s, IPPROTO_UDP, UDP_CORK, &off, sizeof(off)));
+	send_to(s, INADDR_LOOPBACK, port, "seven", 0);
+	said("segments", setsockopt(s, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)));
 	say_all("receiver", r);
 	close(r);
 	close(s);
@@ -202,6 +211,123 @@ static void at_once(void)
 		MUST(recv(r, &c, 1, 0) == 1);
 	}
 	say("%d of %d were there at once", found, TIMES);
+	close(r);
+	close(s);
+}
+
+/* 0.0.0.0 is the sender's own address, where it has one. */
+static void anywhere(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1) };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	uint16_t port = 0;
+	int r = receiver(&port);
+	socklen_t len = sizeof(at);
+	char c;
+
+	MUST(bind(s, (struct sockaddr *)&at, len) == 0);
+	MUST(getsockname(s, (struct sockaddr *)&at, &len) == 0);
+	MUST(recv(s, &c, 1, 0) < 0 && errno == EAGAIN);
+	send_to(s, INADDR_ANY, at.sin_port, "to itself", 0);
+	send_to(s, INADDR_LOOPBACK + 1, at.sin_port, "by its name", 0);
+	say_all("itself", s);
+	send_to(s, INADDR_ANY, port, "to another", 0);
+	say_all("the other", r);
+	at.sin_addr.s_addr = htonl(INADDR_ANY);
+	said("connect", connect(s, (struct sockaddr *)&at, len));
+	len = sizeof(at);
+	said("getpeername", getpeername(s, (struct sockaddr *)&at, &len));
+	say("connected to %s", inet_ntoa(at.sin_addr));
+	said("send", send(s, "d", 1, 0));
+	say_all("itself", s);
+	close(r);
+	close(s);
+}
+
+/* Linux forgets the way to whom a socket is connected with some options, until it sends. */
+static void way(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), tos = 16, mtu;
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = port,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(mtu);
+
+	MUST(connect(s, (struct sockaddr *)&at, sizeof(at)) == 0);
+	said("mtu", getsockopt(s, IPPROTO_IP, IP_MTU, &mtu, &len));
+	send_to(s, INADDR_LOOPBACK, port, "first", 0);
+	said("tos", setsockopt(s, IPPROTO_IP, IP_TOS, &tos, sizeof(tos)));
+	said("mtu", getsockopt(s, IPPROTO_IP, IP_MTU, &mtu, &len));
+	send_to(s, INADDR_LOOPBACK, port, "to a name", 0);
+	said("mtu", getsockopt(s, IPPROTO_IP, IP_MTU, &mtu, &len));
+	said("send", send(s, "to the peer", 11, 0));
+	said("mtu", getsockopt(s, IPPROTO_IP, IP_MTU, &mtu, &len));
+	said("send", send(s, "again", 5, 0));
+	say_all("receiver", r);
+	close(r);
+	close(s);
+}
+
+/* What one process sets holds for the other one that has the socket. */
+static void set_by_child(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), one = 1, ttl = 7, size = 4, status;
+	struct timeval tv = { .tv_usec = 20000 };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	_Alignas(struct cmsghdr) char control[64];
+	char text[64];
+	struct iovec iov = { text, sizeof(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	pid_t pid;
+
+	MUST(bind(s, (struct sockaddr *)&at, sizeof(at)) == 0);
+	MUST(setsockopt(r, IPPROTO_IP, IP_RECVTTL, &one, sizeof(one)) == 0);
+	send_to(s, INADDR_LOOPBACK, port, "before", 0);
+	say_all("receiver", r);
+	pid = fork();
+	if (!pid) {
+		MUST(setsockopt(s, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)) == 0);
+		MUST(setsockopt(s, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)) == 0);
+		MUST(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+		_exit(0);
+	}
+	MUST(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	send_to(s, INADDR_LOOPBACK, port, "in two", 0);
+	nap(5);
+	said("recvmsg", recvmsg(r, &msg, 0));
+	memcpy(&ttl, CMSG_DATA((struct cmsghdr *)(void *)control), sizeof(ttl));
+	say("ttl %d", ttl);
+	say_all("receiver", r);
+	said("in vain", recv(s, text, sizeof(text), 0));
+	close(r);
+	close(s);
+}
+
+/* Who is refused because of what waits in memory reads that, and is not refused. */
+static void peek_off(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), off = 2;
+	char text[8] = "";
+
+	send_to(s, INADDR_LOOPBACK, port, "one", 0);
+	nap(5);
+	if (setsockopt(r, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)) < 0)
+		MUST(errno == EOPNOTSUPP);
+	else
+		MUST(recv(r, text, sizeof(text), MSG_PEEK) == 1 && text[0] == 'e');
+	say_all("before", r);
+	MUST(setsockopt(r, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)) == 0);
+	send_to(s, INADDR_LOOPBACK, port, "two", 0);
+	send_to(s, INADDR_LOOPBACK, port, "four", 0);
+	nap(5);
+	for (int i = 0; i < 3; i++) {
+		said("peek", recv(r, text, sizeof(text), MSG_PEEK));
+		say("'%.2s'", text);
+	}
+	say_all("then", r);
 	close(r);
 	close(s);
 }
@@ -259,6 +385,10 @@ const struct test carried_tests[] = {
 	{ "dgram_multicast6", multicast6 },
 	{ "dgram_pieces", pieces },
 	{ "dgram_at_once", at_once },
+	{ "dgram_anywhere", anywhere },
+	{ "dgram_way", way },
+	{ "dgram_set_by_child", set_by_child },
+	{ "dgram_peek_off", peek_off },
 	{ "dgram_echo", echo },
 	{ NULL, NULL },
 };

@@ -493,6 +493,14 @@ static void edges(void)
 	set_say("edge again", et, 0);
 	said("recv", recv(fd, buf, sizeof(buf), MSG_DONTWAIT));
 	set_say("edge", et, 0);
+	send_to(from, &at, "z");
+	nap(10);
+	set_say("another", et, 0);
+	/* It is not connected; it is shut all the same, and that is an edge. */
+	said("shutdown", shutdown(fd, SHUT_WR));
+	set_say("outer, shut", outer, 0);
+	set_say("edge, shut", et, 0);
+	set_say("edge again", et, 0);
 	MUST(close(fd) == 0);
 	set_say("closed", level, 0);
 }
