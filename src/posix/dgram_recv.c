@@ -68,8 +68,7 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 		ancillary_give(s, &seat->rec, inbox_drops(s->dgram->box), msg);
 	else
 		msg->msg_controllen = 0;
-	if (seat->rec.half)
-		route_learn(seat->rec.from, seat->rec.half, seat->rec.half_party_gen);
+	route_learn(s->party, seat->rec.from, seat->rec.half, seat->rec.half_party_gen);
 	store_relaxed(&s->dgram->peer_cpu, load_relaxed(&seat->conn.peer->cpu));
 	if (!(flags & MSG_PEEK)) {
 		store_relaxed(&s->half->head, load_relaxed(&s->half->head) + (uint64_t)all);
@@ -78,19 +77,25 @@ static long take(struct sock *s, struct inbox_seat *seat, struct msghdr *msg, in
 	return flags & MSG_TRUNC ? all : got;
 }
 
-/* Is what the kernel gave what @mark stands for? Others, which had no channel, may be
- * before it in the kernel's queue. @asked, @got: Before and after recvmsg(). */
-static bool is_marked(const struct sock *s, const struct inbox_seat *mark,
-		      const struct msghdr *asked, const struct msghdr *got)
+/* From whom the kernel's datagram came. @asked, @got: Before and after recvmsg().
+ * Return: 0: that cannot be told. */
+static addr_word sender_of(const struct sock *s, const struct msghdr *asked,
+			   const struct msghdr *got)
 {
 	addr_word from;
 
 	/* A name that was cut off tells nothing. */
-	if (asked->msg_name && got->msg_namelen > asked->msg_namelen)
-		return true;
-	if (addr_parse(s, got->msg_name, got->msg_namelen, &from) < 0)
-		return true;
-	return addr_word_port(from) == addr_word_port(mark->rec.from);
+	if ((asked->msg_name && got->msg_namelen > asked->msg_namelen) ||
+	    addr_parse(s, got->msg_name, got->msg_namelen, &from) < 0)
+		return 0;
+	return from;
+}
+
+/* Is what the kernel gave what @mark stands for? Others, which had no channel, may be
+ * before it in the kernel's queue. */
+static bool is_marked(addr_word from, const struct inbox_seat *mark)
+{
+	return !from || addr_word_port(from) == addr_word_port(mark->rec.from);
 }
 
 /* Not by the program's number, which may be closed, and another socket's, by now.
@@ -100,9 +105,10 @@ static long recv_kernel(struct sock *s, struct msghdr *msg, int flags, struct in
 	uint64_t now = clock_now_ns();
 	struct sockaddr_in6 from;
 	struct msghdr m = *msg;
+	addr_word sender;
 	long r;
 
-	if (mark && !m.msg_name) {
+	if (!m.msg_name) {
 		m.msg_name = &from;
 		m.msg_namelen = sizeof(from);
 	}
@@ -111,12 +117,14 @@ static long recv_kernel(struct sock *s, struct msghdr *msg, int flags, struct in
 		store_relaxed(&s->half->kernel_empty_ns, now);
 		return r;
 	}
+	sender = r >= 0 ? sender_of(s, msg, &m) : 0;
 	/* EFAULT: it is gone all the same. */
-	if (mark && (r == -EFAULT || (r >= 0 && is_marked(s, mark, msg, &m))) &&
-	    !(flags & MSG_PEEK))
+	if (mark && (r == -EFAULT || (r >= 0 && is_marked(sender, mark))) && !(flags & MSG_PEEK))
 		dgram_mark_read(s, mark);
 	if (r < 0)
 		return r;
+	if (sender)
+		route_forget(sender);
 	s->dgram->kernel_got++;
 	m.msg_name = msg->msg_name;
 	if (!m.msg_name)

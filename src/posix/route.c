@@ -41,11 +41,15 @@ struct route {
 	half_ref target;
 };
 
-/** struct learned - Whose half answers to @at. */
+/**
+ * struct learned - Whose half answers to @at; 0: nobody's, the kernel does, as long as
+ * the registry's word of its port is @word.
+ */
 struct learned {
 	addr_word at;
 	half_ref half;
 	uint32_t party_gen;
+	uint64_t word;
 };
 
 /**
@@ -207,9 +211,12 @@ static bool target_find(struct party *p, addr_word from, addr_word to, struct ch
 	struct listener_ref ref;
 
 	*best = (struct choice){ .rank = 0 };
+	if (l->at == to && !l->half &&
+	    l->word == registry_dgram_word(p->reg, addr_word_port(to)))
+		return false;
 	for (unsigned i = 0; registry_dgram(p->reg, addr_word_port(to), i, &ref) == 0; i++)
 		choose(p, &ref, from, to, pick, best);
-	if (!best->rank && l->at == to) {
+	if (!best->rank && l->at == to && l->half) {
 		ref = (struct listener_ref){ l->half, l->party_gen };
 		choose(p, &ref, from, to, pick, best);
 		if (!best->rank)
@@ -339,20 +346,34 @@ unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t re
 	return n;
 }
 
-void route_learn(addr_word from, half_ref half, uint32_t party_gen)
+/* The port may have been another socket's, of a program that has just ended, and whose
+ * half has not been executed yet: what led there leads there no more. */
+static void learn(addr_word from, struct learned what)
 {
 	struct learned *l = &learned[hash(from, LEARNED)];
 	struct route *r = route_at(from);
 
-	if (likely(l->at == from && l->half == half && l->party_gen == party_gen))
-		return;
 	routes_lock();
-	*l = (struct learned){ from, half, party_gen };
-	/* The port may have been another socket's, of a program that has just ended, and
-	 * whose half has not been executed yet. */
+	if (what.at || l->at == from)
+		*l = what;
 	if (r->to == from)
 		r->channel = NULL;
 	routes_unlock();
+}
+
+void route_learn(const struct party *p, addr_word from, half_ref half, uint32_t party_gen)
+{
+	const struct learned *l = &learned[hash(from, LEARNED)];
+
+	if (unlikely(l->at != from || l->half != half || l->party_gen != party_gen))
+		learn(from, (struct learned){ from, half, party_gen,
+					      registry_dgram_word(p->reg, addr_word_port(from)) });
+}
+
+void route_forget(addr_word from)
+{
+	if (unlikely(learned[hash(from, LEARNED)].at == from || route_at(from)->to == from))
+		learn(from, (struct learned){ .at = 0 });
 }
 
 void route_fork_child(void)

@@ -53,8 +53,12 @@ void route_unmarked(addr_word to, uint64_t at_ns);
 unsigned route_unmarked_take(const struct channel *c, uint16_t port,
 			     uint64_t ret_ns[UNMARKED_MOST]);
 
-/** route_learn() - A datagram came from @from, whose socket's half is @half. */
-void route_learn(addr_word from, half_ref half, uint32_t party_gen);
+/** route_learn() - A datagram came from @from, whose socket's half is @half; 0: it has no
+ * inbox. */
+void route_learn(const struct party *p, addr_word from, half_ref half, uint32_t party_gen);
+
+/** route_forget() - One came from @from through the kernel: whoever that is now. */
+void route_forget(addr_word from);
 
 /** route_fork_child() - Channels are the parent's. */
 void route_fork_child(void);

@@ -422,7 +422,8 @@ class Generator:
         o.queued = 0
 
     def cork(self):
-        t = self.held(lambda o: o.kind == "sock" and isinstance(o.to, Sock))
+        t = self.held(lambda o: o.kind == "sock" and isinstance(o.to, Sock) and
+                      (not o.executed or o.to is o or self.gaps))
         if t is None:
             self.connect()
             return
@@ -566,6 +567,8 @@ class Generator:
             self.emit(proc, f"poll {ms} s{s} POLLIN|POLLRDHUP", "&")
         if act == "send":
             self.send(t, o if t[2].to is None else None, self.r.choice([0, 1, 100, 1472]))
+        else:
+            self.emit(proc, f"fcntl s{s} F_GETFL")  # Behind it: what comes next is not in time by chance.
 
     def shared(self):
         """A second thread receives while the first does something to the socket."""

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -41,6 +42,9 @@ enum {
 	EACH = 3000,
 	PROGRAMS = 80,		/* More than can send to one socket through memory. */
 	EACH_PROGRAM = 300,
+	ASKERS = 3,
+	SOCKETS = 1500,		/* More of a program than can have an inbox. */
+	ANSWER_MS = 5000,
 	SIZE_MAX_BYTES = 9000,
 	BATCH = 8,
 	MARK = 0x4d61726b,	/* Of the last datagram. */
@@ -455,6 +459,89 @@ static void case_rebound(void)
 	MUST(s.got >= 50);
 }
 
+/* One of this run's: the port may have been another program's, to which somebody sends. */
+static bool is_ours(const struct head *h, ssize_t n)
+{
+	return n == sizeof(*h) && h->size_bytes == sizeof(*h) && h->sum == at.sin_port * 40503u;
+}
+
+/* Sends from each of its sockets, in turn, and has the answer there. */
+static void ask_all(const int *fds, int count, uint32_t sender)
+{
+	for (int i = 0; i < count; i++) {
+		struct head h = { .sender = sender, .number = (uint32_t)i, .size_bytes = sizeof(h),
+				  .sum = at.sin_port * 40503u };
+		struct head got = { 0 };
+		struct pollfd p = { .fd = fds[i], .events = POLLIN };
+		ssize_t n = 0;
+
+		MUST(sendto(fds[i], &h, sizeof(h), 0, (struct sockaddr *)&at, sizeof(at)) ==
+		     sizeof(h));
+		while (!is_ours(&got, n)) {
+			MUST(poll(&p, 1, ANSWER_MS) == 1);
+			n = recv(fds[i], &got, sizeof(got), MSG_DONTWAIT);
+			MUST(n >= 0);
+		}
+		MUST(got.sender == sender && got.number == (uint32_t)i);
+	}
+}
+
+static void asker(uint32_t sender)
+{
+	static int fds[SOCKETS];
+
+	for (int i = 0; i < SOCKETS; i++) {
+		fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		MUST(fds[i] >= 0);
+	}
+	ask_all(fds, SOCKETS, sender);
+	/* Whose addresses are known by now. */
+	ask_all(fds, SOCKETS, sender);
+	_exit(0);
+}
+
+/*
+ * More sockets than there are rows of seats, in each of some programs; each is answered. A
+ * program that has ended leaves its ports to the others, which go on.
+ */
+static void case_sockets(void)
+{
+	int fd = receiver(1 << 20), status, left = ASKERS;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct rlimit limit;
+
+	MUST(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < SOCKETS + 100 || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		exit(77);
+	for (uint32_t i = 0; i < ASKERS; i++) {
+		pid_t pid = fork();
+
+		MUST(pid >= 0);
+		if (!pid) {
+			close(fd);
+			asker(i);
+		}
+	}
+	while (left) {
+		struct sockaddr_in from;
+		socklen_t len = sizeof(from);
+		struct head h = { 0 };
+
+		if (poll(&p, 1, 20) == 1) {
+			ssize_t n = recvfrom(fd, &h, sizeof(h), 0, (struct sockaddr *)&from, &len);
+
+			MUST(n >= 0);
+			if (is_ours(&h, n))
+				MUST(sendto(fd, &h, sizeof(h), 0, (struct sockaddr *)&from, len) ==
+				     sizeof(h));
+		} else if (waitpid(-1, &status, WNOHANG) > 0) {
+			MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+			left--;
+		}
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -467,6 +554,7 @@ static const struct {
 	{ "datagrams_senders_killed", case_senders_killed },
 	{ "datagrams_receivers", case_receivers },
 	{ "datagrams_rebound", case_rebound },
+	{ "datagrams_sockets", case_sockets },
 };
 
 int main(int argc, char **argv)
