@@ -15,7 +15,7 @@
 
 #include "base/defs.h"
 
-#define CTL_VERSION 9u /* Of this protocol and of the ABI together. */
+#define CTL_VERSION 10u /* Of this protocol and of the ABI together. */
 #define CTL_REPLY 0x8000u
 #define CTL_FD_MAX 64      /* descriptors in one record */
 #define CTL_HANDLE_BATCH 64 /* at most, in one CTL_HANDLES */

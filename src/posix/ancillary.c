@@ -65,6 +65,9 @@ static void put_ip4(uint32_t want, const struct dgram_record *rec, struct msghdr
 				   .sin_port = htons(addr_word_port(rec->to)) };
 	int ttl = rec->ttl;
 
+	/* Linux notes the interface at arrival, for who has asked by then. */
+	if (rec->flags & DGRAM_UNNOTED)
+		info = (struct in_pktinfo){ .ipi_addr = to };
 	if (want & ANC_PKTINFO)
 		put(msg, used, SOL_IP, IP_PKTINFO, &info, sizeof(info));
 	if (want & ANC_TTL)
@@ -88,6 +91,9 @@ static void put_ip6(const struct sock *s, uint32_t want, const struct dgram_reco
 	if (!(want & ANC_6) || addr_fill(s, rec->to, (struct sockaddr *)&dst, &len) < 0)
 		return;
 	info.ipi6_addr = dst.sin6_addr;
+	/* Of an IPv4 datagram it is what IP_PKTINFO would tell. */
+	if (rec->flags & DGRAM_UNNOTED && !v6)
+		info.ipi6_ifindex = 0;
 	if (want & ANC_PKTINFO6)
 		put(msg, used, SOL_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 	if (want & ANC_HOPLIMIT && v6)

@@ -266,8 +266,8 @@ void dgram_pass_begin(struct sock *s, addr_word to, unsigned n, struct dgram_pas
 /** dgram_pass_end() - They have, or not. */
 void dgram_pass_end(struct dgram_pass *p, bool sent);
 
-/** dgram_mark_past() - Mark those that went through the kernel before there was @c. */
-void dgram_mark_past(struct channel *c, addr_word from, addr_word to);
+/** dgram_mark_past() - Mark those that went to @port through the kernel before there was @c. */
+void dgram_mark_past(struct channel *c, uint16_t port);
 
 /** dgram_cork() - setsockopt(UDP_CORK). Caller holds s->lock. */
 long dgram_cork(struct sock *s, int fd, const void *val, socklen_t len);

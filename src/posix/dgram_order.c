@@ -113,24 +113,23 @@ enum dgram_next dgram_next(struct sock *s, struct inbox_seat **ret)
 
 /* ------------------------------------------------------------------ sending */
 
-static _Atomic uint64_t *mark_put(struct channel *c, const struct dgram_pass *p, uint64_t ticket_ns,
-				  uint64_t sent_ns)
+static _Atomic uint64_t *mark_put(struct channel *c, addr_word from, addr_word to,
+				  uint64_t ticket_ns, uint64_t sent_ns)
 {
-	struct dgram_record rec = { .ticket_ns = ticket_ns, .from = p->from, .to = p->to,
+	struct dgram_record rec = { .ticket_ns = ticket_ns, .from = from, .to = to,
 				    .sent_ns = sent_ns, .flags = DGRAM_MARK };
 	_Atomic uint64_t *at;
 
 	return chan_mark(&c->conn, &rec, &at) == 0 ? at : NULL;
 }
 
-void dgram_mark_past(struct channel *c, addr_word from, addr_word to)
+void dgram_mark_past(struct channel *c, uint16_t port)
 {
-	struct dgram_pass p = { .from = from, .to = to };
-	uint64_t at[UNMARKED_MOST];
-	unsigned n = route_unmarked_take(c, addr_word_port(to), at);
+	struct unmarked_sent past[UNMARKED_MOST];
+	unsigned n = route_unmarked_take(c, port, past);
 
 	for (unsigned i = 0; i < n; i++)
-		mark_put(c, &p, at[i], at[i]);
+		mark_put(c, past[i].from, past[i].to, past[i].at_ns, past[i].at_ns);
 }
 
 void dgram_pass_begin(struct sock *s, addr_word to, unsigned n, struct dgram_pass *ret)
@@ -146,11 +145,11 @@ void dgram_pass_begin(struct sock *s, addr_word to, unsigned n, struct dgram_pas
 	ret->c = ret->nobody ? NULL : route_get(p, ret->from, to);
 	if (!ret->c)
 		return;
-	dgram_mark_past(ret->c, ret->from, to);
+	dgram_mark_past(ret->c, addr_word_port(to));
 	if (ret->whole && load_relaxed(&ret->c->box->dgram) & DGRAM_GRO)
 		ret->n = 1;
 	for (unsigned i = 0; i < ret->n; i++)
-		ret->mark[i] = mark_put(ret->c, ret, clock_now_ns(), MARK_COMING);
+		ret->mark[i] = mark_put(ret->c, ret->from, to, clock_now_ns(), MARK_COMING);
 }
 
 void dgram_pass_end(struct dgram_pass *p, bool sent)
@@ -168,5 +167,5 @@ void dgram_pass_end(struct dgram_pass *p, bool sent)
 		route_put(p->c);
 	else if (sent)
 		for (unsigned i = 0; i < p->n; i++)
-			route_unmarked(p->to, now + i);
+			route_unmarked(p->from, p->to, now + i);
 }

@@ -176,11 +176,38 @@ static long recv_other(struct sock *s, struct msghdr *msg, int flags, bool force
 	return recv_kernel(s, msg, flags, NULL);
 }
 
+/* What comes next. Caller has the inbox. @ret_mark: Set where the kernel's socket looked as
+ * if it had what the mark stands for, and had not: it looks so where reading is shut. */
+static long recv_next(struct sock *s, struct msghdr *msg, int flags, bool force,
+		      struct inbox_seat **ret_mark)
+{
+	struct dgram *d = s->dgram;
+	struct inbox_seat *seat;
+	long r;
+
+	switch (dgram_next(s, &seat)) {
+	case DGRAM_NEXT_MEMORY:
+		if (unlikely(++d->turns % KERNEL_TURN == 0) && !dgram_is_kernels(s) &&
+		    dgram_kernel_has(s) && !inbox_marks(d->box))
+			return recv_kernel(s, msg, flags, NULL);
+		return take(s, seat, msg, flags);
+	case DGRAM_NEXT_KERNEL:
+		r = recv_kernel(s, msg, flags, seat);
+		if (unlikely(r == -EAGAIN))
+			*ret_mark = seat;
+		return r;
+	case DGRAM_NEXT_NONE:
+		break;
+	}
+	return recv_other(s, msg, flags, force);
+}
+
 /* Without waiting. @force: Look at the kernel's socket however lately that was done. */
 static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 {
 	struct dgram *d = s->dgram;
-	struct inbox_seat *seat;
+	struct inbox_seat *mark = NULL;
+	bool again;
 	long r = 0;
 
 	if (unlikely(load_relaxed(&s->half->dgram) & DGRAM_ERRORS))
@@ -194,21 +221,14 @@ static long recv_now(struct sock *s, struct msghdr *msg, int flags, bool force)
 		dgram_box_unlock(s);
 		return r;
 	}
-	switch (dgram_next(s, &seat)) {
-	case DGRAM_NEXT_MEMORY:
-		if (unlikely(++d->turns % KERNEL_TURN == 0) && !dgram_is_kernels(s) &&
-		    dgram_kernel_has(s) && !inbox_marks(d->box))
-			r = recv_kernel(s, msg, flags, NULL);
-		else
-			r = take(s, seat, msg, flags);
-		break;
-	case DGRAM_NEXT_KERNEL:
-		r = recv_kernel(s, msg, flags, seat);
-		break;
-	case DGRAM_NEXT_NONE:
-		r = recv_other(s, msg, flags, force);
-		break;
-	}
+	do {
+		again = mark != NULL;
+		mark = NULL;
+		r = recv_next(s, msg, flags, force, &mark);
+		/* Nobody is waited for twice. */
+		if (unlikely(mark) && again)
+			inbox_take(mark);
+	} while (unlikely(mark));
 	dgram_box_unlock(s);
 	/* What others are told by is not to say that there is something still. */
 	if (unlikely(s->bell_fd >= 0) && r >= 0 && !(dgram_now(s) & POLLIN))

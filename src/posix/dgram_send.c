@@ -107,6 +107,8 @@ static int put_one(struct sending *g, const struct iovec *iov, int n, size_t byt
 	struct channel *c = g->c;
 	int r;
 
+	if (!(load_relaxed(&c->box->ancillary) & (ANC_PKTINFO | ANC_PKTINFO6)))
+		rec.flags |= DGRAM_UNNOTED;
 	do
 		r = chan_put(&c->conn, c->box, &rec, iov, n, limit_of(c->box));
 	while (r == -EAGAIN && wait_room(c));
@@ -430,7 +432,7 @@ static long send_memory(struct sock *s, struct sending *g)
 		if (!g->c)
 			return -EPIPE;
 		/* What went through the kernel before there was a channel. */
-		dgram_mark_past(g->c, g->from, g->to);
+		dgram_mark_past(g->c, addr_word_port(g->to));
 		r = unlikely(load_relaxed(&s->half->dgram) & DGRAM_ERRORS) ? dgram_refused(s) : 0;
 		if (r == 0)
 			r = put_all(g);

@@ -60,10 +60,7 @@ struct unmarked {
 	uint16_t port;
 	bool crowded;
 	unsigned n;
-	struct {
-		addr_word to;
-		uint64_t at_ns;
-	} sent[UNMARKED_MOST];
+	struct unmarked_sent sent[UNMARKED_MOST];
 };
 
 static struct lock the_lock;
@@ -311,7 +308,7 @@ void route_put(struct channel *c)
 	drop(&c->lock);
 }
 
-void route_unmarked(addr_word to, uint64_t at_ns)
+void route_unmarked(addr_word from, addr_word to, uint64_t at_ns)
 {
 	struct unmarked *u;
 
@@ -319,23 +316,22 @@ void route_unmarked(addr_word to, uint64_t at_ns)
 	u = unmarked_of(addr_word_port(to));
 	if (u->n == UNMARKED_MOST)
 		memmove(&u->sent[0], &u->sent[1], --u->n * sizeof(u->sent[0]));
-	u->sent[u->n].to = to;
-	u->sent[u->n++].at_ns = at_ns;
+	u->sent[u->n++] = (struct unmarked_sent){ from, to, at_ns };
 	drop(&unmarked_lock);
 }
 
-unsigned route_unmarked_take(const struct channel *c, uint16_t port, uint64_t ret_ns[UNMARKED_MOST])
+unsigned route_unmarked_take(const struct channel *c, uint16_t port,
+			     struct unmarked_sent ret[UNMARKED_MOST])
 {
 	struct unmarked *u = &unmarked[port % UNMARKED];
-	addr_word local = load_relaxed(&c->box->local);
 	unsigned n = 0, left = 0;
 
 	if (likely(u->port != port))
 		return 0;
 	take(&unmarked_lock);
 	for (unsigned i = 0; u->port == port && i < u->n; i++)
-		if (addr_rank(local, u->sent[i].to) > 0)
-			ret_ns[n++] = u->sent[i].at_ns;
+		if (chan_rank(c->box, c->target, u->sent[i].from, u->sent[i].to) > 0)
+			ret[n++] = u->sent[i];
 		else
 			u->sent[left++] = u->sent[i];
 	if (n && left == 0)

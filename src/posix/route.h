@@ -39,9 +39,15 @@ struct channel *route_gate(struct party *p);
 /** route_put() - Unlock it. */
 void route_put(struct channel *c);
 
+/** struct unmarked_sent - One of those: see route_unmarked(). */
+struct unmarked_sent {
+	addr_word from, to;
+	uint64_t at_ns;
+};
+
 /** route_unmarked() - A datagram to @to went through the kernel at @at_ns, and there
  * was no channel in which to put a mark for it. */
-void route_unmarked(addr_word to, uint64_t at_ns);
+void route_unmarked(addr_word from, addr_word to, uint64_t at_ns);
 
 #define UNMARKED_MOST 32u /* of each port: the latest */
 
@@ -51,7 +57,7 @@ void route_unmarked(addr_word to, uint64_t at_ns);
  * Return: how many.
  */
 unsigned route_unmarked_take(const struct channel *c, uint16_t port,
-			     uint64_t ret_ns[UNMARKED_MOST]);
+			     struct unmarked_sent ret[UNMARKED_MOST]);
 
 /** route_learn() - A datagram came from @from, whose socket's half is @half; 0: it has no
  * inbox. */

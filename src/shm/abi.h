@@ -14,7 +14,7 @@
 
 #include "base/defs.h"
 
-#define ABI_VERSION 9u
+#define ABI_VERSION 10u
 
 #define ARENA_MAGIC 0x4d4f5254414e3031ull   /* "MORTAN01" */
 #define MAILBOX_MAGIC 0x4d4f52544d423031ull /* "MORTMB01" */
@@ -290,7 +290,7 @@ _Static_assert(offsetof(struct half, tx_lock) == 448, "line 7");
  * @segment:   Payload of each datagram but the last, where several of one size
  *             are sent as one (UDP_SEGMENT to a reader with UDP_GRO); 0: it is one.
  * @ttl, @tos: As in the IP header.
- * @flags:     DGRAM_MARK.
+ * @flags:     DGRAM_MARK, DGRAM_UNNOTED.
  * @ticket_ns: CLOCK_MONOTONIC at the send: orders different senders' datagrams.
  * @from, @to: addr_word.
  * @half:      half_ref of the socket that sent it: where an answer can go.
@@ -322,6 +322,7 @@ _Static_assert(sizeof(struct dgram_record) == 48, "a record's head");
 #define DGRAM_ERROR 0x2u /* the wire's: see struct dgram_record */
 #define DGRAM_QUOTED_MOST 64u /* bytes of its payload */
 #define DGRAM_MARK 0x1u /* no datagram: the one that comes here went through the kernel */
+#define DGRAM_UNNOTED 0x4u /* its receiver had not asked for IP_PKTINFO when it was sent */
 #define MARK_COMING 0ull
 #define MARK_VOID 1ull
 

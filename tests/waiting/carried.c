@@ -332,6 +332,68 @@ static void peek_off(void)
 	close(s);
 }
 
+/* What was sent to an address when it took nothing from there stands for nothing in the
+ * order of what it takes later, nor where reading is shut. */
+static void refused_before(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), other = sender();
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(1),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	MUST(connect(r, (struct sockaddr *)&at, sizeof(at)) == 0);
+	send_to(s, INADDR_LOOPBACK, port, "refused", 0);
+	at.sin_port = port;
+	MUST(connect(r, (struct sockaddr *)&at, sizeof(at)) == 0);
+	send_to(s, INADDR_LOOPBACK, port, "refused as well", 0);
+	said("to itself", send(r, "one", 3, 0));
+	said("in pieces", send(r, "two", 3, MSG_MORE));
+	said("in pieces", send(r, ", two", 5, 0));
+	said("to itself", send(r, "three", 5, 0));
+	say_all("itself", r);
+	said("to itself", send(r, "four", 4, 0));
+	send_to(other, INADDR_LOOPBACK, port, "refused", 0);
+	said("in pieces", send(r, "", 0, MSG_MORE));
+	said("shutdown", shutdown(r, SHUT_RD));
+	say_all("shut", r);
+	close(r);
+	close(s);
+	close(other);
+}
+
+static void say_interfaces(const char *who, int fd)
+{
+	_Alignas(struct cmsghdr) char control[128];
+	char text[64];
+	struct in_pktinfo info;
+
+	for (int i = 0; i < 2; i++) {
+		struct iovec iov = { text, sizeof(text) };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+				      .msg_controllen = sizeof(control) };
+
+		said(who, recvmsg(fd, &msg, 0));
+		MUST(msg.msg_controllen >= CMSG_LEN(sizeof(info)));
+		memcpy(&info, CMSG_DATA((struct cmsghdr *)(void *)control), sizeof(info));
+		say("interface %d, %s", info.ipi_ifindex, inet_ntoa(info.ipi_spec_dst));
+	}
+}
+
+/* The interface is told of what came after it was asked for. */
+static void interface_asked_late(void)
+{
+	uint16_t port = 0;
+	int r = receiver(&port), s = sender(), one = 1;
+
+	send_to(s, INADDR_LOOPBACK, port, "before", 0);
+	MUST(setsockopt(r, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)) == 0);
+	send_to(s, INADDR_LOOPBACK, port, "behind", 0);
+	nap(5);
+	say_interfaces("receiver", r);
+	close(r);
+	close(s);
+}
+
 /* In a network of its own, where everybody may ping. */
 static bool may_ping(void)
 {
@@ -389,6 +451,8 @@ const struct test carried_tests[] = {
 	{ "dgram_way", way },
 	{ "dgram_set_by_child", set_by_child },
 	{ "dgram_peek_off", peek_off },
+	{ "dgram_refused_before", refused_before },
+	{ "dgram_interface_asked_late", interface_asked_late },
 	{ "dgram_echo", echo },
 	{ NULL, NULL },
 };
