@@ -34,6 +34,7 @@
 #include "posix/signals.h"
 #include "posix/sock.h"
 #include "posix/sock_life.h"
+#include "posix/tcp_info.h"
 #include "posix/template.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
@@ -814,6 +815,8 @@ uint32_t sock_poll(struct sock *s)
 	if (unlikely(s->timed))
 		due_look(s);
 	r = conn_poll(&s->conn);
+	if (unlikely(load_relaxed(&s->info.full_ns)) && r & POLLOUT)
+		tcp_info_roomy(s);
 	if (unlikely(r & POLLHUP) && load_relaxed(&s->half->side) & SIDE_UNTOLD)
 		return poll_unconnected(s);
 	return r;

@@ -24,6 +24,24 @@ enum sock_stage {
 };
 
 /**
+ * struct sock_info - What TCP_INFO tells and nothing else notes.
+ * @tail, @got, @acked: Bytes when last asked; @tail_ns, @got_ns, @acked_ns: since when
+ *             they were seen to be so many.
+ * @rate:      Bytes a second, when there was one last.
+ * @full_ns:   There has been no room since; 0: there is, as far as was seen.
+ * @full_seen_ns, @full_tail: When that was seen last; the tail then.
+ * @full_window: The peer's receive buffer is what is full.
+ * @window_ns, @sndbuf_ns: How long there was none, by what was full.
+ *
+ * The atomic ones are any thread's that sends or polls, the others under lock.
+ */
+struct sock_info {
+	uint64_t tail, tail_ns, got, got_ns, acked, acked_ns, rate;
+	_Atomic uint64_t full_ns, full_seen_ns, full_tail, window_ns, sndbuf_ns;
+	_Atomic bool full_window;
+};
+
+/**
  * struct sock - Private to the process; never returned to the kernel or to
  * malloc, so that a stale pointer points to a sock.
  * @obj:       Reference count and kind, for the descriptor table.
@@ -94,7 +112,7 @@ struct sock {
 	int linger_off; /* the seconds when it was last on */
 	_Atomic int refused; /* see sock_refusal() */
 	struct sockopts *opts; /* options.c */
-	uint64_t info_tail, info_tail_ns, info_got, info_got_ns; /* tcp_info.c: last seen, since when */
+	struct sock_info info; /* tcp_info.c */
 	uint64_t kept_seen;    /* half.options when last looked at: kept.c */
 	struct dgram *dgram;   /* SOCK_PACKETS */
 	struct sock *next_free;

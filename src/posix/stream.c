@@ -29,6 +29,7 @@
 #include "posix/section.h"
 #include "posix/signals.h"
 #include "posix/sock.h"
+#include "posix/tcp_info.h"
 #include "posix/watch.h"
 #include "shm/futex.h"
 #include "shm/owner.h"
@@ -303,12 +304,16 @@ static long send_iov(struct sock *s, const struct iovec *iov, int n, int flags, 
 		if (!may_wait) {
 			if (r >= 0)
 				continue; /* until it says EAGAIN */
+			tcp_info_full(s);
 			watch_full(s);
 			if (unlikely(load_relaxed(&s->half->owner)))
 				async_full(s);
 			break;
 		}
+		tcp_info_full(s);
 		r = waiting_wait(&w, s->sndtimeo_ns, GROW_NS * !!conn_may_grow(&s->conn));
+		if (r == 0)
+			tcp_info_roomy(s);
 	}
 	if (r == -ENOBUFS && !atomic_exchange(&exhausted_said, true))
 		process_log(0, "ring memory is exhausted: sends fail");

@@ -9,6 +9,12 @@
  * noted, as that would cost a look at the clock each time: these times are since
  * that was first seen in an answer of ours.
  *
+ * Who finds no room looks at the clock, as he is about to wait. So the times of being
+ * limited are measured: by the window where the peer's receive buffer is full, else
+ * by the send buffer. All that fits is acknowledged at once, so there is no other
+ * time of being busy. The delivery rate is what the peer has read between two answers, by
+ * the time between them; where that is nothing, the last one stands, as in Linux.
+ *
  * Of a connection to the domain's network the daemon has the figures.
  */
 #include <errno.h>
@@ -116,6 +122,70 @@ static uint32_t quiet_ms(uint64_t *bytes_seen, uint64_t *since_ns, uint64_t byte
 	return (uint32_t)((now - *since_ns) / (uint64_t)NS_PER_MS);
 }
 
+static void limited(struct sock *s, uint64_t until_ns)
+{
+	struct sock_info *i = &s->info;
+	uint64_t since = atomic_exchange(&i->full_ns, 0);
+
+	if (since && until_ns > since)
+		atomic_fetch_add_explicit(load_relaxed(&i->full_window) ? &i->window_ns : &i->sndbuf_ns,
+					  until_ns - since, memory_order_relaxed);
+}
+
+void tcp_info_full(struct sock *s)
+{
+	struct sock_info *i = &s->info;
+	uint64_t now = clock_now_ns(), tail = load_relaxed(&s->half->tail);
+
+	/* Who does not poll for room was sending until it was seen to be full again. */
+	if (load_relaxed(&i->full_ns) && load_relaxed(&i->full_tail) != tail)
+		limited(s, load_relaxed(&i->full_seen_ns));
+	if (!load_relaxed(&i->full_ns)) {
+		store_relaxed(&i->full_tail, tail);
+		store_relaxed(&i->full_window, conn_undelivered(&s->conn) > 0);
+		store_relaxed(&i->full_ns, now);
+	}
+	store_relaxed(&i->full_seen_ns, now);
+}
+
+void tcp_info_roomy(struct sock *s)
+{
+	limited(s, clock_now_ns());
+}
+
+/* What the peer has read since this was asked last. */
+static void fill_rate(struct sock *s, struct tcp_info *t, uint64_t now)
+{
+	struct sock_info *i = &s->info;
+	uint64_t tail = load_relaxed(&s->half->tail), unread = conn_unsent(&s->conn);
+	uint64_t acked = tail > unread ? tail - unread : 0;
+	uint64_t since = i->acked_ns ? i->acked_ns : load_relaxed(&s->half->born_ns);
+
+	if (acked > i->acked && now > since) {
+		i->rate = (uint64_t)((double)(acked - i->acked) * NS_PER_SEC / (double)(now - since));
+		i->acked = acked;
+	}
+	i->acked_ns = now;
+	t->tcpi_delivery_rate = i->rate;
+}
+
+/* Also how long it has been so until now. */
+static void fill_limits(struct sock *s, struct tcp_info *t, uint64_t now)
+{
+	struct sock_info *i = &s->info;
+
+	if (load_relaxed(&i->full_ns) && load_relaxed(&i->full_tail) != load_relaxed(&s->half->tail)) {
+		limited(s, load_relaxed(&i->full_seen_ns));
+	} else if (load_relaxed(&i->full_ns)) {
+		limited(s, now);
+		if (!conn_writable(&s->conn))
+			tcp_info_full(s);
+	}
+	t->tcpi_rwnd_limited = load_relaxed(&i->window_ns) / NS_PER_US;
+	t->tcpi_sndbuf_limited = load_relaxed(&i->sndbuf_ns) / NS_PER_US;
+	t->tcpi_busy_time = t->tcpi_rwnd_limited + t->tcpi_sndbuf_limited;
+}
+
 static void fill_open(struct sock *s, struct tcp_info *t)
 {
 	uint64_t sent = load_relaxed(&s->half->tail), late = conn_undelivered(&s->conn);
@@ -137,11 +207,11 @@ static void fill_open(struct sock *s, struct tcp_info *t)
 		segments(sent - late, t->tcpi_snd_mss);
 	t->tcpi_data_segs_in = t->tcpi_segs_in = segments(got, t->tcpi_rcv_mss);
 	t->tcpi_rtt = t->tcpi_rttvar = t->tcpi_rcv_rtt = t->tcpi_min_rtt = 1;
-	t->tcpi_last_data_sent = quiet_ms(&s->info_tail, &s->info_tail_ns, sent, now);
-	t->tcpi_last_data_recv = quiet_ms(&s->info_got, &s->info_got_ns, got, now);
+	t->tcpi_last_data_sent = quiet_ms(&s->info.tail, &s->info.tail_ns, sent, now);
+	t->tcpi_last_data_recv = quiet_ms(&s->info.got, &s->info.got_ns, got, now);
 	t->tcpi_last_ack_recv = t->tcpi_last_data_sent;
-	t->tcpi_delivery_rate = t->tcpi_busy_time = 0;
-	t->tcpi_rwnd_limited = t->tcpi_sndbuf_limited = 0;
+	fill_rate(s, t, now);
+	fill_limits(s, t, now);
 }
 
 uint64_t tcp_info_queued(struct sock *s, bool unsent)
@@ -202,6 +272,8 @@ static void fill_wire(struct sock *s, const struct ctl_msg *m, struct tcp_info *
 	t->tcpi_pacing_rate = m->row.tcp_pacing_rate == UINT32_MAX ? UINT64_MAX
 								   : m->row.tcp_pacing_rate;
 	t->tcpi_delivery_rate = m->row.tcp_delivery_rate;
+	/* Room in the ring says nothing of the network. */
+	t->tcpi_busy_time = t->tcpi_rwnd_limited = t->tcpi_sndbuf_limited = 0;
 }
 
 long tcp_info_give(struct sock *s, void *val, socklen_t *len)

@@ -14,6 +14,11 @@ int tcp_info_state(struct sock *s);
  * and timestamps; IPv4's total length has 16 bits. Of the network's: what its TCP sends at most. */
 int tcp_info_mss(const struct sock *s);
 
+/** tcp_info_full() - A send has found no room. */
+void tcp_info_full(struct sock *s);
+/** tcp_info_roomy() - There is room now, where there was none (sock->info.full_ns). */
+void tcp_info_roomy(struct sock *s);
+
 /** tcp_info_queued() - Of a connection: octets that were sent and that its peer has not
  * acknowledged; without those that are on their way, where @unsent. */
 uint64_t tcp_info_queued(struct sock *s, bool unsent);

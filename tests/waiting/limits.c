@@ -613,6 +613,7 @@ static void info_fields(void)
 {
 	struct tcp_info t;
 	struct sockaddr_in at;
+	uint64_t was;
 	int a, b, l;
 
 	pair(&a, &b);
@@ -639,6 +640,23 @@ static void info_fields(void)
 	taken(a);
 	info(&t, a);
 	say("full: not sent %d, sent %d", t.tcpi_notsent_bytes > 1000000, t.tcpi_bytes_sent > 50000);
+	nap(50);
+	was = t.tcpi_rwnd_limited;
+	info(&t, a);
+	say("limited: by the window %d, longer %d, busy %d, not by its buffer %d", t.tcpi_rwnd_limited > 0,
+	    t.tcpi_rwnd_limited > was, t.tcpi_busy_time >= t.tcpi_rwnd_limited,
+	    t.tcpi_sndbuf_limited < t.tcpi_rwnd_limited);
+	say("rate %d", t.tcpi_delivery_rate > 0);
+	was = t.tcpi_delivery_rate;
+	drop(b);
+	nap(5);
+	info(&t, a);
+	say("read: limited %d, rate %d, another %d", t.tcpi_rwnd_limited > 0, t.tcpi_delivery_rate > 0,
+	    t.tcpi_delivery_rate != was);
+	was = t.tcpi_rwnd_limited;
+	nap(30);
+	info(&t, a);
+	say("no longer limited %d", t.tcpi_rwnd_limited == was);
 	listen_at(&l, &at);
 	client(&at);
 	client(&at);
