@@ -24,8 +24,8 @@ KERNEL_NOISE = 0.01  # of the bytes: what probes and shadows may cost
 # fails where it is less than this, and says so where it is more.
 LESS = {
     "nginx_uid": (0.0, "no memory is shared between users: the listener becomes the kernel's"),
-    "dnsmasq": (0.85, "datagrams are few, and a server's first ones come through the kernel"),
-    "unbound": (0.85, "likewise"),
+    "dnsmasq": (0.5, "datagrams are few; the first ones, and more on a busy machine, come through the kernel"),
+    "unbound": (0.5, "likewise"),
     "socat_udp": (0.1, "a process that is executed for a client has the kernel's"),
     "vsftpd_users": (0.0, "likewise: data connections are made by the unprivileged processes"),
 }
