@@ -21,11 +21,13 @@
 #include "base/sys.h"
 #include "posix/asleep.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/due.h"
 #include "posix/epoll.h"
 #include "posix/orphan.h"
 #include "posix/fallback.h"
 #include "posix/holder.h"
+#include "posix/joint.h"
 #include "posix/mirror.h"
 #include "posix/poll.h"
 #include "posix/pool.h"
@@ -33,8 +35,6 @@
 #include "posix/process.h"
 #include "posix/section.h"
 
-#define CARE_BITS 0xffffu
-#define FLAG_BITS ((uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE))
 #define EXCLUSIVE_BITS \
 	((uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
 		    EPOLLEXCLUSIVE))
@@ -67,14 +67,16 @@ static void epset_last(struct fobj *o)
 	watch_lock();
 	while (e->watches) {
 		/* The kernel's set has dropped its part already. */
+		joint_closed(e->watches, e->joint != NULL);
 		if (e->watches->kernel_id || e->watches->ring_id)
 			mirror_forget(e->watches);
 		watch_del(e->watches);
 	}
-	/* The kernel's set is gone, and everything in it. */
+	/* The kernel's set is gone, and everything in it; or it is others'. */
 	for (struct watch *w = e->w.all; w; w = w->all_next)
-		w->kernel_id = w->ring_id = 0;
+		w->kernel_id = w->ring_id = w->entry = 0;
 	waiter_fini(&e->w);
+	joint_end(e);
 	if (e->next)
 		e->next->prev = e->prev;
 	if (e->prev)
@@ -153,16 +155,6 @@ static long ctl_check(const struct fobj *set, const struct fobj *target, int op,
 	return 0;
 }
 
-static void watch_set(struct watch *w, const struct epoll_event *ev)
-{
-	w->care = (ev->events & CARE_BITS) | EPOLLERR | EPOLLHUP;
-	w->flags = ev->events & FLAG_BITS;
-	w->data = ev->data.u64;
-	w->disabled = false;
-	w->busy = 0;
-	w->sig = ~0ull;
-}
-
 static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
 		    const struct epoll_event *ev)
 {
@@ -178,7 +170,7 @@ static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
 	w = watch_add(&e->w, target, fd, 0);
 	if (!w)
 		return -ENOMEM;
-	watch_set(w, ev);
+	watch_set(w, ev->events, ev->data.u64);
 	if (target->kind == FOBJ_EPOLL)
 		r = mirror_add(w, epfd, fd);
 	else
@@ -188,11 +180,13 @@ static long ctl_add(struct epset *e, int epfd, int fd, struct fobj *target,
 		waiter_add_bells(&e->w, grown);
 		r = epset_sync(e);
 	}
+	if (r == 0)
+		r = joint_add(w);
 	if (r < 0) {
 		watch_del(w);
 		return r;
 	}
-	watch_enqueue(w);
+	watch_enqueue_common(w);
 	return 0;
 }
 
@@ -205,9 +199,10 @@ static long ctl_mod(struct epset *e, int epfd, int fd, struct fobj *target,
 		return -ENOENT;
 	if (w->flags & EPOLLEXCLUSIVE)
 		return -EINVAL;
-	watch_set(w, ev);
+	watch_set(w, ev->events, ev->data.u64);
+	joint_mod(w);
 	mirror_mod(w, epfd);
-	watch_enqueue(w);
+	watch_enqueue_common(w);
 	return 0;
 }
 
@@ -217,6 +212,7 @@ static long ctl_del(struct epset *e, int epfd, int fd, struct fobj *target)
 
 	if (!w)
 		return -ENOENT;
+	joint_del(w);
 	watch_disarm(w);
 	watch_del(w);
 	if (target->kind != FOBJ_EPOLL) {
@@ -247,14 +243,22 @@ static long ctl_ours(int epfd, int op, int fd, struct fobj *target, const struct
 			holder_stock(1);
 		if (op == EPOLL_CTL_ADD)
 			waiter_bell_get(&e->w);
+		joint_prepare(e);
+		/* Others are told of what the kernel sees of it. */
+		if (op == EPOLL_CTL_ADD && unlikely(e->joint) && target->kind == FOBJ_DGRAM &&
+		    !sock_is_shared((struct sock *)(void *)target))
+			dgram_given(fd);
 		watch_lock();
 		e->fd = epfd;
+		joint_enter(e);
+		joint_found(e, fd, target);
 		if (op == EPOLL_CTL_ADD)
 			r = ctl_add(e, epfd, fd, target, ev);
 		else if (op == EPOLL_CTL_MOD)
 			r = ctl_mod(e, epfd, fd, target, ev);
 		else
 			r = op == EPOLL_CTL_DEL ? ctl_del(e, epfd, fd, target) : -EINVAL;
+		joint_leave(e);
 		watch_unlock();
 	}
 	if (set)
@@ -280,6 +284,7 @@ static long ctl_kernel(int epfd, int op, int fd, struct epoll_event *ev)
 		if (op == EPOLL_CTL_ADD) {
 			e->kernel++;
 			e->user++;
+			joint_kernel_added(e);
 		} else {
 			e->kernel -= e->kernel != 0;
 			e->user -= e->user != 0;
@@ -363,7 +368,7 @@ static int take_ready(struct epset *e, int epfd, struct epoll_event *evs, int ma
 		struct watch *w = e->w.ready_first;
 		uint32_t bits = watch_look(w);
 
-		if (!bits) {
+		if (!bits || !joint_edge(w)) {
 			w->busy = 0;
 			watch_dequeue(w);
 			continue;
@@ -374,6 +379,7 @@ static int take_ready(struct epset *e, int epfd, struct epoll_event *evs, int ma
 		n++;
 		if (w->flags & EPOLLONESHOT) {
 			w->disabled = true;
+			joint_fired(w);
 			watch_dequeue(w);
 			watch_disarm(w);
 			mirror_mod(w, epfd);
@@ -463,6 +469,7 @@ static int collect(const struct wait *c)
 	int n = 0, got;
 
 	watch_lock();
+	joint_enter(e);
 	watch_take_hints(&e->w);
 	requeue_foreign(e);
 	requeue_dead(e);
@@ -477,6 +484,9 @@ static int collect(const struct wait *c)
 		if (n < 0)
 			n = 0;
 	}
+	/* Those that it does not have: first now, last then, as an array is short. */
+	if (e->turn & 1)
+		n += joint_take(e, c->evs + n, c->max - n);
 	n += take_ready(e, c->epfd, c->evs + n, c->max - n);
 	/* What is the program's own is part of every answer, but for those in
 	 * quick succession; shadows and inner sets are asked when they were
@@ -492,6 +502,9 @@ static int collect(const struct wait *c)
 		if (n >= 0 && n < c->max && load_relaxed(&e->w.ready_count) && n == got)
 			n += take_ready(e, c->epfd, c->evs + n, c->max - n);
 	}
+	if (n >= 0 && !(e->turn & 1))
+		n += joint_take(e, c->evs + n, c->max - n);
+	joint_leave(e);
 	pass_on(e);
 	watch_unlock();
 	return n;
@@ -547,8 +560,10 @@ static void epset_give_up(struct asleep *a)
 
 	waiter_sleep_end(a->rung, a->generation);
 	watch_lock();
-	if (a->generation == watch_generation)
+	if (a->generation == watch_generation) {
 		waiter_awake(&e->w);
+		joint_sleep_end(&e->w);
+	}
 	watch_unlock();
 	fdtab_put(&e->obj);
 }
@@ -566,14 +581,14 @@ static long wait_asleep(struct wait *c)
 	watch_lock();
 	watch_take_hints(&e->w);
 	/* The bells may have become more since they were counted. */
-	if (load_relaxed(&e->w.ready_count) || e->w.bells & ~rung) {
+	if (load_relaxed(&e->w.ready_count) || e->w.bells & ~rung || !joint_sleep_begin(&e->w)) {
 		watch_unlock();
 		waiter_sleep_end(rung, generation);
 		return -EAGAIN;
 	}
 	e->w.sleeping++;
 	apart = e->alien;
-	slices = apart || waiter_in_slices(&e->w);
+	slices = apart || waiter_in_slices(&e->w) || joint_is_unheard(e);
 	watch_unlock();
 	if (unlikely(process.orphan) && e->w.all) {
 		uint64_t end = clock_now_ns() + ORPHAN_LOOK_NS;
@@ -596,8 +611,11 @@ static long wait_asleep(struct wait *c)
 	asleep_end(index);
 	waiter_sleep_end(rung, generation);
 	watch_lock();
-	if (generation == watch_generation)
+	if (generation == watch_generation) {
 		waiter_awake(&e->w);
+		joint_sleep_end(&e->w);
+	}
+	joint_enter(e);
 	if (r > 0)
 		n = mirror_events_take(e, c->epfd, c->evs, (int)r);
 	else if (r == 0)
@@ -608,6 +626,8 @@ static long wait_asleep(struct wait *c)
 	/* After a handler: as in poll.c. */
 	if (r != -EINTR)
 		n += take_ready(e, c->epfd, c->evs + n, c->max - (int)n);
+	n += joint_take(e, c->evs + n, c->max - (int)n);
+	joint_leave(e);
 	pass_on(e);
 	watch_unlock();
 	if (n > 0 || r < 0)
@@ -654,7 +674,10 @@ static long wait_all(struct wait *c)
 		waiter_adopt(&c->e->w);
 	}
 	for (;;) {
-		long n = collect(c);
+		long n;
+
+		joint_prepare(c->e);
+		n = collect(c);
 
 		if (n != 0 || c->zero)
 			return n;
@@ -727,47 +750,68 @@ long call_epoll_pwait2(int epfd, struct epoll_event *evs, int max,
 
 /* ---------------------------------------------------------- others' interest */
 
+/* Only epoll_wait() takes an edge: what a look has noted of one is undone. */
+static uint32_t glance(struct watch *w)
+{
+	struct edge was = { load_relaxed(&w->edge->sig), load_relaxed(&w->edge->full), 0, 0 };
+	uint32_t bits = w->disabled ? 0 : watch_look(w);
+
+	store_relaxed(&w->edge->full, load_relaxed(&was.full));
+	store_relaxed(&w->edge->sig, load_relaxed(&was.sig));
+	return joint_pends(w) ? bits : 0;
+}
+
 static uint32_t epset_poll_ours(struct epset *e)
 {
 	uint32_t left = load_relaxed(&e->w.ready_count);
 
+	if (joint_poll(e, false))
+		return POLLIN | POLLRDNORM;
 	while (left-- && e->w.ready_first) {
 		struct watch *w = e->w.ready_first;
-		uint64_t sig = w->sig;
-		bool full = w->full;
-		uint32_t bits = watch_look(w);
 
-		w->full = full;
-		w->sig = sig; /* Only epoll_wait() takes an edge. */
-		if (bits)
+		if (glance(w))
 			return POLLIN | POLLRDNORM;
 		watch_dequeue(w);
 	}
 	return 0;
 }
 
-uint32_t epset_poll(struct epset *e)
+static bool kernel_readable(struct epset *e)
 {
+	struct pollfd p = { .fd = epset_fd(e), .events = POLLIN };
 	struct timespec zero = { 0 };
-	struct pollfd p = { .events = POLLIN };
+
+	return p.fd >= 0 && sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1;
+}
+
+static uint32_t poll_entered(struct epset *e)
+{
 	uint32_t now;
 
 	requeue_foreign(e);
 	now = epset_poll_ours(e);
-	if (now || !e->kernel)
+	if (now || (!e->kernel && !e->joint) || !kernel_readable(e))
 		return now;
-	p.fd = epset_fd(e);
-	if (p.fd < 0 || sys5(SYS_ppoll, &p, 1, &zero, 0, 8) != 1)
-		return 0;
-	if (!e->w.bells)
+	if (!e->w.bells && !e->joint)
 		return POLLIN | POLLRDNORM;
-	/* Perhaps it is only a bell that rang. */
+	/* Perhaps it is only a bell that rang, or the door. */
 	watch_drain(e->w.bells);
+	if (e->joint && !joint_door(e))
+		return 0;
 	watch_take_hints(&e->w);
 	now = epset_poll_ours(e);
-	if (now || sys5(SYS_ppoll, &p, 1, &zero, 0, 8) == 1)
-		return POLLIN | POLLRDNORM;
-	return 0;
+	return now || (e->kernel && kernel_readable(e)) ? POLLIN | POLLRDNORM : 0;
+}
+
+uint32_t epset_poll(struct epset *e)
+{
+	uint32_t now;
+
+	joint_enter(e);
+	now = poll_entered(e);
+	joint_leave(e);
+	return now;
 }
 
 void epset_fork_child(void)
@@ -778,10 +822,10 @@ void epset_fork_child(void)
 		r->bell = r->kick_bell = BELL_NONE;
 		r->bells = r->sleeping = e->bells_in = 0;
 		e->end_fd = 0;
-		r->slow = 0;
+		r->slow = joint_fork_child(e);
 		for (struct watch *w = r->all; w; w = w->all_next) {
 			w->belled = false;
-			w->armed = 0;
+			w->armed = w->asleep = 0;
 			/* Inner sets, too: what is in them is foreign. A shared
 			 * listener rings all who hold it. */
 			w->foreign = w->fresh = !watch_sock(w) || watch_is_unheard(watch_sock(w));

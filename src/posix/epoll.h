@@ -28,6 +28,7 @@
  * @looked_ns:  When its sockets' peers were last looked after, without a daemon.
  * @alien:      When last asked, the kernel reported a bell of another process.
  * @watches:    Who watches this set: outer sets, polls.
+ * @joint:      Several processes have it since a fork: joint.h. NULL: none ever did.
  */
 struct epset {
 	struct fobj obj;
@@ -44,6 +45,7 @@ struct epset {
 	uint64_t looked_ns;
 	bool alien;
 	struct watch *watches;
+	struct joint *joint;
 	struct epset *next, *prev;
 };
 

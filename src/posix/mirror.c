@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "posix/epoll.h"
+#include "posix/joint.h"
 #include "posix/mirror.h"
 #include "posix/orphan.h"
 #include "posix/process.h"
@@ -16,12 +17,13 @@
 /*
  * Data of our own entries in the kernel's set: a random number for each
  * process tree << 32, then what it is: a bell | party << 16 | generation << 8 | bell,
- * the same with MAGIC_END for orphan_fd(), or the kernel_id of a watch; none
- * has MAGIC_FIRED.
+ * the same with MAGIC_END for orphan_fd(), MAGIC_END alone for a joint set's door, or
+ * the kernel_id of a watch; none has MAGIC_FIRED.
  */
 #define MAGIC_BELL 0x80000000u
 #define MAGIC_END 0x40000000u
-#define MAGIC_ID_MASK 0x7fffffffu
+#define MAGIC_DOOR MAGIC_END
+#define MAGIC_ID_MASK 0x3fffffffu
 #define MAGIC_FIRED 0u
 
 static uint64_t magic_word;
@@ -62,6 +64,11 @@ long mirror_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
 	struct epoll_event ev = { .events = events, .data.u64 = data };
 
 	return sys4(SYS_epoll_ctl, epfd, op, fd, &ev);
+}
+
+long mirror_door(int epfd, int fd)
+{
+	return mirror_ctl(epfd, EPOLL_CTL_ADD, fd, EPOLLIN, magic() | MAGIC_DOOR);
 }
 
 /* Whoever sleeps in the set is to hear of the domain's end. */
@@ -174,6 +181,12 @@ static uint32_t mirror_events(const struct watch *w)
 	       (w->flags & (uint32_t)(EPOLLET | EPOLLEXCLUSIVE));
 }
 
+static void mirror_link(struct watch *w)
+{
+	w->mirror_next = w->waiter->mirrored;
+	w->waiter->mirrored = w;
+}
+
 /* @fd is in the set for another entry of the same datagram socket: a number more. */
 static long put_again(int epfd, int *fd, uint32_t events, uint64_t data)
 {
@@ -192,12 +205,12 @@ static long put_again(int epfd, int *fd, uint32_t events, uint64_t data)
 static long mirror_put(struct watch *w, int epfd, int *fd, uint32_t events, bool *ret_own)
 {
 	struct epset *e = epset_of(w->waiter);
-	uint32_t id = ++e->ids & MAGIC_ID_MASK;
+	uint32_t id = joint_id(e) & MAGIC_ID_MASK;
 	bool own = false;
 	long r;
 
 	if (id == 0)
-		id = ++e->ids;
+		id = joint_id(e);
 	r = mirror_ctl(epfd, EPOLL_CTL_ADD, *fd, events, magic() | id);
 	own = r == -EEXIST && watch_sock(w) && watch_sock(w)->dgram;
 	if (own)
@@ -205,10 +218,8 @@ static long mirror_put(struct watch *w, int epfd, int *fd, uint32_t events, bool
 	if (r < 0)
 		return r;
 	*ret_own = own;
-	if (!w->kernel_id && !w->ring_id) {
-		w->mirror_next = e->w.mirrored;
-		e->w.mirrored = w;
-	}
+	if (!w->kernel_id && !w->ring_id)
+		mirror_link(w);
 	e->kernel++;
 	return id;
 }
@@ -226,7 +237,28 @@ long mirror_add(struct watch *w, int epfd, int fd)
 	w->kernel_id = (uint32_t)id;
 	w->kernel_fd = fd;
 	epset_of(w->waiter)->dgrams += watch_sock(w) && watch_sock(w)->dgram;
+	joint_note(w);
 	return 0;
+}
+
+void mirror_learn(struct watch *w, uint32_t kernel_id, int kernel_fd, uint32_t ring_id,
+		  int ring_fd)
+{
+	struct epset *e = epset_of(w->waiter);
+
+	if (kernel_id == w->kernel_id && ring_id == w->ring_id)
+		return;
+	if (w->kernel_id || w->ring_id)
+		mirror_forget(w);
+	if (!kernel_id && !ring_id)
+		return;
+	mirror_link(w);
+	w->kernel_id = kernel_id;
+	w->kernel_fd = kernel_fd;
+	w->ring_id = ring_id;
+	w->ring_fd = ring_fd;
+	e->kernel += (kernel_id ? 1u : 0u) + (ring_id ? 1u : 0u);
+	e->dgrams += kernel_id && watch_sock(w) && watch_sock(w)->dgram;
 }
 
 static void mirror_mod_one(const struct watch *w, int epfd, int fd, uint32_t id)
@@ -253,8 +285,10 @@ static void mirror_take_out(struct watch *w, int epfd)
 		mirror_ctl(epfd, EPOLL_CTL_DEL, w->kernel_fd, 0, 0);
 	if (w->ring_id)
 		mirror_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
-	if (w->kernel_id || w->ring_id)
+	if (w->kernel_id || w->ring_id) {
 		mirror_forget(w);
+		joint_note(w);
+	}
 }
 
 /* A datagram socket's errors are told though nobody asks for them: an entry stands in
@@ -301,6 +335,7 @@ void mirror_shadow(struct watch *w)
 				&w->ring_own);
 		w->ring_id = id > 0 ? (uint32_t)id : 0;
 		w->ring_fd = ring;
+		joint_note(w);
 	}
 }
 
@@ -342,6 +377,7 @@ void epset_unmirror(struct watch *w)
 	if (epfd >= 0 && w->ring_id)
 		mirror_ctl(epfd, EPOLL_CTL_DEL, w->ring_fd, 0, 0);
 	mirror_forget(w);
+	joint_note(w);
 	/* Another entry of the same listener may have relied on it. */
 	for (struct watch *o = watch_sock(w) ? watch_sock(w)->watches : NULL; o; o = o->target_next)
 		if (o != w && o->waiter == w->waiter)
@@ -363,7 +399,7 @@ void epset_changed(struct watch *w)
 	}
 	mirror_shadow(w);
 	w->busy = 0;
-	w->sig = ~0ull;
+	store_relaxed(&w->edge->sig, ~0ull);
 }
 
 void epset_shared(struct watch *w)
@@ -395,6 +431,7 @@ void epset_moved(struct watch *w)
 	if (r == 0) {
 		e->kernel++;
 		e->user++;
+		joint_kernel_added(e);
 	}
 }
 
@@ -417,6 +454,7 @@ static void socket_hot(struct watch *w, bool shadow)
 	if (w->disabled)
 		return;
 	w->hot |= shadow;
+	w->common = false;
 	if (!w->on_ready)
 		watch_requeue(w);
 }
@@ -462,11 +500,18 @@ int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n
 				alien_bell(e, epfd, data);
 			continue;
 		}
+		if (data & MAGIC_DOOR) {
+			e->alien |= !joint_door(e);
+			continue;
+		}
 		while (w && w->kernel_id != ((uint32_t)data & MAGIC_ID_MASK) &&
 		       w->ring_id != ((uint32_t)data & MAGIC_ID_MASK))
 			w = w->mirror_next;
-		if (!w)
+		if (!w) {
+			/* Of what this process cannot look at, or not any more. */
+			e->alien |= e->joint && !joint_heard(e, (uint32_t)data & MAGIC_ID_MASK);
 			continue;
+		}
 		if (watch_sock(w) && watch_sock(w)->dgram) {
 			socket_hot(w, w->kernel_id == ((uint32_t)data & MAGIC_ID_MASK));
 			continue;
@@ -479,6 +524,7 @@ int mirror_events_take(struct epset *e, int epfd, struct epoll_event *evs, int n
 		rang |= ((struct epset *)(void *)w->target)->w.bells;
 		epsets_forget_end();
 		/* Not by watch_enqueue(): we are the one who looks next. */
+		w->common = false;
 		if (!w->disabled && !w->on_ready)
 			watch_requeue(w);
 	}

@@ -20,6 +20,15 @@ void mirror_begin(void);
 /** mirror_ctl() - The kernel's epoll_ctl(). Return: 0 or -errno. */
 long mirror_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 
+/** mirror_door() - @fd is a joint set's door: mirror_events_take() knows it.
+ * Return: 0 or -errno. */
+long mirror_door(int epfd, int fd);
+
+/** mirror_learn() - Another process has put @w's parts there, or taken them out; an id
+ * of 0: not there. */
+void mirror_learn(struct watch *w, uint32_t kernel_id, int kernel_fd, uint32_t ring_id,
+		  int ring_fd);
+
 /** mirror_add() - @fd stands for @w: a listener's shadow, or an inner set.
  * Return: 0 or -errno. */
 long mirror_add(struct watch *w, int epfd, int fd);

@@ -21,6 +21,7 @@
 #include "posix/orphan.h"
 #include "posix/fallback.h"
 #include "posix/holder.h"
+#include "posix/joint.h"
 #include "posix/poll.h"
 #include "posix/probe.h"
 #include "posix/process.h"
@@ -197,6 +198,9 @@ static long look(struct pollcall *c)
 {
 	long ready = 0;
 
+	for (nfds_t i = 0; c->sets && i < c->n; i++)
+		if (epset_at(c, i))
+			joint_prepare(epset_at(c, i));
 	if (c->sets) {
 		watch_lock();
 		watch_take_hints(c->r);
@@ -495,6 +499,8 @@ static long sleep_once(struct pollcall *c)
 	watch_lock();
 	watch_take_hints(c->r);
 	ready = look_armed(c, &moved) || c->r->bells & ~rung;
+	if (!ready && !moved && c->sets)
+		ready = !joint_sleep_begin(c->r);
 	if (!ready && !moved) {
 		nbells = waiter_pollfds(c->r, c->k + c->n);
 		c->k[c->n + nbells] = (struct pollfd){ .fd = orphan_fd(), .events = POLLRDHUP };
@@ -536,6 +542,8 @@ static long sleep_once(struct pollcall *c)
 	}
 	watch_lock();
 	waiter_awake(c->r);
+	if (c->sets)
+		joint_sleep_end(c->r);
 	if (got > 0)
 		hear(c, nbells);
 	if (got > 0 && c->k[c->n + nbells].revents)

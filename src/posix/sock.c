@@ -50,6 +50,7 @@ static struct sock *socks_free;
 static struct sock *slabs[SLOT_MAX * 2 / SLAB_SOCKS];
 static unsigned slab_count;
 static struct lock socks_lock;
+static _Atomic uint32_t foreign_count;
 static struct sock *by_slot[SLOT_MAX];
 
 /* ------------------------------------------------------------------- pool */
@@ -82,7 +83,9 @@ static struct sock *sock_struct_get(void)
 /* Caller holds socks_lock. */
 static void sock_struct_free(struct sock *s)
 {
-	s->used = false;
+	if (s->foreign)
+		atomic_fetch_sub(&foreign_count, 1);
+	s->foreign = s->used = false;
 	s->next_free = socks_free;
 	socks_free = s;
 }
@@ -282,20 +285,31 @@ static void stream_end(struct sock *s, bool shared)
 	stream_release(s, shared);
 }
 
+bool sock_is_shared(const struct sock *s)
+{
+	return s->foreign || s->epoch != load_acquire(&process.epoch) ||
+	       load_relaxed(&s->half->shared);
+}
+
 /*
  * Other processes may have it: it ends when the kernel has counted its last
- * handle, by the executor. Of a listener ours may have been the last: then
- * connect() is to find nobody when close() is done. A process that has no
- * channel to ask on, a fresh child mostly, does not ask.
+ * handle, by the executor. Ours may have been the last: then connect() is to find
+ * nobody when close() is done, and nobody is to be told of it by an epoll set. A
+ * process that has no channel to ask on, a fresh child mostly, does not ask.
  */
 static void sock_last_shared(struct sock *s)
 {
-	bool ask = process.party && load_relaxed(&s->stage) == SOCK_LISTEN;
+	uint32_t stage = load_relaxed(&s->stage);
+	bool ask = process.party && (stage == SOCK_LISTEN || s->left);
 	struct ctl_msg m = closed_msg(s);
 
 	holder_end(s);
-	served_no_more(s);
-	stream_release(s, true);
+	if (stage == SOCK_OPEN) {
+		stream_end(s, true);
+	} else {
+		served_no_more(s);
+		stream_release(s, true);
+	}
 	if (ask)
 		process_call(&m, NULL, 0, NULL, NULL);
 }
@@ -307,9 +321,7 @@ static void sock_last_shared(struct sock *s)
 static void sock_last(struct fobj *o)
 {
 	struct sock *s = (struct sock *)o;
-	/* The half says so too where somebody took a copy unasked (pidfd_getfd). */
-	bool shared = s->foreign || s->epoch != load_acquire(&process.epoch) ||
-		      load_relaxed(&s->half->shared);
+	bool shared = sock_is_shared(s);
 
 	watch_gone(s);
 	due_forget(s);
@@ -323,11 +335,6 @@ static void sock_last(struct fobj *o)
 		dgram_gone(s, shared);
 	}
 	FAULT_POINT("last.begun");
-	if (shared && load_relaxed(&s->stage) == SOCK_OPEN) {
-		holder_end(s);
-		stream_end(s, true);
-		return;
-	}
 	if (shared) {
 		sock_last_shared(s);
 		return;
@@ -477,6 +484,7 @@ bool sock_own(struct sock *s)
 		return false;
 	}
 	s->foreign = false;
+	atomic_fetch_sub(&foreign_count, 1);
 	s->party = p;
 	s->pid = process.pid;
 	s->epoch = epoch;
@@ -535,6 +543,7 @@ struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle)
 		return NULL;
 	*s = (struct sock){ .obj = { .kind = FOBJ_SOCK, .last = sock_last } };
 	s->foreign = true;
+	atomic_fetch_add(&foreign_count, 1);
 	s->epoch = load_acquire(&process.epoch) - 1;
 	s->pid = process.pid;
 	s->party = p;
@@ -564,6 +573,28 @@ struct sock *sock_of_half(const struct half *h)
 	lock_take(&socks_lock);
 	for (unsigned n = 0; (s = sock_nth(n)); n++)
 		if (s->half == h && sock_hold(s))
+			break;
+	lock_drop(&socks_lock);
+	return s;
+}
+
+struct sock *sock_of_ref(half_ref ref, uint32_t party_gen)
+{
+	struct party *p = process.party;
+	struct sock *s;
+
+	if (p && p->id == half_ref_party(ref) && p->gen == party_gen) {
+		s = sock_of_slot(half_ref_slot(ref));
+		if (s && s->party == p && s->gen == half_ref_gen(ref) && load_relaxed(&s->obj.nfds))
+			return s;
+	}
+	if (load_relaxed(&foreign_count) == 0)
+		return NULL;
+	lock_take(&socks_lock);
+	for (unsigned n = 0; (s = sock_nth(n)); n++)
+		if (s->used && s->slot == half_ref_slot(ref) && s->gen == half_ref_gen(ref) &&
+		    s->party->id == half_ref_party(ref) && s->party->gen == party_gen &&
+		    load_relaxed(&s->obj.nfds))
 			break;
 	lock_drop(&socks_lock);
 	return s;
@@ -934,6 +965,7 @@ static void adopt_one(struct sock *s)
 {
 	s->foreign = true;
 	s->fork_held = s->exec_held = false;
+	atomic_fetch_add(&foreign_count, 1);
 	s->bell_at = 0;
 	/* Another thread may have been changing them. */
 	s->conn.rx_limit = 0;
@@ -952,11 +984,14 @@ void sock_fork_child(void)
 	struct sock *s;
 
 	socks_lock = (struct lock){ 0 };
+	store_relaxed(&foreign_count, 0);
 	due_fork_child();
 	memset(by_slot, 0, sizeof(by_slot));
 	for (unsigned n = 0; (s = sock_nth(n)); n++)
-		if (load_relaxed(&s->obj.refs) != 0)
+		if (load_relaxed(&s->obj.refs) != 0) {
 			adopt_one(s);
-		else if (s->used)
+		} else if (s->used) {
+			s->foreign = false; /* Not counted yet. */
 			sock_forget(s); /* Another thread was in its last close. */
+		}
 }

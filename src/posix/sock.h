@@ -64,6 +64,7 @@ struct sock_info {
  * @bell_fd:   SOCK_LISTEN, held by several processes: its own eventfd, else -1.
  * @bound:     bind() has succeeded.
  * @bound_anew: Once the connection was over: its name is the shadow's.
+ * @left:      In epoll sets that other processes have, entries of it stay.
  * @closing:   The program closed its last number here: its end may linger.
  * @connect_told: connect() has not yet reported success after EINPROGRESS.
  * @unconnected_at: SOCK_OPEN: its address before connect() gave it another.
@@ -86,7 +87,7 @@ struct sock {
 	uint32_t epoch;
 	uint32_t pid;
 	bool foreign;
-	bool bound, bound_anew, connect_told, closing;
+	bool bound, bound_anew, connect_told, closing, left;
 	bool v6only;      /* IPV6_V6ONLY, or bound to an IPv6 address */
 	uint16_t family;  /* AF_INET or AF_INET6; in half.side, too */
 	bool disconnecting; /* shut down before connect() could report: Linux connects it no more */
@@ -145,6 +146,10 @@ static inline bool sock_lapsed(const struct sock *s)
 	return load_acquire(&s->half->gen_state) != ((uint64_t)s->gen << 32 | HALF_LISTEN) ||
 	       load_relaxed(&s->half->side) & SIDE_RD_SHUT;
 }
+
+/** sock_is_shared() - May another process have it? The half says so too where somebody
+ * took a copy unasked (pidfd_getfd). */
+bool sock_is_shared(const struct sock *s);
 
 static inline bool sock_nonblocking(const struct sock *s)
 {
@@ -304,6 +309,9 @@ bool sock_listen_ready(struct sock *s);
  * connection yet. Return: NULL where there is no room. */
 struct sock *sock_adopt(struct party *p, unsigned slot, uint32_t handle);
 void sock_adopt_undo(struct sock *s);
+/** sock_of_ref() - The socket of this process whose half is called @ref, in a party of
+ * generation @party_gen, or NULL. Without a reference. */
+struct sock *sock_of_ref(half_ref ref, uint32_t party_gen);
 /** sock_of_half() - The socket of this process that has @h, with a reference,
  * or NULL. Walks all. */
 struct sock *sock_of_half(const struct half *h);

@@ -433,8 +433,11 @@ void waiter_fork_child(void)
 	/* The parent's calls do not go on here; but for one, where a handler
 	 * forked: it sees that its generation is over. */
 	for (struct waiter *r = calls; r; r = r->next) {
-		while (r->all)
+		while (r->all) {
+			/* It is the parent's threads that sleep. */
+			r->all->asleep = 0;
 			watch_drop(r->all);
+		}
 		r->bell = r->kick_bell = BELL_NONE;
 		r->bells = r->sleeping = 0;
 	}

@@ -26,12 +26,15 @@
 #include "posix/due.h"
 #include "posix/epoll.h"
 #include "posix/holder.h"
+#include "posix/joint.h"
 #include "posix/pool.h"
 #include "posix/process.h"
 #include "posix/ring.h"
 #include "posix/watch.h"
 #include "shm/hint.h"
 
+#define WATCH_CARE_BITS 0xffffu
+#define WATCH_FLAG_BITS ((uint32_t)(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE))
 #define IN_BITS (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)
 #define DATA_BITS (IN_BITS & ~POLLRDHUP)
 #define OUT_BITS (POLLOUT | POLLWRNORM | POLLWRBAND)
@@ -82,7 +85,8 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 	w->fd = fd;
 	w->kernel_fd = -1;
 	w->care = care;
-	w->sig = ~0ull;
+	w->edge = &w->own;
+	store_relaxed(&w->own.sig, ~0ull);
 	w->fresh = true;
 	/* A shared listener rings an eventfd that all sharers have. */
 	if (watch_sock(w))
@@ -103,12 +107,24 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 	return w;
 }
 
+void watch_set(struct watch *w, uint32_t events, uint64_t data)
+{
+	w->care = (events & WATCH_CARE_BITS) | EPOLLERR | EPOLLHUP;
+	w->flags = events & WATCH_FLAG_BITS;
+	w->data = data;
+	w->disabled = false;
+	w->busy = 0;
+	store_relaxed(&w->edge->sig, ~0ull);
+}
+
 static void watch_unlink(struct watch *w)
 {
 	struct waiter *r = w->waiter;
 	struct watch **list = target_list(w->target);
 
 	watch_dequeue(w);
+	for (; unlikely(w->asleep); w->asleep--)
+		joint_sleep_end(&((struct epset *)(void *)w->target)->w);
 	if (w->all_next)
 		w->all_next->all_prev = w->all_prev;
 	if (w->all_prev)
@@ -240,6 +256,11 @@ static uint64_t edge_sig(const struct watch *w, uint32_t now, uint64_t before)
 	return (sig ^ (uint64_t)load_relaxed(&peer->end) << 32 ^ now) >> 1;
 }
 
+uint64_t watch_state(struct watch *w)
+{
+	return edge_sig(w, watch_now(w), load_relaxed(&w->edge->sig));
+}
+
 bool watch_may_be_ready(struct watch *w)
 {
 	uint64_t sig;
@@ -260,10 +281,10 @@ static uint32_t foreign_look(struct watch *w)
 
 	if (hit == 0 || !(w->flags & EPOLLET))
 		return hit;
-	sig = edge_sig(w, now, w->sig);
-	if (sig == w->sig)
+	sig = edge_sig(w, now, load_relaxed(&w->edge->sig));
+	if (sig == load_relaxed(&w->edge->sig))
 		return 0;
-	w->sig = sig;
+	store_relaxed(&w->edge->sig, sig);
 	return hit;
 }
 
@@ -275,31 +296,31 @@ static void watch_arm(struct watch *w, uint32_t what)
 
 /* Changes with the stream and its ends. Data is no edge for who asked for room
  * alone, nor while it is less than SO_RCVLOWAT: *@ret_data. */
-static uint64_t stream_sig(const struct watch *w, uint32_t now, bool *ret_data)
+static uint64_t stream_sig(uint32_t care, uint32_t now, const struct half *own,
+			   const struct half *peer, bool *ret_data)
 {
-	const struct sock *s = watch_sock(w);
-	uint64_t sig = (uint64_t)(load_relaxed(&s->half->side) & SIDE_ENDS) << 32 |
-		       (load_acquire(&s->conn.peer->end) & (END_FIN | END_RST));
+	uint64_t sig = (uint64_t)(load_relaxed(&own->side) & SIDE_ENDS) << 32 |
+		       (load_acquire(&peer->end) & (END_FIN | END_RST));
 
-	*ret_data = w->care & DATA_BITS &&
-		    (now & POLLIN || load_relaxed(&s->half->rcvlowat) <= 1);
+	*ret_data = care & DATA_BITS && (now & POLLIN || load_relaxed(&own->rcvlowat) <= 1);
 	if (*ret_data)
-		sig ^= load_acquire(&s->conn.peer->tail) * 0x9e3779b97f4a7c15ull;
+		sig ^= load_acquire(&peer->tail) * 0x9e3779b97f4a7c15ull;
 	return sig;
 }
 
 /* @awaited: There was no room. */
 static bool room_is_no_edge(struct watch *w, uint32_t now, bool awaited)
 {
+	const struct sock *s = watch_sock(w);
 	uint64_t sig;
 	bool data;
 
-	if (!watch_sock(w)->conn.peer)
+	if (!s->conn.peer)
 		return false;
-	sig = stream_sig(w, now, &data);
-	if (!data && sig == w->sig && !(awaited && now & OUT_BITS))
+	sig = stream_sig(w->care, now, s->half, s->conn.peer, &data);
+	if (!data && sig == load_relaxed(&w->edge->sig) && !(awaited && now & OUT_BITS))
 		return true;
-	w->sig = sig;
+	store_relaxed(&w->edge->sig, sig);
 	return false;
 }
 
@@ -370,15 +391,11 @@ static uint32_t belled_look(struct watch *w)
 	return watch_now(w) & w->care;
 }
 
-void watch_foreign_set(struct watch *w, bool foreign)
+void watch_slow_add(struct waiter *r, uint32_t count)
 {
-	struct waiter *r = w->waiter;
 	bool was = r->slow != 0;
 
-	if (w->foreign == foreign)
-		return;
-	w->foreign = foreign;
-	r->slow += foreign ? 1u : -1u;
+	r->slow += count;
 	if (r->kind != WAITER_EPOLL || was == (r->slow != 0))
 		return;
 	for (struct watch *o = epset_of(r)->watches; o; o = o->target_next)
@@ -388,24 +405,41 @@ void watch_foreign_set(struct watch *w, bool foreign)
 		waiter_kick(r);
 }
 
+void watch_foreign_set(struct watch *w, bool foreign)
+{
+	if (w->foreign == foreign)
+		return;
+	w->foreign = foreign;
+	watch_slow_add(w->waiter, foreign ? 1u : -1u);
+}
+
 /*
- * Is @now an edge, on a connection that other processes have as well? Looks are
- * made for other reasons there too, when a bell changes hands or none rings. So
- * it is one where the stream or an end has moved since the last, or where there
- * was no room.
+ * Looks are made for other reasons there too, when a bell changes hands or none
+ * rings. So it is an edge where the stream or an end has moved since the last, or
+ * where there was no room.
  */
-static uint32_t shared_edge(struct watch *w, uint32_t now)
+uint32_t watch_stream_edge(struct edge *edge, uint32_t care, uint32_t now, const struct half *own,
+			   const struct half *peer)
 {
 	bool room = now & OUT_BITS, data;
-	uint64_t sig = stream_sig(w, now, &data);
+	uint64_t sig = stream_sig(care, now, own, peer, &data);
 
-	if (!(now & w->care) || (sig == w->sig && !(w->full && room))) {
-		w->full |= w->care & OUT_BITS && !room;
+	if (!(now & care) ||
+	    (sig == load_relaxed(&edge->sig) && !(load_relaxed(&edge->full) && room))) {
+		if (care & OUT_BITS && !room)
+			store_relaxed(&edge->full, 1);
 		return 0;
 	}
-	w->full = w->care & OUT_BITS && !room;
-	w->sig = sig;
-	return now & w->care;
+	store_relaxed(&edge->full, care & OUT_BITS && !room);
+	store_relaxed(&edge->sig, sig);
+	return now & care;
+}
+
+static uint32_t shared_edge(struct watch *w, uint32_t now)
+{
+	const struct sock *s = watch_sock(w);
+
+	return watch_stream_edge(w->edge, w->care, now, s->half, s->conn.peer);
 }
 
 /* A connection that other processes have as well. */
@@ -414,6 +448,7 @@ static uint32_t shared_look(struct watch *w)
 	uint32_t bits = w->flags & EPOLLET ? 0 : watch_now(w) & w->care;
 	bool fresh = false;
 
+	w->judged = true;
 	if (bits) {
 		w->fresh = true;
 		return bits;
@@ -433,11 +468,63 @@ static uint32_t shared_look(struct watch *w)
 	return bits;
 }
 
+/* Other processes may be told of its edges, though they do not have it. */
+static bool is_joint_stream(const struct watch *w)
+{
+	return unlikely(w->entry) && w->flags & EPOLLET &&
+	       load_acquire(&watch_sock(w)->stage) == SOCK_OPEN;
+}
+
+/* Changes with each edge in the set. Return: false where that cannot be told by the
+ * state of what is in it: only data of streams can. */
+static bool set_sig(const struct epset *e, uint64_t *sig)
+{
+	bool data, known = true;
+
+	for (struct watch *w = e->w.all; w && known; w = w->all_next) {
+		const struct sock *s = watch_sock(w);
+
+		*sig += load_relaxed(&w->edge->changes) * 0xc2b2ae3d27d4eb4full;
+		if (w->disabled)
+			continue;
+		if (!s)
+			known = set_sig((const struct epset *)(void *)w->target, sig);
+		else if (w->care & OUT_BITS || load_acquire(&s->stage) != SOCK_OPEN)
+			known = false;
+		else
+			*sig += stream_sig(w->care, watch_now(w), s->half, s->conn.peer, &data);
+	}
+	return known;
+}
+
+/* An inner set that other processes have as well. */
+static uint32_t joint_set_look(struct watch *w)
+{
+	uint32_t bits = watch_now(w) & w->care;
+	uint64_t sig = 1;
+
+	if (!bits || !set_sig((const struct epset *)(void *)w->target, &sig))
+		return w->foreign ? foreign_look(w) : bits;
+	w->judged = true;
+	if (sig == load_relaxed(&w->edge->sig))
+		return 0;
+	store_relaxed(&w->edge->sig, sig);
+	return bits;
+}
+
+static uint32_t set_look(struct watch *w)
+{
+	w->judged = false;
+	if (unlikely(w->entry) && w->flags & EPOLLET)
+		return joint_set_look(w);
+	return w->foreign ? foreign_look(w) : watch_now(w) & w->care;
+}
+
 uint32_t watch_look(struct watch *w)
 {
 	if (unlikely(!watch_sock(w)))
-		return w->foreign ? foreign_look(w) : watch_now(w) & w->care;
-	if (unlikely(holder_concerns(watch_sock(w))))
+		return set_look(w);
+	if (unlikely(holder_concerns(watch_sock(w)) || is_joint_stream(w)))
 		return shared_look(w);
 	return unlikely(w->foreign) ? foreign_look(w) : belled_look(w);
 }
@@ -482,9 +569,18 @@ void watch_enqueue(struct watch *w)
 {
 	if (w->disabled)
 		return;
+	w->common = false;
 	if (!w->on_ready)
 		ready_append(w);
 	waiter_kick(w->waiter);
+}
+
+void watch_enqueue_common(struct watch *w)
+{
+	bool common = w->common || !w->on_ready;
+
+	watch_enqueue(w);
+	w->common = common;
 }
 
 void watch_dequeue(struct watch *w)
@@ -621,6 +717,7 @@ void watch_again(struct sock *s)
 
 void watch_gone(struct sock *s)
 {
+	bool shared = sock_is_shared(s);
 	struct watch *next;
 
 	atomic_thread_fence(memory_order_seq_cst);
@@ -631,9 +728,10 @@ void watch_gone(struct sock *s)
 		next = w->target_next;
 		if (w->waiter->kind != WAITER_EPOLL)
 			continue;
-		/* The kernel's set may be our parent's as well, where the
+		s->left |= joint_closed(w, shared);
+		/* The kernel's set may be another process's as well, where the
 		 * socket is open still. */
-		if ((w->kernel_id || w->ring_id) && s->foreign)
+		if ((w->kernel_id || w->ring_id) && (s->foreign || s->left))
 			epset_abandon(w);
 		watch_del(w);
 	}
@@ -651,6 +749,7 @@ void watch_to_kernel(struct sock *s, int fd)
 			w->moved = true;
 			watch_enqueue(w);
 		} else if (w->fd == fd) {
+			joint_del(w);
 			epset_moved(w);
 			watch_del(w);
 		}
@@ -678,7 +777,10 @@ void watch_full(struct sock *s)
 		return;
 	watch_lock();
 	for (struct watch *w = s->watches; w; w = w->target_next) {
-		if (!(w->flags & EPOLLET) || !(w->care & OUT_BITS) || w->disabled || w->foreign)
+		if (!(w->flags & EPOLLET) || !(w->care & OUT_BITS) || w->disabled)
+			continue;
+		store_relaxed(&w->edge->full, 1);
+		if (w->foreign)
 			continue;
 		watch_arm(w, POLLOUT);
 		if (sock_poll(s) & OUT_BITS)
@@ -695,7 +797,7 @@ void watch_roomy(struct sock *s)
 	for (struct watch *w = s->watches; w; w = w->target_next) {
 		if (!(w->care & OUT_BITS) || !(sock_poll(s) & OUT_BITS))
 			continue;
-		w->sig = ~0ull;
+		store_relaxed(&w->edge->sig, ~0ull);
 		watch_enqueue(w);
 	}
 	watch_unlock();
@@ -706,6 +808,7 @@ void watch_roomy(struct sock *s)
 void watch_fork_before(void)
 {
 	watch_lock();
+	joint_fork_before();
 }
 
 void watch_fork_parent(void)

@@ -63,6 +63,19 @@ struct waiter {
 };
 
 /**
+ * struct edge - Edge-triggered: what was told of last.
+ * @sig:     Foreign, several processes', or for POLLOUT alone: the state then.
+ * @full:    Several processes have it: there was no room.
+ * @pending: Of what has no such state, in a set that several processes have:
+ *           it was added or changed, and nobody was told of it since.
+ * @changes: There, how often it was.
+ */
+struct edge {
+	_Atomic uint64_t sig;
+	_Atomic uint32_t full, pending, changes;
+};
+
+/**
  * struct watch - One interest.
  * @target:  What is watched; struct sock or struct epset.
  * @fd:      The number that it was registered under.
@@ -70,8 +83,9 @@ struct waiter {
  * @flags:   EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE.
  * @data:    The caller's.
  * @armed:   What sock_want() was asked for and still holds: POLLIN, POLLOUT.
- * @sig:     Edge-triggered and foreign, or for POLLOUT alone: the state when
- *           last reported.
+ * @edge:    What counts: @own, or in a joint set the ledger's.
+ * @entry:   In a joint set, its index in the ledger + 1.
+ * @asleep:  Threads that sleep in the target, a set, through this.
  * @seen:    Edge-triggered and ours: the state when last looked at without a hint.
  * @kernel_id: In the kernel's set under this number; 0: not.
  * @kernel_fd: The descriptor that stands there for it.
@@ -83,9 +97,11 @@ struct waiter {
  * @hot:     The kernel said that @kernel_fd is readable.
  * @moved:   The descriptor refers to something else now.
  * @foreign: No bell of ours rings for it now.
- * @full:    Edge-triggered, several processes have it: there was no room.
  * @fresh:   Added, or reported, and not asleep since: see holder_have().
  * @mute:    There was no bell to be had.
+ * @judged:  The last look has compared its state with @edge.
+ * @common:  It is on the ready list because of what all processes were told;
+ *           an edge for one of them.
  */
 struct watch {
 	struct waiter *waiter;
@@ -95,10 +111,11 @@ struct watch {
 	struct watch *ready_next, *ready_prev;
 	struct watch *mirror_next;
 	uint64_t data;
-	uint64_t sig, seen;
+	uint64_t seen;
+	struct edge own, *edge;
 	int fd, kernel_fd, ring_fd;
-	uint32_t care, flags, armed, kernel_id, ring_id, busy;
-	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh, full;
+	uint32_t care, flags, armed, kernel_id, ring_id, busy, entry, asleep;
+	bool belled, on_ready, disabled, hot, moved, foreign, mute, fresh, common, judged;
 	bool kernel_own, ring_own;
 };
 
@@ -128,6 +145,9 @@ struct watch *watch_add(struct waiter *r, struct fobj *target, int fd, uint32_t 
 /** watch_is_unheard() - Where another process made @s, does nobody ring us for it? */
 bool watch_is_unheard(const struct sock *s);
 
+/** watch_set() - What epoll_ctl() says of it. @events: With the flags. */
+void watch_set(struct watch *w, uint32_t events, uint64_t data);
+
 /** watch_del() - End it. A watch has no reference on its target: the last
  * close of a socket ends its epoll entries, and a call holds its own. */
 void watch_del(struct watch *w);
@@ -152,6 +172,10 @@ uint32_t watch_now(struct watch *w);
  * time, where edges count? */
 bool watch_may_be_ready(struct watch *w);
 
+/** watch_state() - What edge.sig would be, had it been told of as it is now, by who
+ * looks without hints. Of what is no stream. */
+uint64_t watch_state(struct watch *w);
+
 /**
  * watch_look() - The bits cared for that hold now. Where none does, or the
  * watch is edge-triggered, the target will hint at the next change: arming and
@@ -161,6 +185,8 @@ uint32_t watch_look(struct watch *w);
 
 /** watch_enqueue() - To be looked at; wakes the waiter. */
 void watch_enqueue(struct watch *w);
+/** watch_enqueue_common() - The same; each process that has the set does so. */
+void watch_enqueue_common(struct watch *w);
 void watch_dequeue(struct watch *w);
 /** watch_requeue() - To the end of the ready list, where it is in already. */
 void watch_requeue(struct watch *w);
@@ -187,6 +213,17 @@ extern const struct waiter *watch_hint_taker;
 /** watch_foreign_set() - Whether it is polled in slices, and with it who waits
  * for its waiter. */
 void watch_foreign_set(struct watch *w, bool foreign);
+
+/** watch_slow_add() - So many more (fewer) of @r's are polled in slices. */
+void watch_slow_add(struct waiter *r, uint32_t count);
+
+/**
+ * watch_stream_edge() - Is @now an edge of the connection between @own and @peer, on
+ * which others may have been told of edges too? Then that was it: *@edge says so.
+ * Return: The bits of @care, or 0.
+ */
+uint32_t watch_stream_edge(struct edge *edge, uint32_t care, uint32_t now, const struct half *own,
+			   const struct half *peer);
 
 /* Waiters: waiter.c. */
 

@@ -797,16 +797,13 @@ uint64_t conn_overdue(struct conn *c, uint64_t now_ns)
 	return 0;
 }
 
-uint32_t conn_poll(struct conn *c)
+/* @side: As it would be once what the peer published is absorbed. */
+static uint32_t poll_bits(struct conn *c, uint32_t side)
 {
-	uint32_t mask = 0, side, end, lowat = load_relaxed(&c->own->rcvlowat);
+	uint32_t mask = 0, end, lowat = load_relaxed(&c->own->rcvlowat);
 	bool fin, rst;
 
-	conn_absorb(c);
-	if (conn_pending(c))
-		return 0;
 	end = load_acquire(&c->peer->end);
-	side = load_relaxed(&c->own->side);
 	rst = side & SIDE_RST_SEEN;
 	fin = end & END_FIN || rst || side & SIDE_RD_SHUT;
 	if ((fin && side & SIDE_WR_SHUT) || rst)
@@ -823,6 +820,27 @@ uint32_t conn_poll(struct conn *c)
 	if (unlikely(load_relaxed(&c->peer->urgent)))
 		mask |= urgent_poll(c);
 	return mask;
+}
+
+uint32_t conn_poll(struct conn *c)
+{
+	conn_absorb(c);
+	if (conn_pending(c))
+		return 0;
+	return poll_bits(c, load_relaxed(&c->own->side));
+}
+
+uint32_t conn_glance(struct party *p, struct half *own, const struct half *peer,
+		     struct peer *owner)
+{
+	struct conn c = { .party = p, .own = own, .peer = peer, .owner = owner };
+	uint32_t side = load_relaxed(&own->side);
+
+	if (conn_pending(&c))
+		return 0;
+	if (!(side & SIDE_RST_SEEN) && (load_acquire(&peer->end) & END_RST || met_shut(&c)))
+		return poll_bits(&c, side | SIDE_RST_SEEN) | POLLERR;
+	return poll_bits(&c, side);
 }
 
 /* ---------------------------------------------------------------- waking */

@@ -191,6 +191,13 @@ uint64_t conn_overdue(struct conn *c, uint64_t now_ns);
 uint32_t conn_poll(struct conn *c);
 
 /**
+ * conn_glance() - What conn_poll() would say, for who may only read the two halves.
+ * @p: Any party. @owner: The peer's.
+ */
+uint32_t conn_glance(struct party *p, struct half *own, const struct half *peer,
+		     struct peer *owner);
+
+/**
  * conn_want() - Say what we are about to sleep for; a full fence is made
  * here. Look again afterwards. Every conn_want() of a futex sleeper is undone
  * by conn_unwant().

@@ -70,7 +70,6 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
 /**
  * struct file - An open file: what dup'ed slots share.
  * @had:      Bits of the workers that have it, or had.
- * @watched:  Bits of the workers in whose epoll sets it is, or was.
  * @owed:     Bits of what to settle for, once nobody is busy with it.
  * @peer:     Index of the file that faces it, -1 none or not accepted yet.
  * @sent, @taken: Bytes that its calls put into and took out of the stream.
@@ -78,7 +77,6 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
  * @tuned_snd, @tuned_rcv: SO_SNDBUF, SO_RCVBUF was set.
  * @backlog, @queued: Of a listener; who connected and was not accepted yet.
  * @edges:    A set with entries that are edge-triggered or one-shot.
- * @parted:   A set in which one of several processes has changed something.
  * @cut:      A send took less than it was given, as windows had it.
  * @loose:    Shut for reading, it was read as far as the sender had got; or of
  *            much that was unread, a part was left that may be there by now.
@@ -96,7 +94,6 @@ enum kind { KIND_SOCKET, KIND_DATAGRAM, KIND_EPOLL, KIND_PIPE };
 struct file {
 	enum kind kind;
 	unsigned int had;
-	unsigned int watched;
 	unsigned int owed;
 	int refs;
 	uint16_t lport;
@@ -115,7 +112,6 @@ struct file {
 	bool self;
 	bool over;
 	bool edges;
-	bool parted;
 	bool cut;
 	bool loose;
 	bool murky;
@@ -133,7 +129,6 @@ struct file {
  * struct worker - A and B, and a child of each: C and D.
  * @alive:     There is such a process. @stopped: by a signal.
  * @holding:   It has a FORKHOLD child.
- * @lingers:   In its epoll sets is what it has closed, and others have not.
  * @slot_file: Index of the file in each slot, -1 none.
  * @busy:      A `&` step is under way: @step, line @line.
  * @threaded:  The second thread is in @call, on file @call_file.
@@ -144,7 +139,6 @@ struct worker {
 	bool alive;
 	bool stopped;
 	bool holding;
-	bool lingers;
 	int in;
 	int out;
 	int slot_file[SLOTS];
@@ -501,14 +495,6 @@ static void file_put(struct file *f, int line)
 	settle(g, unread(f) || f->linger0 || (g && g->shut_wr) ? SETTLE_HUP : SETTLE_FIN, 0, line);
 }
 
-static bool has(const struct worker *w, const struct file *f)
-{
-	for (int s = 0; s < SLOTS; s++)
-		if (slot_file(w, s) == f)
-			return true;
-	return false;
-}
-
 static void slot_drop(struct worker *w, int64_t slot, int line)
 {
 	struct file *f = slot_file(w, slot);
@@ -516,8 +502,6 @@ static void slot_drop(struct worker *w, int64_t slot, int line)
 	if (!f)
 		return;
 	w->slot_file[slot] = -1;
-	if (f->watched & bit_of(w) && f->refs > 1 && !has(w, f))
-		w->lingers = workers[(w - workers + 2) % WORKERS].lingers = true;
 	file_put(f, line);
 }
 
@@ -546,10 +530,6 @@ static void born(const struct worker *w, struct worker *c, const struct outcome 
 	c->pid = out->pid;
 	c->alive = true;
 	c->stopped = c->holding = c->busy = c->threaded = false;
-	c->lingers = w->lingers;
-	for (int i = 0; i < file_count; i++)
-		if (files[i].watched & bit_of(w))
-			files[i].watched |= bit_of(c);
 	for (int s = 0; s < SLOTS; s++) {
 		struct file *f = slot_file(w, s);
 
@@ -579,10 +559,8 @@ static void died(struct worker *c, int line)
 	drain(c);
 	for (int s = 0; s < SLOTS; s++)
 		slot_drop(c, s, line);
-	for (int i = 0; i < file_count; i++) {
+	for (int i = 0; i < file_count; i++)
 		files[i].had &= ~bit_of(c);
-		files[i].watched &= ~bit_of(c);
-	}
 }
 
 static void executed(struct worker *w, const struct outcome *out, int line)
@@ -785,15 +763,6 @@ static struct file *subject(struct worker *w, const struct step *st)
 	return slot_file(w, st->arg[second ? 1 : 0]);
 }
 
-/* Does another process have it, too? */
-static bool has_others(const struct worker *w, const struct file *f)
-{
-	for (int i = 0; i < WORKERS; i++)
-		if (&workers[i] != w && workers[i].alive && has(&workers[i], f))
-			return true;
-	return false;
-}
-
 /* Enter into the account what @st did, and settle. */
 static void account(struct worker *w, const struct step *st, const struct outcome *out, int line)
 {
@@ -902,10 +871,6 @@ static void account(struct worker *w, const struct step *st, const struct outcom
 	case OP_EPCTL:
 		if (f)
 			f->edges |= st->arg[3] & (EPOLLET | EPOLLONESHOT);
-		if (f && has_others(w, f))
-			f->parted = true;
-		if (slot_file(w, st->arg[2]))
-			slot_file(w, st->arg[2])->watched |= bit_of(w);
 		break;
 	case OP_SETSOCKOPT:
 		if (!f || st->arg[1] != SOL_SOCKET)
@@ -1032,19 +997,6 @@ static bool outcome_self(const struct worker *w, const struct step *st, const st
 	return st->op == OP_CONNECT && f && f->lport && f->lport == (uint16_t)st->arg[2];
 }
 
-/* Does it depend on what was reported, or put there or taken out by one of them
- * alone, in a set that several processes have? */
-static bool outcome_inherited(const struct worker *w, const struct step *st, const struct file *f)
-{
-	if (st->op == OP_EPCTL)
-		return f && f->parted;
-	for (int i = 0; op_looks(st->op) && i < file_count; i++)
-		if (files[i].kind == KIND_EPOLL && files[i].shared && files[i].had & bit_of(w) &&
-		    (files[i].edges || files[i].parted))
-			return true;
-	return false;
-}
-
 /* Are there edges of a listener that began to be shared while somebody waited, or
  * with one who waited and is gone? */
 static bool outcome_begins(const struct worker *w)
@@ -1087,9 +1039,7 @@ static void print_outcome(struct worker *w, const struct step *st, const struct 
 
 	printf("%d %s", line, outcome_over(w, st, f) ? "over " :
 	       outcome_self(w, st, f) ? "self " : outcome_accepted(st) ? "accepted " :
-	       outcome_inherited(w, st, f) ? "inherited " :
-	       op_looks(st->op) && outcome_begins(w) ? "begins " :
-	       (op_looks(st->op) || st->op == OP_EPCTL) && w->lingers ? "lingers " : "");
+	       op_looks(st->op) && outcome_begins(w) ? "begins " : "");
 	if (is_vague) {
 		printf("~%s\n", out->bytes == BYTES_BAD ? " BAD" : "");
 		return;
@@ -1364,7 +1314,6 @@ static void program_end(void)
 		flights[i].count = 0;
 	}
 	for (int i = 0; i < WORKERS; i++) {
-		workers[i].lingers = false;
 		for (int s = 0; s < SLOTS; s++)
 			workers[i].slot_file[s] = -1;
 	}

@@ -12,6 +12,7 @@
  *   actor connects PORT COUNT
  *   actor fill PORT
  *   actor forkput PORT BYTES COUNT
+ *   actor joint PORT                     an epoll set of three processes
  *   actor fds PORT COUNT
  *   actor again PORT                     a new connection for each line of input
  *   actor hostile PORT SEED MS           scribbles over all that it may write
@@ -629,6 +630,55 @@ static void forkput(int port, size_t size, int count)
 	say("done\n");
 }
 
+static int set(int ep, int op, int fd, uint32_t events, uint32_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u32 = data };
+
+	return epoll_ctl(ep, op, fd, &ev);
+}
+
+/* One child changes a set that it has from us, and may die of it; another one
+ * sleeps in it. Then we change it, and the sleeper is to hear of that. */
+static void joint(int port)
+{
+	enum { OURS = 99 };
+	int fd = connect_to(port, 'E'), ep = epoll_create1(0), status;
+	struct epoll_event ev = { 0 };
+	pid_t sleeper = fork(), victim;
+	char c = 'x';
+
+	while (sleeper == 0 && ev.data.u32 != OURS)
+		if (epoll_wait(ep, &ev, 1, -1) != 1)
+			_exit(1);
+	if (sleeper == 0)
+		_exit(0);
+	victim = fork();
+	for (uint32_t i = 0; victim == 0 && i < 20; i++) {
+		set(ep, EPOLL_CTL_ADD, fd, EPOLLRDHUP, i);
+		set(ep, EPOLL_CTL_MOD, fd, EPOLLOUT | EPOLLONESHOT, i);
+		epoll_wait(ep, &ev, 1, 20);
+		set(ep, EPOLL_CTL_DEL, fd, 0, 0);
+	}
+	if (victim == 0)
+		_exit(0);
+	waitpid(victim, &status, 0);
+	say(WIFSIGNALED(status) ? "child killed\n" : "child ended\n");
+	if (set(ep, EPOLL_CTL_ADD, fd, EPOLLRDHUP, 0) && errno != EEXIST)
+		die("add");
+	if (set(ep, EPOLL_CTL_MOD, fd, EPOLLIN | EPOLLONESHOT, OURS))
+		die("change");
+	if (send(fd, &c, 1, MSG_NOSIGNAL) != 1)
+		die("send");
+	if (waitpid(sleeper, &status, 0) != sleeper || status)
+		die("sleeper");
+	if (epoll_wait(ep, &ev, 1, 20) != 0)
+		die("told twice");
+	if (set(ep, EPOLL_CTL_DEL, fd, 0, 0) || set(ep, EPOLL_CTL_DEL, fd, 0, 0) == 0)
+		die("take out");
+	close(fd);
+	say("done\n");
+}
+
 /* Sockets until there are no descriptors left; then one of them is used. */
 static void fds(int port, int count)
 {
@@ -865,6 +915,8 @@ static int actor(int argc, char **argv)
 		fill(port);
 	else if (strcmp(what, "forkput") == 0 && argc == 5)
 		forkput(port, (size_t)number(argv[3]), number(argv[4]));
+	else if (strcmp(what, "joint") == 0)
+		joint(port);
 	else if (strcmp(what, "fds") == 0 && argc == 4)
 		fds(port, number(argv[3]));
 	else if (strcmp(what, "again") == 0)

@@ -20,7 +20,9 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "posix/attach.h"
 #include "posix/calls.h"
+#include "posix/dgram.h"
 #include "posix/epoll.h"
 #include "posix/fallback.h"
 #include "posix/process.h"
@@ -71,6 +73,42 @@ bool ring_drain(struct sock *s)
 void sock_put(struct sock *s)
 {
 	fdtab_put(&s->obj);
+}
+
+/* Nor is there another process. */
+bool sock_is_shared(const struct sock *s)
+{
+	(void)s;
+	return false;
+}
+
+struct sock *sock_of_ref(half_ref ref, uint32_t party_gen)
+{
+	(void)ref;
+	(void)party_gen;
+	return NULL;
+}
+
+void dgram_given(int fd)
+{
+	(void)fd;
+}
+
+bool attach_knows(unsigned id, uint32_t gen)
+{
+	(void)id;
+	(void)gen;
+	return false;
+}
+
+int process_fd_high(int fd)
+{
+	return fd;
+}
+
+void process_fd_high_close(int fd)
+{
+	close(fd);
 }
 
 struct fobj *fdtab_get_slow(int fd)
@@ -137,11 +175,6 @@ int process_fd_copy(int fd)
 {
 	(void)fd;
 	return -EMFILE;
-}
-
-void process_fd_high_close(int fd)
-{
-	(void)fd;
 }
 
 /* No connection here is another process's. */
@@ -218,6 +251,7 @@ static int sock_open(unsigned i)
 	int fd = eventfd(0, 0); /* anything that can be polled and is never ready for input */
 
 	socks[i].obj.kind = FOBJ_SOCK;
+	socks[i].party = &the_party;
 	atomic_fetch_add(&socks[i].obj.refs, 1);
 	fdtab_install(fd, &socks[i].obj);
 	return fd;

@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 	const struct test *const all[] = { sets_tests, nested_tests, mixed_tests, pointer_tests,
 					   thread_tests, cancel_tests, datagram_tests, effect_tests,
 					   shared_tests, timed_tests, limit_tests, ring_tests, liburing_tests,
-					   carried_tests, control_tests };
+					   carried_tests, control_tests, joint_tests };
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 2) {

@@ -47,8 +47,7 @@ static int receive_fd(int over)
 	return fd;
 }
 
-/* One end each; the child waits for orders: a byte. */
-static bool child_has(int over[2])
+bool child_has(int over[2])
 {
 	pid_t pid;
 
@@ -60,7 +59,7 @@ static bool child_has(int over[2])
 	return pid == 0;
 }
 
-static void order(int over)
+void order(int over)
 {
 	char byte = 'o';
 
@@ -68,7 +67,7 @@ static void order(int over)
 	MUST(read(over, &byte, 1) == 1);
 }
 
-static void ordered(int over)
+void ordered(int over)
 {
 	char byte;
 
@@ -76,7 +75,7 @@ static void ordered(int over)
 		_exit(0);
 }
 
-static void done(int over)
+void done(int over)
 {
 	MUST(write(over, "d", 1) == 1);
 }

@@ -50,7 +50,7 @@ extern const struct test sets_tests[], nested_tests[], mixed_tests[], pointer_te
 	thread_tests[], cancel_tests[], datagram_tests[], shared_tests[],
 	effect_tests[], timed_tests[], limit_tests[],
 	ring_tests[], liburing_tests[],
-	carried_tests[], control_tests[];
+	carried_tests[], control_tests[], joint_tests[];
 
 /** executed() - The same program, executed by one of its tests: @what is the second word. */
 void executed(const char *what, char **args);
@@ -79,6 +79,16 @@ int set_make(void);
 int set_ctl(int ep, int op, int fd, uint32_t events, uint64_t data);
 /** set_say() - Wait at most @ms; print the events, in the order of their data. */
 int set_say(const char *what, int ep, int ms);
+
+/* A child that does something when it is told to: order(), from a thread of its
+ * parent's, waits until it has. */
+
+/** child_has() - Fork. One end of @over each. Return: true in the child. */
+bool child_has(int over[2]);
+void order(int over);
+/** ordered() - In the child: wait for it. The parent's end is the child's. */
+void ordered(int over);
+void done(int over);
 
 /** started() - Start a thread. */
 pthread_t started(void *(*fn)(void *), void *arg);

@@ -47,6 +47,9 @@ SERVERS = [
     ("recv.head", 5, ("ask", 100, 9)),
 ]
 
+# Where a process may die that changes an epoll set which others have.
+JOINT = ["ledger.announced", "ledger.filled", "ledger.setting", "ledger.dropped", "ledger.fired"]
+
 # Where the daemon may die. The arrival that counts is caused by a client's death.
 AT_START = ("clients.admit", "clients.alive", "serve.handles", "serve.peer", "keeper.pair")
 AT_DROP = ("estate.drop", "estate.free")
@@ -186,6 +189,18 @@ def sharer_dies(stage):
     stage.settled(before, server, touch=lambda: one_more(stage, port))
 
 
+def joint_dies(stage, point, count):
+    """A child dies in the middle of a change to an epoll set that three have."""
+    server, port = stage.server("thread")
+    warm(stage, port, server)
+    before = stage.snapshot(server)
+    p = stage.actor("joint", port, fault=(point, count, "kill"))
+    check("killed" in " ".join(p.hear("child", 5)), "%s was not met" % point)
+    check(p.ended() == 0 and p.lines("done"), "its parent: %s" % p.text())
+    stage.settled(before, server, touch=lambda: one_more(stage, port))
+    server.kill()
+
+
 def listener_executed(settings, make):
     """A server dies with clients in its queue; the daemon dies closing it for it."""
     for action in ("kill", "stop"):
@@ -297,6 +312,11 @@ def sharer_test(settings, make):
     in_company(settings, make, [sharer_dies])
 
 
+def joint_test(settings, make, point):
+    in_company(settings, make, [functools.partial(joint_dies, point=point, count=c)
+                                for c in (1, 2, 5)])
+
+
 def daemon_test(settings, make, point, actions=("kill", "stop")):
     for action in actions:
         stage = make(settings.faults, daemon_env={}, start=False)
@@ -324,6 +344,8 @@ def tests():
     for point in ("close.listener", "close.seat"):
         yield "points/server/%s" % point, functools.partial(listener_test, point=point)
     yield "points/sharer/lock.held", sharer_test
+    for point in JOINT:
+        yield "points/joint/%s" % point, functools.partial(joint_test, point=point)
     for point in DAEMONS:
         yield "points/daemon/%s" % point, functools.partial(daemon_test, point=point)
     yield "points/daemon/execute.seat", listener_executed
