@@ -31,6 +31,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -191,6 +192,50 @@ static void close_others(const struct relay *r)
 	}
 	for (size_t i = 0; i < r->count; i++)
 		near_close(&r->links[i]);
+}
+
+/* One line of /proc/self/maps: begin-end perms offset device inode path. */
+static void mapping_end(const char *line)
+{
+	static const char ring[] = "anon_inode:[io_uring]";
+	size_t len = strlen(line);
+	char *next;
+	unsigned long begin, end;
+
+	if (len < sizeof(ring) || strcmp(line + len - (sizeof(ring) - 1), ring) != 0)
+		return;
+	begin = strtoul(line, &next, 16);
+	end = *next == '-' ? strtoul(next + 1, NULL, 16) : 0;
+	if (end > begin)
+		sys2(SYS_munmap, begin, end - begin);
+}
+
+/* The program's io_urings have to end with the program: what is registered in one, as
+ * the near end of a link may be, would stay open, and the relay wait for it for ever. */
+static void rings_end(void)
+{
+	char buf[4096];
+	size_t have = 0;
+	long fd = sys4(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0), n;
+
+	while (fd >= 0 && (n = sys3(SYS_read, fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		char *line = buf, *end;
+
+		have += (size_t)n;
+		buf[have] = 0;
+		while ((end = strchr(line, '\n'))) {
+			*end = 0;
+			mapping_end(line);
+			line = end + 1;
+		}
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+		/* No line is so long, but for a path; that of a ring is none. */
+		if (have == sizeof(buf) - 1)
+			have = 0;
+	}
+	if (fd >= 0)
+		sys1(SYS_close, fd);
 }
 
 static void link_end(struct relay_link *l, bool reset)
@@ -404,6 +449,7 @@ static _Noreturn void relay_main(struct relay *r, int go)
 	sys5(SYS_prctl, 15 /* PR_SET_NAME */, "mortise-relay", 0, 0, 0);
 	process_fd_high_close(r->go);
 	close_others(r);
+	rings_end();
 	FAULT_POINT("relay.made");
 	if (!relay_may_go(go))
 		leave();

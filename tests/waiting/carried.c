@@ -364,7 +364,7 @@ static void refused_before(void)
 static void say_interfaces(const char *who, int fd)
 {
 	_Alignas(struct cmsghdr) char control[128];
-	char text[64];
+	char text[64] = "";
 	struct in_pktinfo info;
 
 	for (int i = 0; i < 2; i++) {

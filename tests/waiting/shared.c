@@ -763,7 +763,7 @@ static void *open_many(void *arg)
 	while (*opened < OPENINGS) {
 		int l = socket(AF_INET, SOCK_STREAM, 0);
 
-		bind(l, (struct sockaddr *)&any, sizeof(any));
+		MUST(bind(l, (struct sockaddr *)&any, sizeof(any)) == 0);
 		listen(l, 1);
 		++*opened;
 	}
@@ -789,7 +789,7 @@ static void opened_there(char **none)
 
 	(void)none;
 	for (int fd = 3; fd < OPENINGS + 10; fd++) {
-		struct sockaddr_in at;
+		struct sockaddr_in at = { .sin_family = AF_UNSPEC };
 		socklen_t len = sizeof(at);
 		int c, listens = 0;
 
