@@ -28,53 +28,56 @@ struct io_uring {
 	 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQE32 | IORING_SETUP_SINGLE_ISSUER | \
 	 IORING_SETUP_DEFER_TASKRUN)
 
-/* Return: liburing's function, or NULL with *@ret_error set. */
-static void *ring_begins(const char *name, unsigned flags, int *ret_error)
-{
-	void *next = dlsym(RTLD_NEXT, name);
-	long r = next ? 0 : -ENOSYS;
+/* liburing's function of that name, looked up once. */
+#define NEXT(name, ...) \
+	({ \
+		static _Atomic(void *) found; \
+		void *next_ = load_relaxed(&found); \
+\
+		if (unlikely(!next_)) { \
+			next_ = dlsym(RTLD_NEXT, #name); \
+			store_relaxed(&found, next_); \
+		} \
+		next_ ? ((__typeof__(&name))next_)(__VA_ARGS__) : -ENOSYS; \
+	})
 
-	if (r == 0 && process.pid && (flags & ~FLAGS_SEEN || process.policy != POLICY_SHARE))
-		r = leave_ring();
-	*ret_error = (int)r;
-	return r == 0 ? next : NULL;
+/* Return: 0 or -errno. */
+static int ring_begins(unsigned flags)
+{
+	bool seen = !(flags & ~FLAGS_SEEN) && process.policy == POLICY_SHARE;
+
+	return process.pid && !seen ? (int)leave_ring() : 0;
 }
 
 EXPORT int io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
 {
-	int r;
-	int (*next)(unsigned, struct io_uring *, unsigned) = ring_begins(__func__, flags, &r);
+	int r = ring_begins(flags);
 
-	return next ? next(entries, ring, flags) : r;
+	return r < 0 ? r : NEXT(io_uring_queue_init, entries, ring, flags);
 }
 
 EXPORT int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
 				      struct io_uring_params *p)
 {
-	int r;
-	int (*next)(unsigned, struct io_uring *, struct io_uring_params *) =
-		ring_begins(__func__, p->flags, &r);
+	int r = ring_begins(p->flags);
 
-	return next ? next(entries, ring, p) : r;
+	return r < 0 ? r : NEXT(io_uring_queue_init_params, entries, ring, p);
 }
 
 EXPORT int io_uring_queue_init_mem(unsigned entries, struct io_uring *ring,
 				   struct io_uring_params *p, void *buf, size_t bytes)
 {
-	int r;
-	int (*next)(unsigned, struct io_uring *, struct io_uring_params *, void *, size_t) =
-		ring_begins(__func__, p->flags, &r);
+	int r = ring_begins(p->flags);
 
-	return next ? next(entries, ring, p, buf, bytes) : r;
+	return r < 0 ? r : NEXT(io_uring_queue_init_mem, entries, ring, p, buf, bytes);
 }
 
 /* A ring of the program's own making: how it submits is not known. */
 EXPORT int io_uring_setup(unsigned entries, struct io_uring_params *p)
 {
-	int r;
-	int (*next)(unsigned, struct io_uring_params *) = ring_begins(__func__, ~0u, &r);
+	int r = ring_begins(~0u);
 
-	return next ? next(entries, p) : r;
+	return r < 0 ? r : NEXT(io_uring_setup, entries, p);
 }
 
 /* ---------------------------------------------------------------- submitting */
@@ -90,19 +93,6 @@ static void files_known(const int *fds, unsigned n)
 	if (process.enabled)
 		submission_files(fds, n);
 }
-
-/* liburing's function of that name, looked up once. */
-#define NEXT(name, ...) \
-	({ \
-		static _Atomic(void *) found; \
-		void *next_ = load_relaxed(&found); \
-\
-		if (unlikely(!next_)) { \
-			next_ = dlsym(RTLD_NEXT, #name); \
-			store_relaxed(&found, next_); \
-		} \
-		next_ ? ((__typeof__(&name))next_)(__VA_ARGS__) : -ENOSYS; \
-	})
 
 EXPORT int io_uring_submit(struct io_uring *ring)
 {
