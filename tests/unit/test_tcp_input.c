@@ -589,6 +589,18 @@ static void tcp_heard_error__too_long(void **state)
 	assert_int_equal(total, 2920);
 }
 
+/* Two connections; what the first one sends is too long, as @h says. */
+static void one_is_told(struct talk *t, struct talk *u, const struct icmp4 *h)
+{
+	talk_connect(&s, t, 0);
+	talk_connect(&s, u, 0);
+	assert_int_equal(engine_send(&s.e, s.now, t->sock, data, 1460), 1460);
+	assert_true(stack_pull(&s));
+	stack_icmp(&s, ROUTER, h, s.frame + 14, 28);
+	while (stack_pull(&s))
+		;
+}
+
 static void tcp_heard_error__too_long_as_another_heard(void **state)
 {
 	struct icmp4 h = {
@@ -596,13 +608,7 @@ static void tcp_heard_error__too_long_as_another_heard(void **state)
 	struct talk t, u;
 
 	(void)state; /* Both are there before either sends. */
-	talk_connect(&s, &t, 0);
-	talk_connect(&s, &u, 0);
-	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
-	assert_true(stack_pull(&s));
-	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
-	while (stack_pull(&s))
-		;
+	one_is_told(&t, &u, &h);
 	assert_int_equal(engine_send(&s.e, s.now, u.sock, data, 1460), 1460);
 	assert_true(stack_pull(&s));
 	assert_int_equal(s.bytes, 1514);
@@ -619,13 +625,7 @@ static void tcp_frame__a_new_route_takes_less(void **state)
 	struct talk t, u;
 
 	(void)state;
-	talk_connect(&s, &t, 0);
-	talk_connect(&s, &u, 0);
-	assert_int_equal(engine_send(&s.e, s.now, t.sock, data, 1460), 1460);
-	assert_true(stack_pull(&s));
-	stack_icmp(&s, ROUTER, &h, s.frame + 14, 28);
-	while (stack_pull(&s))
-		;
+	one_is_told(&t, &u, &h);
 	/* It looks again, having planned a segment of the old size. */
 	assert_int_equal(engine_route_add(&s.e, 0x0b000000, 8, ROUTER), 0);
 	assert_int_equal(engine_send(&s.e, s.now, u.sock, data, 1460), 1460);
